@@ -1,0 +1,1 @@
+"""Tiny models, and the laws that a new part must pass."""
