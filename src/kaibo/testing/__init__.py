@@ -1,1 +1,5 @@
-"""Tiny models, and the laws that a new part must pass."""
+"""Tiny models that can be read by eye, and large ones that are cheap to write: what tests and benchmarks need."""
+
+from kaibo.testing.models import sparse_model, tiny_model, write_llama, write_safetensors
+
+__all__ = ["sparse_model", "tiny_model", "write_llama", "write_safetensors"]
