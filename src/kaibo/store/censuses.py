@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kaibo.store.columns import buffer_of, table_of
 from kaibo.store.schemas import CENSUS, CENSUS_VERSION
 from kaibo.vocabulary import Census
 
@@ -21,13 +23,7 @@ _SCALARS = ("dtype", "minimum", "maximum", "nan", "positive_infinity", "negative
 
 def to_table(censuses: Iterable[tuple[str, Census]]) -> pa.Table:
     """Rows for (content hash, census) pairs, under the current version of the census."""
-    import pyarrow as pa
-
-    rows = [_row(content, census) for content, census in censuses]
-    arrays = [
-        pa.array([row[field.name] for row in rows], type=field.type, from_pandas=False) for field in CENSUS.arrow()
-    ]
-    return pa.Table.from_arrays(arrays, schema=CENSUS.arrow())
+    return table_of([_row(content, census) for content, census in censuses], CENSUS)
 
 
 def _row(content: str, census: Census) -> dict[str, Any]:
@@ -50,16 +46,15 @@ def _row(content: str, census: Census) -> dict[str, Any]:
 def from_table(table: pa.Table) -> Iterator[tuple[str, Census]]:
     """The (content hash, census) pairs of the rows that the current version of the census wrote."""
     scalars = table.select([*CENSUS.identity, *_SCALARS, "digits64"]).to_pylist()
-    keys, counts, lo, high, low = (
-        list(_slices(table[name])) for name in ("keys", "counts", "lo", "lo2_high", "lo2_low")
-    )
+    keys = list(_slices(table["keys"], "uint32"))
+    counts, lo, high, low = (list(_slices(table[name], "uint64")) for name in ("counts", "lo", "lo2_high", "lo2_low"))
     for at, row in enumerate(scalars):
         if (row["measure"], row["version"], row["settings"]) != (MEASURE, CENSUS_VERSION, ""):
             continue
         yield (
             row["content"],
             Census(
-                keys=keys[at].astype(np.uint32),
+                keys=keys[at],
                 counts=counts[at],
                 lo=lo[at],
                 lo2=np.stack([high[at], low[at]], axis=1),
@@ -78,10 +73,9 @@ def fingerprint(census: Census) -> str:
     return digest.hexdigest()
 
 
-def _slices(column: pa.ChunkedArray) -> Iterator[np.ndarray[Any, Any]]:
+def _slices(column: pa.ChunkedArray, kind: str) -> Iterator[NDArray[Any]]:
     """Each row's list as an array of its own, so that none keeps the others alive."""
     for chunk in column.chunks:
-        values = chunk.values.to_numpy(zero_copy_only=False)
-        offsets = chunk.offsets.to_numpy()
-        for begin, end in pairwise(offsets):
+        values = buffer_of(chunk.values, kind)
+        for begin, end in pairwise(buffer_of(chunk.offsets, "int32").tolist()):
             yield values[begin:end].copy()

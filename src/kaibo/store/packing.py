@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import StorageError
+from kaibo.store.columns import array, table_of
 from kaibo.store.schemas import Schema
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def unpacked(
     if keys is None:
         table = file.read(columns=present, use_threads=False)
     else:
-        table = _wanted(file, present, schema.key, keys)
+        table = _wanted(file, present, schema, keys)
     for name in names:  # a column that a later version of the schema added
         if name not in present:
             table = table.append_column(name, pa.nulls(table.num_rows))
@@ -60,17 +61,17 @@ def unpacked(
     return table.select(names).cast(wanted)
 
 
-def _wanted(file: Any, columns: list[str], key: str, keys: Collection[str]) -> pa.Table:
+def _wanted(file: Any, columns: list[str], schema: Schema, keys: Collection[str]) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    values = pa.array(sorted(keys), type=pa.string())
-    tables = [file.schema_arrow.empty_table().select(columns)]
+    asked = frozenset(keys)
+    tables = []
     for group in range(file.num_row_groups):
-        mask = pc.is_in(file.read_row_group(group, columns=[key], use_threads=False)[key], value_set=values)
-        if pc.any(mask).as_py():
-            tables.append(file.read_row_group(group, columns=columns, use_threads=False).filter(mask))
-    return pa.concat_tables(tables)
+        values = file.read_row_group(group, columns=[schema.key], use_threads=False)[schema.key].to_pylist()
+        rows = [row for row, value in enumerate(values) if value in asked]
+        if rows:
+            tables.append(taken(file.read_row_group(group, columns=columns, use_threads=False), rows))
+    return pa.concat_tables(tables) if tables else table_of([], schema).select(columns)
 
 
 def distinct(tables: Sequence[pa.Table], schema: Schema, describe: Callable[[int], str]) -> pa.Table:
@@ -116,9 +117,7 @@ def same(table: pa.Table, row: int, other: pa.Table, at: int) -> bool:
 
 def taken(table: pa.Table, rows: list[int]) -> pa.Table:
     """Some of the rows."""
-    import pyarrow as pa
-
-    return table.take(pa.array(rows, type=pa.int64()))
+    return table.take(array(rows, "int64"))
 
 
 def record(table: pa.Table, row: int) -> dict[str, Any]:

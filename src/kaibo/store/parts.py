@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import kaibo
 from kaibo.errors import StorageError, UsageError
 from kaibo.store import disk
+from kaibo.store.columns import table_of
 from kaibo.store.damage import Damage
 from kaibo.store.ledger import Entry, decode, encode, hashed
 from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
@@ -119,7 +120,7 @@ class Parts:
         found = sorted(self.each(table, keys, needed), key=lambda pair: pair[0].name)
         tables = [rows for _, rows in found]
         if not tables:
-            return schema.arrow().empty_table().select(chosen)
+            return table_of([], schema).select(chosen)
         if not _disjoint([entry for entry, _ in found]):
             return distinct(tables, schema, lambda at: found[at][0].part).select(chosen)
         import pyarrow as pa
@@ -189,6 +190,14 @@ class Parts:
                 file=self.path,
                 next="update kaibo, or name another store with --store",
             )
+
+    def start_over(self) -> list[Damage]:
+        """Forgets what was read of the ledger and found damaged, so that all of it is looked at anew; the latter."""
+        with self._lock:
+            self._entries.clear()
+            damages = list(self.damages)
+            self.damages.clear()
+        return damages
 
     def _refresh(self) -> bool:
         """Brings the entries in memory up to date; False when one vanished on the way, so that the list is stale."""

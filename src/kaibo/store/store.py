@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import kaibo
 from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
+from kaibo.store.columns import storable, table_of
+from kaibo.store.compaction import Compaction, compact
+from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
 from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SOURCES
+from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.vocabulary import Census, Row
 
 if TYPE_CHECKING:
@@ -100,33 +104,43 @@ class Store:
         """
         self.parts.append(CENSUS.name, to_table((one.content, one.census) for one in counted if one.census is not None))
         rows = [{"source_key": one.source_key, "content": one.content} for one in counted if one.source_key is not None]
-        self.parts.append(SOURCES.name, _table(rows, SOURCES.arrow()))
+        self.parts.append(SOURCES.name, table_of(rows, SOURCES))
 
     def record_model(self, name: str, family: str, rows: Sequence[Row]) -> None:
         """Adds a model's tensors, a row each; saying the same twice changes nothing."""
-        self.parts.append(MODELS.name, _table([_model_row(name, family, row) for row in rows], MODELS.arrow()))
+        self.parts.append(MODELS.name, table_of([_model_row(name, family, row) for row in rows], MODELS))
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Adds what could not be measured."""
-        self.parts.append(FAILURES.name, _table([vars(failure) for failure in failures], FAILURES.arrow()))
+        self.parts.append(FAILURES.name, table_of([vars(failure) for failure in failures], FAILURES))
 
+    def sql(self, query: str) -> pa.Table:
+        """The answer to a question over `sources`, `census`, `models`, `failures` and the view `tensors`.
 
-def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
+        Raises UsageError with the first line of what DuckDB says when the query fails.
+        """
+        from kaibo.store.questions import ask
 
-    spelled = [
-        {name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows
-    ]
-    return pa.Table.from_pylist(spelled, schema=schema)
+        return ask(self.parts, query)
 
+    def listing(self) -> list[StoredModel]:
+        """The models that the store holds."""
+        return listing(self.parts)
 
-def storable(text: str) -> str:
-    """Text as a table can hold it: bytes of a path that are not UTF-8 are spelled out.
+    def verify(self) -> list[Damage]:
+        """Checks every part and ledger entry; damaged ones are set aside, and what they held is measured again."""
+        return verify(self.parts)
 
-    >>> storable("caf" + chr(0xDCE9)), storable("解剖")
-    ('caf\\\\udce9', '解剖')
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    def compact(self) -> Compaction:
+        """Merges small parts and clears away what killed writers left.
+
+        Raises StorageError, naming PID and host, while another compaction is under way.
+        """
+        return compact(self.parts)
+
+    def remove(self, model: str) -> int:
+        """Forgets a model (its name, address or identity) and what only it uses; the bytes freed."""
+        return remove(self.parts, model)
 
 
 def _model_row(name: str, family: str, row: Row) -> dict[str, Any]:
