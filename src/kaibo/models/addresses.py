@@ -25,7 +25,7 @@ class Target:
     """What an address leads to: a folder, or one file (`file` is its name there).
 
     `shown` is the folder as the user gave it and `root` the same with links resolved; `name` is what tables join
-    on. `single` says that the user named the file itself, so that its folder is not looked through.
+    on. `blobs` is the other folder that links may lead to, where `root` is in a Hugging Face cache.
     """
 
     address: str
@@ -34,6 +34,7 @@ class Target:
     root: str
     file: str | None = None
     notes: tuple[str, ...] = ()
+    blobs: str | None = None
 
     def path(self, name: str) -> str:
         """A file of the folder, as a message names it."""
@@ -50,7 +51,7 @@ class Target:
         real = os.path.realpath(path)
         if os.path.islink(real):
             raise PolicyError("is a link that leads back to itself", file=self.path(name))
-        if not any(_within(real, home) for home in (self.root, _blobs_of(self.root)) if home):
+        if not any(_within(real, home) for home in (self.root, self.blobs) if home):
             message = "is a link out of the model's folder, which is not followed"
             raise PolicyError(message, file=self.path(name), next="copy the file into the folder, or name it itself")
         return real
@@ -83,7 +84,7 @@ def local_target(address: str, path: str | None = None, name: str | None = None)
         return _folder_target(address, where, real, name)
     shown, file = os.path.split(where)
     root = os.path.realpath(shown or ".")
-    return Target(address, name or _file_name(where), shown, root, file)
+    return Target(address, name or _file_name(where), shown, root, file, blobs=_blobs_of(root))
 
 
 def hub_parts(address: str) -> tuple[str, str | None]:
@@ -121,13 +122,14 @@ def _folder_target(address: str, where: str, real: str, name: str | None) -> Tar
     found = _CACHE_FOLDER.fullmatch(os.path.basename(real))
     snapshots = os.path.join(real, "snapshots")
     if not found or not os.path.isdir(snapshots):
-        return Target(address, name or name_of_folder(where), where, real)
+        return Target(address, name or name_of_folder(where), where, real, blobs=_blobs_of(real))
     revision = _cached_revision(real, snapshots)
     if revision is None or os.path.islink(os.path.join(snapshots, revision)):
         raise MissingError("holds no snapshot that refs/main names", file=address, next="name a folder of snapshots/")
     shown = os.path.join(where, "snapshots", revision)
     note = f"the cache's snapshot {revision} is read"
-    return Target(address, f"{found[1]}/{found[2]}", shown, os.path.join(snapshots, revision), notes=(note,))
+    root = os.path.join(snapshots, revision)
+    return Target(address, f"{found[1]}/{found[2]}", shown, root, notes=(note,), blobs=_blobs_of(root))
 
 
 def _cached_revision(real: str, snapshots: str) -> str | None:

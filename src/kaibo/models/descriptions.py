@@ -94,7 +94,7 @@ def _bytes(target: Target, name: str, limit: int, notes: list[str]) -> bytes | N
     if not os.path.lexists(real):
         return None
     try:
-        file = LocalFile(real, name=target.path(name))
+        file = LocalFile(os.path.join(target.root, name), name=target.path(name), real=real)
         if file.size > limit:
             notes.append(f"{name} is {file.size} bytes long and was not read (limit {limit})")
             return None

@@ -120,7 +120,8 @@ def read_header(place: Place) -> Header:
     if reason is not None:
         sniff.refuse(place, start, reason, 0)
     if start[_PREFIX : _PREFIX + 1] != b"{":
-        check_utf8(start[_PREFIX : _PREFIX + 4], place.name, _PREFIX) if start[8:9] in b"\xff\xfe\xef" else None
+        if start[_PREFIX] in b"\xff\xfe\xef":
+            check_utf8(start[_PREFIX : _PREFIX + 4], place.name, _PREFIX)
         sniff.refuse(place, start, "the header does not begin with '{'", _PREFIX)
     text = place.read(_PREFIX, length)
     check_utf8(text, place.name, _PREFIX)

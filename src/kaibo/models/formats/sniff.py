@@ -86,15 +86,21 @@ def _named(start: bytes) -> tuple[str, str] | None:
 
 
 def _is_pickle(start: bytes) -> bool:
-    """Protocol 2 and later say so in two bytes; older ones are known by opcodes that load or call something."""
-    if start[:1] == b"\x80" and start[1:2] <= b"\x0f" and len(start) > 2:
-        return True
-    import pickletools  # reads opcodes, executes none
+    """Known by its opcodes, which are read and never executed: a protocol and another one, or one that loads or calls.
 
+    A header's length may look like a protocol (1,152 is 0x80 0x04), but then its JSON follows.
+    """
+    import pickletools
+
+    if start[7:9] == b"\0{":
+        return False
     telling = {"GLOBAL", "INST", "STACK_GLOBAL", "REDUCE", "BUILD", "OBJ", "NEWOBJ", "STOP", "EXT1", "EXT2", "EXT4"}
+    begins_with_protocol = start[:1] == b"\x80"
     try:
         for count, (opcode, _, _) in enumerate(pickletools.genops(start)):
-            if opcode.name in telling and (count or opcode.name != "STOP"):
+            if count and (begins_with_protocol or opcode.name in telling):
+                return True
+            if opcode.name in telling and opcode.name != "STOP":
                 return True
     except (ValueError, OverflowError, IndexError):
         return False

@@ -139,14 +139,15 @@ _keys = itertools.count()
 class LocalFile:
     """A regular file on this machine as a place. Several threads may read it at once.
 
-    `name` is the path as the user gave it, for messages. Raises FormatError for what is not a regular file (a pipe
-    is never waited for), MissingError for what is absent or may not be read.
+    `name` is the path as the user gave it, for messages; `real` the path with its links resolved, where somebody
+    has already seen to it that they lead nowhere they should not. Raises FormatError for what is not a regular
+    file (a pipe is never waited for), MissingError for what is absent or may not be read.
     """
 
-    def __init__(self, path: str, *, name: str | None = None) -> None:
+    def __init__(self, path: str, *, name: str | None = None, real: str | None = None) -> None:
         self.name = path if name is None else name
         self._path = os.path.abspath(path)
-        self._real, self.identity = self._look()
+        self._real, self.identity = self._look(real)
         self._key = next(_keys)
         weakref.finalize(self, DESCRIPTORS.release, self._key)
 
@@ -201,9 +202,9 @@ class LocalFile:
             DESCRIPTORS.give_back(self._key)
         self._check(start, size, got)
 
-    def _look(self) -> tuple[str, Identity]:
+    def _look(self, real: str | None) -> tuple[str, Identity]:
         try:
-            real = os.path.realpath(self._path, strict=True)
+            real = real or os.path.realpath(self._path, strict=True)
             status = os.stat(real)
         except OSError as problem:
             self._fail_unreadable(problem)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from kaibo.errors import KaiboError, MissingError, NetworkError, UsageError, missing_extra
-from kaibo.models.formats.shards import listed
 
 TEXTS = ("*.json", "*.jinja", "tokenizer*", "*.txt")
 WEIGHTS = ("*.safetensors",)
@@ -114,4 +113,5 @@ def _cached(repository: str) -> str:
     models = [name.removeprefix("models--").replace("--", "/", 1) for name in names]
     if repository in models:
         return "a part of it is cached; connect and run again to fetch the rest"
-    return f"cached are: {listed(models)}" if models else "nothing is cached"
+    shown = ", ".join(models[:5]) + (f" and {len(models) - 5} more" if len(models) > 5 else "")
+    return f"cached are: {shown}" if models else "nothing is cached"
