@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import StorageError, UsageError, missing_extra
-from kaibo.figures.fonts import japanese_font, require_font
-from kaibo.figures.style import FONT
+from kaibo.figures.fonts import JAPANESE, required_font
 
 if TYPE_CHECKING:
     import altair as alt
@@ -44,11 +43,7 @@ def render(chart: alt.TopLevelMixin, format: str) -> bytes:  # noqa: A002 - the 
     except ImportError as error:  # pragma: no cover - a core dependency
         raise missing_extra("plot", "static figures") from error
     drawn = specification(chart)
-    text = json.dumps(drawn, ensure_ascii=False)
-    require_font(text.replace(json.dumps(FONT, ensure_ascii=False), ""))
-    font = japanese_font()
-    if font is not None:  # here the name must be one that is installed: fallback picks any font that has the character
-        drawn["config"] = {**drawn.get("config", {}), "font": f"{_latin()}, '{font}', sans-serif"}
+    drawn["config"] = {**drawn.get("config", {}), "font": _font(drawn)}
     options: dict[str, Any] = {"vl_version": vega_lite_version(), "allowed_base_urls": []}
     if format == "svg":
         return str(vl_convert.vegalite_to_svg(drawn, **options)).encode("utf-8")
@@ -57,8 +52,13 @@ def render(chart: alt.TopLevelMixin, format: str) -> bytes:  # noqa: A002 - the 
     return bytes(vl_convert.vegalite_to_pdf(drawn, **options))
 
 
-def _latin() -> str:
-    return "Arial, 'Liberation Sans', 'DejaVu Sans'"
+def _font(drawn: dict[str, Any]) -> str:
+    """Fonts by name: what the first lacks is taken from any font at all, so Japanese text puts a Japanese one first."""
+    latin = "Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+    text = json.dumps({key: value for key, value in drawn.items() if key != "config"}, ensure_ascii=False)
+    if not JAPANESE.search(text):
+        return latin
+    return f"'{required_font()}', {latin}"
 
 
 def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:

@@ -63,11 +63,13 @@ def _by_folder() -> str | None:
     return None
 
 
-def require_font(text: str) -> None:
-    """Raises MissingError where `text` holds Japanese and no installed font can draw it."""
-    if JAPANESE.search(text) and japanese_font() is None:
+def required_font() -> str:
+    """The same, or MissingError where no installed font can draw Japanese."""
+    font = japanese_font()
+    if font is None:
         raise MissingError(
             "no installed font has Japanese characters, the figure would show boxes",
             next="install one (Debian: apt install fonts-noto-cjk; Fedora: google-noto-sans-cjk-fonts), "
             "or draw with language en; the HTML page needs no font here",
         )
+    return font

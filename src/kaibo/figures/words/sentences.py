@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ Formatter = Callable[[Any, str], str]
 
 
 def _points(share: float | None, _: str) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
+    return "-" if share is None or not math.isfinite(share) else f"{100 * share:.2f}"
 
 
 def _term(name: str | None, language: str) -> str:
