@@ -170,8 +170,7 @@ def json_block(value: Any) -> str:
     '{"a":"\\\\u003c/script\\\\u003e\\\\u2028\\\\u0026"}'
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
-    return text
+    return re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def data_uri(text: str) -> str:
@@ -204,4 +203,5 @@ def provenance_facts(provenance: Mapping[str, Any], language: str = "en") -> tup
 def _argument(part: str) -> str:
     """One word of a command line: a path (also one with spaces in it) by its last part."""
     option, equals, value = part.partition("=") if part.startswith("--") else ("", "", part)
-    return f"{option}{equals}{model_name(value) if value.startswith(('/', '~', '\\')) else value}"
+    readable = model_name(value) if value.startswith(("/", "~", "\\")) else value
+    return f"{option}{equals}{readable}"
