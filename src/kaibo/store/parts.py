@@ -19,7 +19,6 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-import kaibo
 from kaibo.errors import StorageError, UsageError
 from kaibo.store import disk
 from kaibo.store.columns import table_of
@@ -28,6 +27,7 @@ from kaibo.store.ledger import Entry, decode, encode, hashed
 from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
 from kaibo.store.schemas import SCHEMAS, Schema
 from kaibo.store.writers import token_of, writing
+from kaibo.vocabulary.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,7 +98,7 @@ class Parts:
                 sequence=self._next() if sequence is None else sequence,
                 table=schema.name,
                 schema=schema.version,
-                kaibo=kaibo.__version__,
+                kaibo=__version__,
                 part=part.name,
                 size=len(data),
                 sha256=digest,
@@ -186,7 +186,7 @@ class Parts:
         if entry.schema > schema.version:
             raise StorageError(
                 f"holds the table {entry.table} in version {entry.schema} (kaibo {entry.kaibo}); "
-                f"this is kaibo {kaibo.__version__}, which reads up to version {schema.version}",
+                f"this is kaibo {__version__}, which reads up to version {schema.version}",
                 file=self.path,
                 next="update kaibo, or name another store with --store",
             )
