@@ -99,8 +99,8 @@ def decode(name: str, data: bytes) -> Entry:
 
     Raises ValueError when they are torn, changed or not an entry, StorageError when a newer kaibo wrote them.
     """
-    fields = json.loads(data.decode("utf-8"))
-    if not isinstance(fields, dict) or fields.pop("checksum", None) != _checksum(fields):
+    fields = json.loads(data.decode("ascii"))
+    if not isinstance(fields, dict) or _canonical(fields) != data or fields.pop("checksum", None) != _checksum(fields):
         raise ValueError("its checksum does not fit")
     if fields.get("format", 0) > FORMAT:
         raise StorageError(
