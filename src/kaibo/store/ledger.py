@@ -76,6 +76,14 @@ def hashed(keys: Iterable[str]) -> Hashes:
     return np.unique(np.frombuffer(digests, dtype=">u8").astype(np.uint64))
 
 
+def disjoint(entries: list[Entry]) -> bool:
+    """Whether no key can be in two of the parts."""
+    if len(entries) < 2:
+        return True
+    keys = np.concatenate([entry.keys for entry in entries])
+    return bool(np.unique(keys).size == keys.size)
+
+
 def encode(entry: Entry) -> bytes:
     """The entry as the bytes of its file."""
     fields = {

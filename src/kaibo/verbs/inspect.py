@@ -78,7 +78,7 @@ def _architecture(described: Description, tokens: int | None) -> Architecture:
 
 def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architecture:
     """Parameters and memory counted from the headers, where the config alone does not say them."""
-    weights = [tensor for tensor in tensors if tensor.dtype.measurable]
+    weights = [tensor for tensor in tensors if tensor.dtype.measurable and tensor.role != "buffer"]
     by_role: dict[str, int] = {}
     for tensor in weights:
         by_role[tensor.role] = by_role.get(tensor.role, 0) + tensor.size
@@ -88,7 +88,7 @@ def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architectur
         found,
         parameters=total,
         parameters_by_role=by_role,
-        weights_bytes={str(bits): total * bits // 8 for bits in (32, 16, 8, 4)},
+        weights_bytes={str(bits): -(-total * bits // 8) for bits in (32, 16, 8, 4)},
         remarks=(*found.remarks, "Parameters are counted from the headers of the weights."),
         why=why,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kaibo.analyses.groups import BUFFER
 from kaibo.collect import Collected, Options, Progress, granted_workers, quiet, take_census
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
@@ -81,8 +82,8 @@ def with_notes(finding: Finding[R], collected: Iterable[Collected]) -> Finding[R
 def notes_of(collected: Collected) -> tuple[str, ...]:
     """What a reader of a model's numbers should know about how it was opened."""
     others = collected.model.not_weights
-    listed: tuple[str, ...] = ()
-    if others:
-        kinds = ", ".join(sorted({tensor.dtype.name for tensor in others}))
-        listed = (f"{len(others)} tensors are not weights ({kinds}) and are not measured",)
-    return (*collected.model.notes, *listed)
+    kinds = ", ".join(sorted({tensor.dtype.name for tensor in others}))
+    listed = (f"{len(others)} tensors are not weights ({kinds}) and are not measured",) if others else ()
+    buffers = sum(tensor.role == BUFFER for tensor in collected.model.weights)
+    left_out = (f"{buffers} buffers (masks, frequencies) are counted but left out of digits and statistics",)
+    return (*collected.model.notes, *listed, *(left_out if buffers else ()))
