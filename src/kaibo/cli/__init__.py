@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from kaibo.cli.running import finish, main_loop
-
-__all__ = ["finish", "main", "main_loop"]
+__all__ = ["main", "main_loop"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs `kaibo` with these arguments (default: the process's own) and exits with its code."""
     sys.exit(main_loop(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def main_loop(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code."""
+    from kaibo.cli.main import main_loop as run
+
+    return run(arguments)

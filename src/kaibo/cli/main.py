@@ -1,0 +1,73 @@
+"""From the process's arguments to its exit code; nothing else leaves here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kaibo.cli.application import application
+from kaibo.cli.running import Answer, say
+from kaibo.errors import StoppedError, UsageError, escaped
+
+
+def main_loop(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code; nothing but exit codes leaves here."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    _spell_what_cannot_be_encoded()
+    try:
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else 1
+    except KeyboardInterrupt:
+        say(sys.stderr, f"kaibo: {StoppedError('stopped; what was finished is kept').line}")
+        code = 130
+    except BrokenPipeError:
+        _forget_stdout()
+        code = 141
+    except Exception as error:
+        if debug:
+            raise
+        say(
+            sys.stderr,
+            f"kaibo: {escaped(type(error).__name__)}: {escaped(error, 2000)} (a fault of kaibo's; --debug shows where)",
+        )
+        code = 70
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        outcome = application(args=arguments, prog_name="kaibo", standalone_mode=False)
+    except Exception as error:
+        # The parser's own errors know their exit code; which click they come from is typer's business.
+        if not hasattr(error, "format_message"):
+            raise
+        _usage(error, arguments)
+        return 2
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _usage(error: Any, arguments: Sequence[str]) -> None:
+    problem = UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is")
+    if "--json" in arguments:
+        command = next((argument for argument in arguments if not argument.startswith("-")), "")
+        say(sys.stdout, json.dumps(Answer(command, True, errors=[problem]).document()))
+    say(sys.stderr, f"kaibo: {problem.line}")
+
+
+def _spell_what_cannot_be_encoded() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    """The reader is gone: nothing more may be written, not even by the interpreter at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
