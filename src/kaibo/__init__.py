@@ -14,11 +14,16 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from kaibo.vocabulary.version import __version__ as __version__
+from kaibo.version import __version__ as __version__
 
 _HOMES = {
-    "kaibo.verbs": ("CensusRow", "Dissection", "Settings", "census", "digits", "dissect", "doctor", "inspect", "stats"),
-    "kaibo.verbs.dissect": ("Output",),
+    "kaibo.verbs.census": ("CensusRow", "census"),
+    "kaibo.verbs.digits": ("digits",),
+    "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
+    "kaibo.verbs.doctor": ("doctor",),
+    "kaibo.verbs.inspect": ("inspect",),
+    "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.stats": ("stats",),
     "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),
@@ -46,7 +51,7 @@ class _Package(ModuleType):
     @property
     def census(self) -> Any:
         """The verb; the room is reached as `from kaibo.census import …`."""
-        return import_module("kaibo.verbs").census
+        return import_module("kaibo.verbs.census").census
 
     @census.setter
     def census(self, room: ModuleType) -> None:

@@ -27,11 +27,15 @@ def digits_row(model="hf:org/model", by="model", key=None, seed=0):
 
 
 def digits(models=1, **changes):
-    return Finding("digits", tuple(digits_row(f"hf:org/model-{place}", seed=place, **changes) for place in range(models)))
+    return Finding(
+        "digits", tuple(digits_row(f"hf:org/model-{place}", seed=place, **changes) for place in range(models))
+    )
 
 
 def digits_by_tensor(count, name="layers.{}.attention.q"):
-    return Finding("digits", tuple(digits_row(by="tensor", key=name.format(place), seed=place) for place in range(count)))
+    return Finding(
+        "digits", tuple(digits_row(by="tensor", key=name.format(place), seed=place) for place in range(count))
+    )
 
 
 def profile(layers=4, roles=8, models=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from kaibo.cli import census, digits, dissect, doctor, inspect, sql, stats, store
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 application = typer.Typer(
     name="kaibo",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaibo.errors import KaiboError, escaped
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 
 @dataclass

@@ -15,7 +15,9 @@ from kaibo.vocabulary.architecture import Architecture
 
 Fact = tuple[str, str]
 
-FOLDERS = re.compile(r"""(?:file:/*|[A-Za-z]:|~|(?<![\w./:-]))[/\\](?:[^\s'"<>|/\\]+[/\\])*([^\s'"<>|/\\]*)""")
+FOLDERS = re.compile(
+    r"""(?:file:/*|(?<![A-Za-z])[A-Za-z]:|~\w*|(?<![\w./:-]))[/\\](?:[^\s'"<>|/\\]+[/\\])*([^\s'"<>|/\\]*)"""
+)
 
 
 def without_folders(text: str) -> str:

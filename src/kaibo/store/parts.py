@@ -27,7 +27,7 @@ from kaibo.store.ledger import Entry, decode, disjoint, encode, hashed
 from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
 from kaibo.store.schemas import Schema, schema_of
 from kaibo.store.writers import token_of, writing
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,8 +16,8 @@ from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
 from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SOURCES
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
+from kaibo.version import __version__
 from kaibo.vocabulary import Census, Row
-from kaibo.vocabulary.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

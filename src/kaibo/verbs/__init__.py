@@ -2,25 +2,12 @@
 
 Each takes addresses (or a single one) and plain options, asks the store first, and returns a `Finding`. With
 `on_error` given, a model that cannot be read is handed to it and the others go on; without it the error is raised.
+
+- `inspect`: what a model is, without reading weights
+- `census`: every value counted, once
+- `digits`, `stats`: what the census answers
+- `dissect`: all of it on one page
+- `sql`, `doctor`: the store asked directly, the installation checked
+
+Nothing is imported here: a command loads its own verb and no other's libraries.
 """
-
-from kaibo.verbs.census import CensusRow, census
-from kaibo.verbs.digits import digits
-from kaibo.verbs.dissect import Dissection, dissect
-from kaibo.verbs.doctor import CheckRow, doctor
-from kaibo.verbs.inspect import inspect
-from kaibo.verbs.measuring import Settings
-from kaibo.verbs.stats import stats
-
-__all__ = [
-    "CensusRow",
-    "CheckRow",
-    "Dissection",
-    "Settings",
-    "census",
-    "digits",
-    "dissect",
-    "doctor",
-    "inspect",
-    "stats",
-]

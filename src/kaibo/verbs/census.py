@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from kaibo.collect import Collected
 from kaibo.verbs.addresses import Address, OnError
 from kaibo.verbs.measuring import Settings, measured, notes_of
+from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-from kaibo.vocabulary.version import __version__
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from kaibo.errors import UsageError
 from kaibo.verbs.addresses import Address, raising
 from kaibo.verbs.inspect import inspect
 from kaibo.verbs.measuring import Settings, measured, with_notes
+from kaibo.version import __version__
 from kaibo.vocabulary import LEVELS, Architecture, Finding, jsonable
-from kaibo.vocabulary.version import __version__
 
 LANGUAGES = ("en", "ja")
 

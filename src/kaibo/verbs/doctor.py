@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from kaibo.collect import granted_workers
 from kaibo.errors import KaiboError
 from kaibo.verbs.measuring import open_store
+from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-from kaibo.vocabulary.version import __version__
 
 CORE = (
     "numpy",

@@ -10,8 +10,8 @@ from kaibo.models import Description, open_description
 from kaibo.models.anatomy import architecture, check_parameters
 from kaibo.models.formats.safetensors import StoredTensor
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
+from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding, Tensor
-from kaibo.vocabulary.version import __version__
 
 
 @dataclass(frozen=True)
