@@ -71,7 +71,7 @@ def test_each_figure_of_the_table_can_be_drawn():
 values = st.floats(allow_nan=True, allow_infinity=True) | st.none()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=6))
 def test_numbers_that_no_axis_can_hold_are_left_out(pairs):
     from kaibo.analyses.records import ProfileRow
