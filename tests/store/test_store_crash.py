@@ -204,7 +204,7 @@ def killed_again(place: Path, scratch: Path, at: int, expected: dict[str, list[d
     return done
 
 
-@pytest.mark.parametrize(("first", "stride", "again"), [(4, 41, 17), pytest.param(1, 5, 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "stride", "again"), [(4, 41, 17), pytest.param(1, 11, 5, marks=pytest.mark.slow)])
 def test_killed_again_while_it_recovers_a_store_still_loses_nothing(
     tmp_path: Path, undisturbed: tuple[dict[str, list[dict[str, Any]]], int], first: int, stride: int, again: int
 ) -> None:
