@@ -10,7 +10,7 @@ from typing import Any
 
 from kaibo.cli.application import application
 from kaibo.cli.running import Answer, say
-from kaibo.errors import StoppedError, UsageError, escaped
+from kaibo.errors import StorageError, StoppedError, UsageError, escaped
 
 
 def main_loop(arguments: list[str]) -> int:
@@ -30,6 +30,11 @@ def main_loop(arguments: list[str]) -> int:
     except BrokenPipeError:
         _forget_stdout()
         code = 141
+    except OSError as error:
+        _forget_stdout()
+        problem = StorageError(f"the answer cannot be written ({error.strerror or type(error).__name__})")
+        say(sys.stderr, f"kaibo: {problem.line}")
+        code = problem.exit
     except Exception as error:
         if debug:
             raise

@@ -10,6 +10,15 @@ import typer
 
 from kaibo.cli.running import Answer
 
+LANGUAGES = ("en", "ja")
+
+
+def _language(asked: str) -> str:
+    if asked not in LANGUAGES:
+        raise typer.BadParameter(f'"{asked}" is none of {", ".join(LANGUAGES)}')
+    return asked
+
+
 Models = Annotated[list[str], typer.Argument(metavar="MODEL…", help="Folders, files, or hf:org/name[@revision].")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a file, or hf:org/name[@revision].")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
@@ -32,7 +41,10 @@ Export = Annotated[
 Picture = Annotated[
     Path | None, typer.Option("--figure", metavar="FILE", help="Also draw it: .svg, .png or .pdf.", dir_okay=False)
 ]
-Language = Annotated[str, typer.Option("--lang", metavar="en|ja", help="Language of figures, tables and pages.")]
+Language = Annotated[
+    str,
+    typer.Option("--lang", metavar="en|ja", help="Language of figures, tables and pages.", callback=_language),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that kaibo did not write.")]
 
 

@@ -61,12 +61,21 @@ def finish(answer: Answer) -> None:
     if answer.json:
         say(sys.stdout, json.dumps(answer.document(), ensure_ascii=True, allow_nan=False))
     elif answer.show is not None and sys.stdout is not None:
-        answer.show()
+        _show(answer.show)
+    if sys.stdout is not None:
+        sys.stdout.flush()  # here, where a full disk or a reader that is gone can still be answered for
     for warning in answer.warnings:
         say(sys.stderr, f"kaibo: note: {escaped(warning, 4000)}")
     for error in answer.errors:
         say(sys.stderr, f"kaibo: {error.line}")
     raise SystemExit(answer.exit if answer.exit is not None and not answer.errors else _code(answer.errors))
+
+
+def _show(show: Callable[[], None]) -> None:
+    try:
+        show()
+    except SystemExit as done:  # rich's answer to a reader that is gone; main_loop has its own
+        raise BrokenPipeError from done
 
 
 def _code(errors: Sequence[KaiboError]) -> int:
