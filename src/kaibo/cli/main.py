@@ -10,7 +10,7 @@ from typing import Any
 
 from kaibo.cli.application import application
 from kaibo.cli.running import Answer, say
-from kaibo.errors import StorageError, StoppedError, UsageError, escaped
+from kaibo.errors import StoppedError, StorageError, UsageError, escaped
 
 
 def main_loop(arguments: list[str]) -> int:
