@@ -10,6 +10,7 @@ from kaibo.figures import FIGURES, caption, figure, names
 from kaibo.figures.export import specification
 from kaibo.figures.fonts import JAPANESE
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.architecture import Architecture
 
 FINDINGS = {
     "one model": sample.digits(1),
@@ -61,6 +62,7 @@ def test_a_kind_without_a_figure_names_the_kinds_that_have_one():
     with pytest.raises(UsageError, match="without rows"):
         figure(Finding("digits", ()))
     assert names(Finding("digits", ())) == ()
+    assert names(Finding("inspect", (Architecture("x", "other"),))) == ()
 
 
 def test_each_figure_of_the_table_can_be_drawn():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kaibo.errors import UsageError
 from kaibo.figures.names import distinct, model_name, model_names, short
-from kaibo.figures.words import SENTENCES, bytes_in_words, count_in_words, heading, percent, sentence
+from kaibo.figures.words import SENTENCES, bytes_in_words, count_in_words, heading, note, percent, sentence
 from kaibo.figures.words.catalogue import LANGUAGES, catalogue
 
 
@@ -51,6 +51,36 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
     assert len(text) < 300
 
 
+def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
+    from kaibo.analyses.digits import NOTES as DIGITS
+    from kaibo.analyses.stats import NOTES as STATS
+    from kaibo.models.anatomy import architecture
+
+    shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
+    config = {
+        "model_type": "llama",
+        "num_key_value_heads": 2,
+        "intermediate_size": 128,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 4096,
+        "rope_scaling": {"rope_type": "linear", "factor": 4.0},
+        **shared,
+    }
+    said = [*DIGITS, *STATS, *architecture(config, model="x").remarks]
+    assert len(said) > 8
+    assert [text for text in said if note(text, "ja") == text] == []
+    assert all(note(text) == text for text in said)
+
+
+def test_a_note_that_no_table_knows_stays_as_it_is():
+    assert note("something else", "ja") == "something else"
+
+
+def test_bell_curves_are_not_called_heavy():
+    assert sentence("tails", {"tensor": "a", "kurtosis": 0.03}).startswith("No tensor has heavy tails")
+    assert sentence("tails", {"tensor": "a", "kurtosis": 3.0}).startswith("The heaviest tails are in a")
+
+
 def test_an_unknown_sentence_names_those_there_are():
     with pytest.raises(UsageError, match="sentences: size"):
         sentence("sighs", {})
@@ -58,7 +88,7 @@ def test_an_unknown_sentence_names_those_there_are():
 
 def test_japanese_sentences_are_japanese():
     values = {"parameters": 6_738_415_616, "layers": 32, "dtype": ("BF16",)}
-    assert sentence("size", values, "ja") == "32 層に 67.4億 個のパラメータがあり、BF16 で保存されています。"
+    assert sentence("size", values, "ja") == "32 層に 67.4億個のパラメータがあり、BF16 で保存されています。"
     assert sentence("size", values) == "It has 6.74 billion parameters in 32 layers, stored as BF16."
 
 

@@ -20,7 +20,7 @@ from kaibo.figures import caption, figure, names
 from kaibo.figures.digits import MOST_PANELS
 from kaibo.figures.export import specification
 from kaibo.figures.names import model_name
-from kaibo.figures.words import heading, word
+from kaibo.figures.words import heading, note, word
 from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
 from kaibo.reports.facts import Fact, published, without_folders
 from kaibo.reports.tables import cell, digit_shares, numeric, read, to_csv
@@ -101,7 +101,7 @@ def section(
     )
     title = word("page.parameters" if first.kind == "inspect" else f"page.{first.kind}", language)
     tables = tuple(page_table(finding, language) for finding in _tabled(shown))
-    notes = tuple(dict.fromkeys(note for finding in shown for note in finding.notes))
+    notes = tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes))
     return Section(first.kind, title, charts=charts, tables=tables, notes=notes)
 
 

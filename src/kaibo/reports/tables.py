@@ -174,7 +174,7 @@ def _quoted(text: str) -> str:
 def cell(name: str, value: Any, language: str = "en") -> str:
     """A value as people read it: four digits, terms in their language, names from strangers spelled out."""
     if name == "key" and value is None:
-        return word("terms.all", language)
+        return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
