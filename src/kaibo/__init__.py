@@ -21,6 +21,7 @@ _HOMES = {
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
     "kaibo.verbs.doctor": ("doctor",),
+    "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
     "kaibo.verbs.stats": ("stats",),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from kaibo.cli.application import application
-from kaibo.cli.running import Answer, say
+from kaibo.cli.running import READER_GONE, Answer, forget_stdout, say
 from kaibo.errors import StoppedError, StorageError, UsageError, escaped
 
 
@@ -25,13 +24,13 @@ def main_loop(arguments: list[str]) -> int:
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
     except KeyboardInterrupt:
-        say(sys.stderr, f"kaibo: {StoppedError('stopped; what was finished is kept').line}")
+        say(sys.stderr, f"kaibo: {_interrupted().line}")
         code = 130
     except BrokenPipeError:
-        _forget_stdout()
-        code = 141
+        forget_stdout()
+        code = READER_GONE
     except OSError as error:
-        _forget_stdout()
+        forget_stdout()
         problem = StorageError(f"the answer cannot be written ({error.strerror or type(error).__name__})")
         say(sys.stderr, f"kaibo: {problem.line}")
         code = problem.exit
@@ -44,6 +43,10 @@ def main_loop(arguments: list[str]) -> int:
         )
         code = 70
     return code
+
+
+def _interrupted() -> StoppedError:
+    return StoppedError("stopped; what was finished is kept", next="run the same command again to go on")
 
 
 def _run(arguments: list[str]) -> int:
@@ -70,9 +73,3 @@ def _spell_what_cannot_be_encoded() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _forget_stdout() -> None:
-    """The reader is gone: nothing more may be written, not even by the interpreter at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())

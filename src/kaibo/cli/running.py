@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,18 @@ from typing import Any
 from kaibo.errors import KaiboError, escaped
 from kaibo.version import __version__
 
+READER_GONE = 141
+"""The exit code where nobody reads stdout any more, as a shell gives it for SIGPIPE."""
+
 
 @dataclass
 class Answer:
-    """What a command has to say: results for `--json`, a function that shows them to people, errors and warnings."""
+    """What a command has to say: results for `--json`, a function that shows them, what went wrong."""
 
     command: str
     json: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
+    lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     show: Callable[[], None] | None = None
     errors: list[KaiboError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -28,15 +33,13 @@ class Answer:
 
     def document(self) -> dict[str, Any]:
         """The one JSON document of the command."""
-        lists = {
-            "results": self.results,
-            "errors": [error.as_json() for error in self.errors],
-            "warnings": self.warnings,
-        }
         return {
             "command": self.command,
             "version": __version__,
-            **{key: value for key, value in lists.items() if value},
+            "results": self.results,
+            **self.lists,
+            "errors": [error.as_json() for error in self.errors],
+            "warnings": self.warnings,
         }
 
 
@@ -58,17 +61,31 @@ def answering(command: str, *, as_json: bool) -> Iterator[Answer]:
 
 def finish(answer: Answer) -> None:
     """Prints the answer and raises SystemExit with its code."""
+    try:
+        _print(answer)
+    except BrokenPipeError:  # caught here: the parser would make it exit 1
+        forget_stdout()
+        raise SystemExit(READER_GONE) from None
+    for warning in answer.warnings:
+        say(sys.stderr, f"kaibo: note: {escaped(warning, 4000)}")
+    for error in answer.errors:
+        say(sys.stderr, f"kaibo: {error.line}")
+    raise SystemExit(answer.exit if answer.exit is not None and not answer.errors else _code(answer.errors))
+
+
+def _print(answer: Answer) -> None:
     if answer.json:
         say(sys.stdout, json.dumps(answer.document(), ensure_ascii=True, allow_nan=False))
     elif answer.show is not None and sys.stdout is not None:
         _show(answer.show)
     if sys.stdout is not None:
         sys.stdout.flush()  # here, where a full disk or a reader that is gone can still be answered for
-    for warning in answer.warnings:
-        say(sys.stderr, f"kaibo: note: {escaped(warning, 4000)}")
-    for error in answer.errors:
-        say(sys.stderr, f"kaibo: {error.line}")
-    raise SystemExit(answer.exit if answer.exit is not None and not answer.errors else _code(answer.errors))
+
+
+def forget_stdout() -> None:
+    """Nothing more may be written to stdout, not even by the interpreter at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _show(show: Callable[[], None]) -> None:
