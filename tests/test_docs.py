@@ -100,6 +100,46 @@ def test_every_command_is_in_the_how_to_or_the_readme(folder: Path) -> None:
     assert [name for name in commands if f"kaibo {name}" not in prose] == []
 
 
+def _wrong(folder: Path, phrase: str) -> str:
+    """A model with the fault that a line of the how-to explains; its address."""
+    model, weights = folder / "my-model", folder / "my-model" / "model.safetensors"
+    if phrase == "did you mean hf:org/name?":
+        return "org/name"
+    if phrase == "the file is cut":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    elif phrase == "fetch the shard again":
+        model = folder / "other-model"
+        (model / "model-00002-of-00002.safetensors").unlink()
+    else:
+        weights.unlink()
+    if phrase == "is a git-LFS pointer":
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n")
+    if phrase == "holds only pickles":
+        (model / "pytorch_model.bin").write_bytes(b"PK\3\4" + bytes(60))
+    return f"./{model.name}"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "code"),
+    [
+        ("did you mean hf:org/name?", 4),
+        ("no weights found", 4),
+        ("holds only pickles", 7),
+        ("is a git-LFS pointer", 3),
+        ("the file is cut", 3),
+        ("fetch the shard again", 4),
+    ],
+)
+def test_an_error_says_what_the_how_to_explains(
+    phrase: str, code: int, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert f"| `{phrase}` |" in (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
+    assert main_loop(["digits", _wrong(folder, phrase)]) == code
+    said = capfd.readouterr().err
+    assert phrase in said
+    assert said.count("\n") == 1
+
+
 def test_the_glossary_gives_every_word_in_both_languages() -> None:
     lines = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines()
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("| ")]
