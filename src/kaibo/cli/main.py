@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kaibo.cli.application import application
-from kaibo.cli.running import READER_GONE, Answer, forget_stdout, say
-from kaibo.errors import StoppedError, StorageError, UsageError, escaped
+from kaibo.cli.running import READER_GONE, Answer, forget_stdout, interrupted, say
+from kaibo.errors import StorageError, UsageError, escaped
 
 
 def main_loop(arguments: list[str]) -> int:
@@ -24,7 +24,7 @@ def main_loop(arguments: list[str]) -> int:
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
     except KeyboardInterrupt:
-        say(sys.stderr, f"kaibo: {_interrupted().line}")
+        say(sys.stderr, f"kaibo: {interrupted().line}")
         code = 130
     except BrokenPipeError:
         forget_stdout()
@@ -43,10 +43,6 @@ def main_loop(arguments: list[str]) -> int:
         )
         code = 70
     return code
-
-
-def _interrupted() -> StoppedError:
-    return StoppedError("stopped; what was finished is kept", next="run the same command again to go on")
 
 
 def _run(arguments: list[str]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from kaibo.census import Part, content_hash, merged, spans
@@ -114,9 +115,9 @@ def _measure(model: Model, todo: list[int], store: Store, options: Options, foun
     pending = _Pending(store)
     places = {id(model.tensors[place]): place for place in todo}
     expected = store.contents([key for tensor in model.tensors if (key := tensor.source_key)]) if options.verify else {}
-    with Stopping() as stopping:
+    with Stopping() as stopping, closing(_tensors(_tasks(model, todo), options, stopping)) as tensors:
         try:
-            for tensor, outcome in _tensors(_tasks(model, todo), options, stopping):
+            for tensor, outcome in tensors:
                 place = places[id(tensor)]
                 if isinstance(outcome, KaiboError):
                     failures.append(outcome)
@@ -147,20 +148,23 @@ def _compare(model: Model, tensor: Tensor, content: str, expected: Mapping[str, 
 Outcome = tuple[Census | None, str] | KaiboError
 
 
-def _tensors(tasks: Iterator[Task], options: Options, stopping: Stopping) -> Iterator[tuple[Tensor, Outcome]]:
+def _tensors(
+    tasks: Iterator[Task], options: Options, stopping: Stopping
+) -> Generator[tuple[Tensor, Outcome], None, None]:
     """Each tensor as its last span is done: census and content hash, or the first error among its spans."""
     parts: list[Part] = []
     error: KaiboError | None = None
-    for done in counted(tasks, options.workers):
-        options.progress.advance(done.task.bytes)
-        if done.part is not None:
-            parts.append(done.part)
-        error = error or done.error
-        if done.task.last:
-            yield done.task.tensor, error or _whole(done.task.tensor, parts)
-            parts, error = [], None
-            if stopping.signal is not None:
-                return
+    with closing(counted(tasks, options.workers)) as under_way:  # closed here, so that a second interrupt is heard
+        for done in under_way:
+            options.progress.advance(done.task.bytes)
+            if done.part is not None:
+                parts.append(done.part)
+            error = error or done.error
+            if done.task.last:
+                yield done.task.tensor, error or _whole(done.task.tensor, parts)
+                parts, error = [], None
+                if stopping.signal is not None:
+                    return
 
 
 def _whole(tensor: Tensor, parts: list[Part]) -> tuple[Census | None, str]:
