@@ -109,6 +109,11 @@ class Census:
         return binned + (self.nan + self.positive_infinity + self.negative_infinity if self.wide else 0)
 
     @property
+    def nbytes(self) -> int:
+        """How much memory the bins take."""
+        return self.keys.nbytes + self.counts.nbytes + self.lo.nbytes + self.lo2.nbytes
+
+    @property
     def nonfinite(self) -> int:
         """How many values are NaN or ±Inf."""
         return self.nan + self.positive_infinity + self.negative_infinity
