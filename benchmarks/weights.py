@@ -132,10 +132,6 @@ def beside_numpy_sums(model: Path, folder: Path) -> Figure:
     return Figure(name, "numpy digits, abs-sum and square-sum", ratio, "x", ">= 20", ratio >= 20, seen)
 
 
-def per_value(seconds: float, sample: np.ndarray) -> str:
-    return f"peer {1e9 * seconds / sample.size:.1f} ns a value"
-
-
 def memory(folder: Path) -> Iterator[Figure]:
     """Peak memory of the whole process over 8 GiB of zeros in four sparse shards."""
     sparse = sparse_model(folder / "sparse", 8.0, shards=4)

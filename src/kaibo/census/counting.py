@@ -21,7 +21,7 @@ SPAN = 2 * BLOCK
 """Bytes that one task counts before its tables are emptied: whole blocks, few enough that no table word overflows."""
 
 CHUNK = 4 << 20
-"""Bytes read at a time; a power of two that divides BLOCK. Small enough for the cache, large enough that the calls around it cost little."""
+"""Bytes read at a time; a power of two that divides BLOCK. Fits the cache, and the calls around it cost little."""
 
 
 @dataclass(frozen=True)

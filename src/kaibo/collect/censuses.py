@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Collected:
-    """A model's rows, and what it took to have them.
+    """A model's rows, and what it took to have them; `model_id` is empty where tensors are missing.
 
     `measured` tensors were read, `known` ones were looked up; `bytes` were read in `seconds`. `failures` are the
     tensors that could not be measured; their rows are missing.
@@ -80,6 +80,7 @@ def take_census(model: Model, store: Store, options: Options | None = None) -> C
     model_id = identity(
         {tensor.canonical: found.contents[i] for i, tensor in enumerate(model.tensors) if i in found.contents}
     )
+    model_id = "" if failures else model_id  # the identity of a part would be taken for the whole's
     rows = tuple(_rows(model, model_id, found))
     if not failures:
         store.record_model(model.name, model.family, rows)
