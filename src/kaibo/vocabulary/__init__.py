@@ -1,5 +1,6 @@
 """The nouns that every room shares: plain values without any reading or writing."""
 
+from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
 from kaibo.vocabulary.census import Census, Points, Sums, points, sums, total
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown
@@ -8,14 +9,19 @@ from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 __all__ = [
     "DTYPES",
     "LEVELS",
+    "Activation",
+    "Architecture",
     "Buffer",
     "By",
     "Census",
     "DType",
+    "Experts",
     "Finding",
     "Model",
+    "Norm",
     "Patterns",
     "Points",
+    "PositionEncoding",
     "Row",
     "Sums",
     "Tensor",

@@ -279,35 +279,47 @@ def side_digits() -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Exact sums over the finite values, each rounded to float64 once: Σx, Σ|x|, Σx²."""
+    """Exact sums over the finite values, each rounded to float64 once: how many, Σx, Σ|x|, Σx², Σ(x − mean)²/n."""
 
+    finite: int
     signed: float
     absolute: float
     square: float
+    variance: float
 
 
 def sums(censuses: Iterable[Census]) -> Sums:
-    """Σx, Σ|x| and Σx² over all finite values of the censuses, in integers, rounded once at the end.
+    """Σx, Σ|x|, Σx² and the variance over all finite values of the censuses, in integers, rounded once at the end.
+
+    The variance is formed before rounding, so a mean far from zero costs it nothing; NaN for no values.
 
     >>> sums([]).absolute
     0.0
     """
-    signed = absolute = square = 0
+    finite = signed = absolute = square = 0
     for census in censuses:
+        finite += census.n - census.nonfinite
         for sign, exponent, first, second in _by_exponent(points(census)):
             shift = exponent + _UNIT
             signed += sign * first << shift
             absolute += first << shift
             square += second << 2 * shift
-    return Sums(_scaled(signed, _UNIT), _scaled(absolute, _UNIT), _scaled(square, 2 * _UNIT))
+    deviations = finite * square - signed * signed
+    return Sums(
+        finite=finite,
+        signed=_scaled(signed, 1 << _UNIT),
+        absolute=_scaled(absolute, 1 << _UNIT),
+        square=_scaled(square, 1 << 2 * _UNIT),
+        variance=_scaled(deviations, finite * finite << 2 * _UNIT) if finite else math.nan,
+    )
 
 
 _UNIT = 160  # every exponent of a finite bin is at least -157: sums are whole multiples of 2^-160
 
 
-def _scaled(whole: int, bits: int) -> float:
+def _scaled(whole: int, unit: int) -> float:
     try:
-        return whole / (1 << bits)  # int / int rounds once, correctly
+        return whole / unit  # int / int rounds once, correctly
     except OverflowError:
         return math.inf
 

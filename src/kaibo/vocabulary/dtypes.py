@@ -153,7 +153,7 @@ def first_digits(values: Floats) -> NDArray[np.uint8]:
     [0, 1, 2, 9, 1, 0]
     """
     magnitude = np.abs(np.asarray(values, dtype=np.float64))
-    place = np.searchsorted(_boundaries64(), magnitude, side="right")
+    place = np.searchsorted(boundaries64(), magnitude, side="right")
     digits = ((place - 1 + _FIRST_DIGIT_OFFSET) % 9 + 1).astype(np.uint8)
     digits[~np.isfinite(magnitude) | (magnitude == 0)] = 0
     return digits
@@ -177,7 +177,11 @@ def round_up64(exact: Fraction) -> float:
 
 
 @cache
-def _boundaries64() -> Floats:
+def boundaries64() -> Floats:
+    """The smallest float64 not below d·10^k, ascending; shape (5694,), inf past the greatest float64.
+
+    The first is 4e-324: the least positive float64, 4.94e-324, begins with a 4.
+    """
     boundaries = [
         round_up64(Fraction(digit) * Fraction(10) ** decade)
         for decade in range(_LOWEST_DECADE, _HIGHEST_DECADE + 1)

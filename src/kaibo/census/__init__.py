@@ -1,0 +1,5 @@
+"""The hot kernels: a tensor's stored bits come in, its census and the hashes of its blocks come out."""
+
+from kaibo.census.counting import BLOCK, Part, Workspace, content_hash, count_span, merged, spans
+
+__all__ = ["BLOCK", "Part", "Workspace", "content_hash", "count_span", "merged", "spans"]

@@ -1,0 +1,177 @@
+"""Addresses: how a model is named, and where on this machine that leads.
+
+`./folder`, `file.safetensors`, a folder of a Hugging Face cache, `hf:org/name@revision`. What an address names is
+found by looking at names and links only; files are opened later, and only inside the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from kaibo.errors import FormatError, MissingError, PolicyError, UsageError
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
+_CACHE_FOLDER = re.compile(r"models--(.+?)--(.+)")
+_REVISION = re.compile(r"[A-Za-z0-9_][\w.\-]{0,254}")
+_LATER = {"http": "https://", "https": "https://", "s3": "s3://", "gs": "gs://"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an address leads to: a folder, or one file (`file` is its name there).
+
+    `shown` is the folder as the user gave it and `root` the same with links resolved; `name` is what tables join
+    on. `blobs` is the other folder that links may lead to, where `root` is in a Hugging Face cache.
+    """
+
+    address: str
+    name: str
+    shown: str
+    root: str
+    file: str | None = None
+    notes: tuple[str, ...] = ()
+    blobs: str | None = None
+
+    def path(self, name: str) -> str:
+        """A file of the folder, as a message names it."""
+        return name if self.shown == "" else os.path.join(self.shown, name)
+
+    def inside(self, name: str) -> str:
+        """The resolved path of a file of the folder. Opens nothing.
+
+        Links may stay in the folder or lead to the blobs of the Hugging Face cache that the folder is part of.
+        Raises PolicyError for any other link and for a link that leads to itself; a file that is not there is
+        no error yet.
+        """
+        path = os.path.join(self.root, name)
+        real = os.path.realpath(path)
+        if os.path.islink(real):
+            raise PolicyError("is a link that leads back to itself", file=self.path(name))
+        if not any(_within(real, home) for home in (self.root, self.blobs) if home):
+            message = "is a link out of the model's folder, which is not followed"
+            raise PolicyError(message, file=self.path(name), next="copy the file into the folder, or name it itself")
+        return real
+
+
+def text_of(address: str | os.PathLike[str]) -> str:
+    """The address as text. Raises UsageError for one that names nothing."""
+    text = os.fsdecode(os.fspath(address))
+    if not text or "\0" in text:
+        raise UsageError(f"{text!r} is no address", next="give a folder, a file or hf:org/name")
+    return text
+
+
+def local_target(address: str, path: str | None = None, name: str | None = None) -> Target:
+    """Where a local address leads. `path` and `name` stand in for it when a hub address was fetched there.
+
+    Raises MissingError for what is not there, UsageError for kinds of address that this version does not read.
+    """
+    where = address if path is None else path
+    if path is None:
+        _refuse_schemes(address)
+    try:
+        real = os.path.realpath(where, strict=True)
+        folder = os.path.isdir(real)
+        if folder:
+            os.scandir(real).close()
+    except OSError as problem:
+        raise _absent(address, problem) from problem
+    if folder:
+        return _folder_target(address, where, real, name)
+    shown, file = os.path.split(where)
+    root = os.path.realpath(shown or ".")
+    return Target(address, name or _file_name(where), shown, root, file, blobs=_blobs_of(root))
+
+
+def hub_parts(address: str) -> tuple[str, str | None]:
+    """The repository and the revision of `hf:org/name[@revision]`.
+
+    >>> hub_parts("hf:org/name@main")
+    ('org/name', 'main')
+    """
+    repository, _, revision = address.removeprefix("hf:").partition("@")
+    known = _HUB_NAME.fullmatch(repository) or re.fullmatch(r"[A-Za-z0-9][\w.\-]*", repository)
+    if not known or ".." in repository or ("@" in address and not revision):
+        raise UsageError("is no hub address", file=address, next="write hf:org/name or hf:org/name@revision")
+    return repository, revision or None
+
+
+def name_of_folder(path: str) -> str:
+    """What tables join on: the folder's name, or the repository of a Hugging Face cache folder.
+
+    >>> name_of_folder("/cache/models--org--tiny/snapshots/0a1b")
+    'org/tiny'
+    """
+    parts = PurePath(os.path.abspath(path)).parts
+    cached = parts[-3] if len(parts) > 2 and parts[-2] == "snapshots" else parts[-1]
+    found = _CACHE_FOLDER.fullmatch(cached)
+    return f"{found[1]}/{found[2]}" if found else parts[-1]
+
+
+def _file_name(path: str) -> str:
+    stem, _ = os.path.splitext(os.path.basename(path))
+    generic = re.fullmatch(r"model|config|pytorch_model|consolidated|model\.safetensors\.index|model-\d+-of-\d+", stem)
+    return name_of_folder(os.path.dirname(os.path.abspath(path))) if generic else stem
+
+
+def _folder_target(address: str, where: str, real: str, name: str | None) -> Target:
+    found = _CACHE_FOLDER.fullmatch(os.path.basename(real))
+    snapshots = os.path.join(real, "snapshots")
+    if not found or not os.path.isdir(snapshots):
+        return Target(address, name or name_of_folder(where), where, real, blobs=_blobs_of(real))
+    revision = _cached_revision(real, snapshots)
+    if revision is None or os.path.islink(os.path.join(snapshots, revision)):
+        raise MissingError("holds no snapshot that refs/main names", file=address, next="name a folder of snapshots/")
+    shown = os.path.join(where, "snapshots", revision)
+    note = f"the cache's snapshot {revision} is read"
+    root = os.path.join(snapshots, revision)
+    return Target(address, f"{found[1]}/{found[2]}", shown, root, notes=(note,), blobs=_blobs_of(root))
+
+
+def _cached_revision(real: str, snapshots: str) -> str | None:
+    try:
+        with open(os.path.join(real, "refs", "main"), encoding="ascii") as file:
+            revision = file.read(256).strip()
+    except (OSError, ValueError):
+        there = sorted(os.listdir(snapshots))
+        revision = there[0] if len(there) == 1 else ""
+    known = _REVISION.fullmatch(revision) and os.path.isdir(os.path.join(snapshots, revision))
+    return revision if known else None
+
+
+def _blobs_of(root: str) -> str | None:
+    """The folder of blobs, where `root` is a snapshot in a Hugging Face cache."""
+    snapshots, repository = os.path.dirname(root), os.path.dirname(os.path.dirname(root))
+    cached = os.path.basename(snapshots) == "snapshots" and _CACHE_FOLDER.fullmatch(os.path.basename(repository))
+    return os.path.join(repository, "blobs") if cached else None
+
+
+def _within(path: str, home: str) -> bool:
+    return path == home or path.startswith(home.rstrip(os.sep) + os.sep)
+
+
+def _refuse_schemes(address: str) -> None:
+    scheme = _SCHEME.match(address)
+    if scheme is None or os.path.lexists(address):
+        return
+    kind = scheme[1].lower()
+    if kind in _LATER:
+        message = f"addresses that begin with {_LATER[kind]} are not read by this version"
+        raise UsageError(message, file=address, next="download the folder and name it, or use hf:org/name")
+    if address[scheme.end() :].startswith("//") or kind == "file":
+        raise UsageError(f"unknown kind of address {kind}:", file=address, next="give a folder, a file or hf:org/name")
+
+
+def _absent(address: str, problem: OSError) -> MissingError | PolicyError | FormatError:
+    if os.path.islink(address) and isinstance(problem, FileNotFoundError):
+        return MissingError("is a link to something that is not there", file=address)
+    if isinstance(problem, FileNotFoundError | NotADirectoryError):
+        if _HUB_NAME.fullmatch(address):
+            return MissingError("no such file or folder", file=address, next=f"did you mean hf:{address}?")
+        return MissingError("no such file or folder", file=address, next="is the path right?")
+    reason = os.strerror(problem.errno) if problem.errno else str(problem)
+    return MissingError(f"cannot be read: {reason}", file=address)

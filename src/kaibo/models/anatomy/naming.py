@@ -1,0 +1,192 @@
+"""Names in, positions out: which layer a tensor belongs to and what it is for.
+
+Names come from strangers. Matching walks the dotted parts of a name down a tree once, so its time is linear in
+the length of the name, and it answers for any text whatever.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from kaibo.models.anatomy.catalogue import EVERYWHERE, MODEL_TYPES, UNKNOWN, Family, Kind, families, family
+
+OTHER = "other"
+BUFFER = "buffer"
+_DEEPEST = 24  # parts of a name that are looked at; the deepest name of the known families has eight
+_LAYER_DIGITS = 6
+_LAYER_WORDS = frozenset({"layers", "layer", "h", "blocks", "block", "decoder_layers", "encoder_layers"})
+_OTHER_TOWERS = ("vision", "visual", "audio", "multi_modal", "image")
+_ENDINGS = (
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMultipleChoice",
+    "ForNextSentencePrediction",
+    "ForConditionalGeneration",
+    "ForPreTraining",
+    "ForMaskedLM",
+    "ForCausalLM",
+    "LMHeadModel",
+    "Model",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a tensor stands: its canonical name, its block number (None outside the blocks) and its role."""
+
+    canonical: str
+    layer: int | None
+    role: str
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """How the tensors of one model are placed.
+
+    `family` is the name of the anatomy, `unknown` where none fits; `layout` says how its fused and transposed
+    tensors are laid out. `shared` are the bare names that two tensors of the model would both get: those keep
+    their full names, so that canonical names of one model never collide.
+    """
+
+    family: str
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
+
+    def place(self, name: str) -> Position:
+        """The position of a tensor, for any name: role `other` where the anatomy does not know it.
+
+        >>> anatomy_for({"model_type": "llama"}, ()).place("model.layers.31.self_attn.q_proj.weight")
+        Position(canonical='layers.31.self_attn.q_proj.weight', layer=31, role='attention.q')
+        """
+        bare = _bare(name, _prefixes(self.family))
+        canonical = name if bare in self.shared else bare
+        parts = bare.split(".", _DEEPEST)
+        if self.family != UNKNOWN:
+            kind, layer = _found(_tree(self.family), parts)
+            if kind is not None:
+                return Position(canonical, layer, kind.role)
+        return Position(canonical, _generic_layer(parts), OTHER)
+
+
+def anatomy_for(config: Mapping[str, Any], names: Iterable[str]) -> Anatomy:
+    """The anatomy of a model from its `config.json` (`model_type`, then `architectures`), else from tensor names.
+
+    Never fails: a model that no anatomy describes gets the family `unknown`.
+    """
+    kept = tuple(names)
+    found = family_of(config) or _family_by_names(kept) or UNKNOWN
+    bare = Counter(_bare(name, _prefixes(found)) for name in set(kept))
+    shared = frozenset(name for name, count in bare.items() if count > 1)
+    layout = MappingProxyType({}) if found == UNKNOWN else family(found).layout
+    return Anatomy(found, layout, shared)
+
+
+def family_of(config: Mapping[str, Any]) -> str | None:
+    """The family that a `config.json` names, None where it names none that we know.
+
+    >>> family_of({"architectures": ["GPTNeoXForCausalLM"]})
+    'gpt_neox'
+    """
+    text = config.get("text_config")
+    for part in (config, text if isinstance(text, Mapping) else {}):
+        model_type = part.get("model_type")
+        if isinstance(model_type, str) and model_type in MODEL_TYPES:
+            return MODEL_TYPES[model_type]
+    known = {name.replace("_", "").lower(): found for name, found in MODEL_TYPES.items()}
+    classes = config.get("architectures")
+    for name in classes[:8] if isinstance(classes, list) else ():
+        if isinstance(name, str) and len(name) < 200:
+            stem = name.removesuffix(ending_of(name) or "").lower()
+            if stem in known:
+                return known[stem]
+    return None
+
+
+def ending_of(architecture: str) -> str | None:
+    """What a model class is for, from the end of its name: `ForCausalLM`, `Model` …; None where it says nothing."""
+    return next((ending for ending in _ENDINGS if architecture.endswith(ending)), None)
+
+
+def _prefixes(name: str) -> tuple[str, ...]:
+    return EVERYWHERE if name == UNKNOWN else family(name).prefixes
+
+
+def _bare(name: str, prefixes: tuple[str, ...]) -> str:
+    """The name without its prefixes, however many were put before it: taking them off again changes nothing."""
+    begin = 0
+    while True:
+        length = next((len(prefix) for prefix in prefixes if name.startswith(prefix, begin)), 0)
+        if length == 0 or begin + length == len(name):
+            return name[begin:]
+        begin += length
+
+
+Tree = dict[str, Any]
+_NUMBER, _END = "{}", ""
+
+
+@cache
+def _tree(name: str) -> Tree:
+    root: Tree = {}
+    for kind in family(name).kinds:
+        node = root
+        for part in kind.name.split("."):
+            node = node.setdefault(_NUMBER if part in ("{layer}", "{expert}") else part, {})
+        node.setdefault(_END, kind)  # of two kinds with one name (other shapes, other conditions) the first places it
+    return root
+
+
+def _found(tree: Tree, parts: list[str]) -> tuple[Kind | None, int | None]:
+    node, numbers = tree, []
+    for part in parts:
+        number = _number(part)
+        following = node.get(part) if part not in (_END, _NUMBER) else None
+        if following is None and number is not None:
+            following = node.get(_NUMBER)
+            numbers.append(number)
+        if following is None:
+            return None, None
+        node = following
+    kind: Kind | None = node.get(_END)
+    return kind, numbers[0] if kind is not None and "{layer}" in kind.name else None
+
+
+def _number(part: str) -> int | None:
+    return int(part) if len(part) <= _LAYER_DIGITS and part.isascii() and part.isdigit() else None
+
+
+def _generic_layer(parts: list[str]) -> int | None:
+    if parts[0].startswith(_OTHER_TOWERS):  # the blocks of a vision part are not those of the language model
+        return None
+    for word, part in pairwise(parts):
+        if word in _LAYER_WORDS and _number(part) is not None:
+            return _number(part)
+    return None
+
+
+def _family_by_names(names: tuple[str, ...]) -> str | None:
+    """The family whose kinds cover most of the name patterns of a model, and of those the one with fewest unseen."""
+    patterns = {".".join("0" if _number(part) is not None else part for part in _short(name)) for name in names}
+    scores = [(*_score(family(name), patterns), name) for name in families()]
+    covered, _, best = max(scores, key=lambda score: score[:2], default=(0, 0, ""))
+    return best if covered * 2 > len(patterns) else None
+
+
+def _short(name: str) -> list[str]:
+    return name[:2000].split(".", _DEEPEST)
+
+
+def _score(anatomy: Family, patterns: set[str]) -> tuple[int, int]:
+    tree = _tree(anatomy.name)
+    found = [_found(tree, _bare(pattern, anatomy.prefixes).split(".", _DEEPEST)) for pattern in patterns]
+    seen = {kind.name for kind, layer in found if kind is not None}
+    in_blocks = any(layer is not None for _, layer in found)
+    unseen = sum(kind.shape is not None and not kind.conditions and kind.name not in seen for kind in anatomy.kinds)
+    return (sum(kind is not None for kind, _ in found) if in_blocks else 0), -unseen

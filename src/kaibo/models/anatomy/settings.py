@@ -1,0 +1,249 @@
+"""A stranger's `config.json` in, settings out: counts and yes/no under the names that the anatomy uses.
+
+Nothing here raises for what a config says. A setting that is missing or wrong is left out; `reasons` says why, and
+`malformed` has a sentence for each key that is there but holds what it must not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaibo.errors import escaped
+from kaibo.models.anatomy.catalogue import Family, Sources
+from kaibo.models.anatomy.expressions import evaluate, nouns
+from kaibo.models.anatomy.naming import ending_of
+
+LARGEST = 2**32
+MOST_LAYERS = 100_000
+_SHOWN = 60
+
+COMMON: Mapping[str, Sources] = {
+    "vocabulary": ("vocab_size",),
+    "hidden": ("hidden_size", "n_embd", "d_model"),
+    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    "heads": ("num_attention_heads", "n_head", "n_heads"),
+    "kv_heads": ("num_key_value_heads", "=heads"),
+    "head_size": ("head_dim", "=hidden/heads"),
+    "intermediate": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
+    "context": ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"),
+}
+"""Where most configs keep the common numbers: all that is read of a family without an anatomy."""
+
+
+@dataclass
+class Reader:
+    """Reads one config, keeping a sentence for each key that is wrong."""
+
+    config: Mapping[str, Any]
+    malformed: dict[str, str] = field(default_factory=dict)
+
+    def raw(self, key: str) -> Any:
+        """What stands under a key, `a.b` for a nested one; None where nothing does."""
+        value: Any = self.config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+    def count(self, key: str, least: int = 1, most: int = LARGEST) -> int | None:
+        """A whole number of things."""
+        value = self.raw(key)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and least <= value <= most:
+            return int(value)
+        self.note(key, value, f"a number from {least} to {most}" if whole else "a whole number")
+        return None
+
+    def number(self, key: str) -> float | None:
+        """A finite number."""
+        return self.checked_number(key, self.raw(key))
+
+    def checked_number(self, key: str, value: Any) -> float | None:
+        """The value as a float, noting under `key` where it is not a finite number."""
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+            return float(value)
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        self.note(key, value, "a finite number")
+        return None
+
+    def flag(self, key: str) -> bool | None:
+        """True or false."""
+        value = self.raw(key)
+        if isinstance(value, bool):
+            return value
+        self.note(key, value, "true or false")
+        return None
+
+    def text(self, key: str) -> str | None:
+        """A short text, escaped."""
+        value = self.raw(key)
+        if isinstance(value, str):
+            return escaped(value, 200)
+        self.note(key, value, "a text")
+        return None
+
+    def note(self, key: str, value: Any, expected: str) -> None:
+        """Keeps a sentence where a key holds what it must not; null is as if it were not there."""
+        if value is not None:
+            self.malformed[key] = f'config.json: "{escaped(key)}" is {describe(value)}, not {expected}'
+
+
+def describe(value: Any) -> str:
+    """What a stranger's value is, in a few words, without ever spelling out a long one.
+
+    >>> describe("4096"), describe([1, 2]), describe(10**5000)
+    ('the text "4096"', 'a list', 'a number of 16610 bits')
+    """
+    if isinstance(value, str):
+        return f'the text "{escaped(value, _SHOWN)}"'
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list | tuple) else escaped(value, _SHOWN)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a config says, in the anatomy's words.
+
+    `purpose` is the ending of the model class (`ForCausalLM` …). `sparse` has an entry per layer: whether its
+    feed-forward part is a choice of experts. `reasons` says, by dimension, why it is not there.
+    """
+
+    reader: Reader
+    dimensions: Mapping[str, int]
+    flags: Mapping[str, bool]
+    sparse: tuple[bool, ...]
+    reasons: Mapping[str, str]
+
+    def holds(self, condition: str, layer: int | None = None) -> bool:
+        """Whether a condition of an anatomy row holds, in a layer where it depends on one."""
+        if condition.startswith("!"):
+            return not self.holds(condition[1:], layer)
+        if condition in ("sparse", "dense"):
+            here = layer is not None and layer < len(self.sparse) and self.sparse[layer]
+            return here if condition == "sparse" else not here
+        return self.flags.get(condition, False) or self.dimensions.get(condition, 0) > 0
+
+
+def flat(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of the language model: what stands under `text_config`, where a model of several parts has one."""
+    text = config.get("text_config")
+    return {**config, **text} if isinstance(text, Mapping) else config
+
+
+def settings_of(config: Mapping[str, Any], anatomy: Family | None) -> Settings:
+    """The settings that a config gives under an anatomy (None: the common names only)."""
+    reader = Reader(flat(config))
+    flags = {name: _flag(reader, sources) for name, sources in (anatomy.flags if anatomy else {}).items()}
+    if anatomy is None:
+        tied = reader.flag("tie_word_embeddings")
+        flags |= {} if tied is None else {"tied": tied}
+    else:
+        flags |= _purposes(reader, anatomy)
+    dimensions: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for name, sources in (anatomy.dimensions if anatomy else COMMON).items():
+        value = _dimension(reader, name, sources, dimensions, flags)
+        if isinstance(value, int):
+            dimensions[name] = value
+        else:
+            reasons[name] = value
+    dimensions["labels"] = _labels(reader)
+    _check_heads(reader, dimensions, reasons)
+    return Settings(reader, dimensions, flags, _sparse(reader, anatomy, dimensions), reasons)
+
+
+def _flag(reader: Reader, sources: Sources) -> bool:
+    for source in sources:
+        if not isinstance(source, str):
+            return bool(source)
+        if "==" in source:
+            key, text = source.split("==")
+            if isinstance(reader.raw(key), str):
+                return bool(reader.raw(key) == text)
+            continue
+        value = reader.flag(source.removeprefix("!"))
+        if value is not None:
+            return value is not source.startswith("!")
+    return False
+
+
+def _dimension(
+    reader: Reader, name: str, sources: Sources, known: Mapping[str, int], flags: Mapping[str, bool]
+) -> int | str:
+    """The value of a dimension, or the reason why there is none."""
+    optional = 0 in sources or any(isinstance(source, str) and "-" in source for source in sources)
+    most = MOST_LAYERS if name == "layers" else LARGEST
+    for source in sources:
+        if not isinstance(source, str):
+            return int(source)
+        if source.startswith("?"):
+            flag, source = source[1:].split()
+            if not flags[flag]:
+                continue
+            source = source if source[0].isalpha() else f"={source}"
+            source = f"={source}" if source in known else source
+        if source.startswith("="):
+            return _formula(source[1:], known, least=0 if optional else 1)
+        value = reader.count(source, least=0 if optional else 1, most=most)
+        if value is not None:
+            return value
+        if source in reader.malformed:  # never a default in place of what the config tried to say
+            return reader.malformed[source]
+    return f'config.json has no "{next(source for source in sources if isinstance(source, str))}"'
+
+
+def _formula(formula: str, known: Mapping[str, int], least: int) -> int | str:
+    value = evaluate(formula, known)
+    if value is None:
+        return f"needs {' and '.join(sorted(nouns(formula) - set(known))) or 'other numbers'}"
+    return value if value >= least else f"{formula} is {value}"
+
+
+def _purposes(reader: Reader, anatomy: Family) -> dict[str, bool]:
+    classes = reader.raw("architectures")
+    name = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
+    ending = ending_of(name)
+    endings = (ending,) if ending else anatomy.heads.get("default", ("ForCausalLM",))
+    return {purpose: bool(set(endings) & set(wanted)) for purpose, wanted in anatomy.heads.items()}
+
+
+def _labels(reader: Reader) -> int:
+    labels = reader.raw("id2label")
+    return len(labels) if isinstance(labels, Mapping) else reader.count("num_labels") or 2
+
+
+def _check_heads(reader: Reader, dimensions: dict[str, int], reasons: dict[str, str]) -> None:
+    heads, kv_heads = dimensions.get("heads"), dimensions.get("kv_heads")
+    if heads and kv_heads and heads % kv_heads:
+        sentence = f"config.json: {kv_heads} key heads do not divide {heads} query heads"
+        reader.malformed["num_key_value_heads"] = reasons["kv_heads"] = sentence
+        del dimensions["kv_heads"]
+
+
+def _sparse(reader: Reader, anatomy: Family | None, dimensions: Mapping[str, int]) -> tuple[bool, ...]:
+    rule = anatomy.facts["sparse"] if anatomy else {}
+    if not rule or not dimensions.get("experts"):
+        return ()
+    first = rule_count(reader, rule, "first", 0)
+    every = rule_count(reader, rule, "every", 1)
+    listed = reader.raw(rule["except"]) if "except" in rule else None
+    skipped = {layer for layer in listed if isinstance(layer, int)} if isinstance(listed, list) else set()
+    offset = rule.get("offset", 0)
+    layers = range(dimensions.get("layers", 0))
+    return tuple(n >= first and every > 0 and (n + offset) % every == 0 and n not in skipped for n in layers)
+
+
+def rule_count(reader: Reader, rule: Mapping[str, Any], name: str, default: int) -> int:
+    """A number of a rule in the anatomy: a plain number, or keys of the config and then a default."""
+    sources = rule.get(name, default)
+    for source in sources if isinstance(sources, list) else [sources]:
+        value = reader.count(source, least=0) if isinstance(source, str) else int(source)
+        if value is not None:
+            return value
+    return default

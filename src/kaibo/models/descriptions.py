@@ -1,0 +1,151 @@
+"""The small files beside the weights that say what a model is: data, never code, and never a reason to fail.
+
+`auto_map` and `trust_remote_code` name code to run; nothing here looks at them. Chat templates are kept as text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
+from kaibo.models.addresses import Target
+from kaibo.models.places.folder import LocalFile
+
+CONFIG_LIMIT = 1 << 24
+DOCUMENT_LIMIT = 1 << 24
+"""Bytes of a config or a document that are read at most."""
+
+JSON_DOCUMENTS = ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
+TEMPLATE = "chat_template.jinja"
+
+
+@dataclass
+class Described:
+    """What the small files said, and notes about what could not be read."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    documents: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def describe(target: Target, config: str = "config.json") -> Described:
+    """Config and documents of a folder. Faults of their content become notes.
+
+    Raises PolicyError when `config.json` is a link out of the folder; other documents are then left out.
+    """
+    found = Described()
+    found.config = _object(target, config, CONFIG_LIMIT, found.notes) or {}
+    for name in JSON_DOCUMENTS:
+        document = _document(target, name, found.notes)
+        if document:
+            found.documents[name] = document
+    template = _template(target, found.documents, found.notes)
+    if template:
+        found.documents["chat_template"] = template
+    return found
+
+
+def read_object(target: Target, name: str) -> Mapping[str, Any]:
+    """A JSON object of the folder, `{}` where it is absent or no object."""
+    return _object(target, name, CONFIG_LIMIT, []) or {}
+
+
+def _document(target: Target, name: str, notes: list[str]) -> Mapping[str, Any] | None:
+    try:
+        return _object(target, name, DOCUMENT_LIMIT, notes)
+    except PolicyError:
+        notes.append(f"{name} is a link out of the folder and was not read")
+        return None
+
+
+def _template(target: Target, documents: Mapping[str, Any], notes: list[str]) -> str | None:
+    try:
+        raw = _bytes(target, TEMPLATE, DOCUMENT_LIMIT, notes)
+    except PolicyError:
+        notes.append(f"{TEMPLATE} is a link out of the folder and was not read")
+        raw = None
+    if raw is not None:
+        return raw.decode("utf-8", "backslashreplace")
+    inline = documents.get("tokenizer_config.json", {}).get("chat_template")
+    if isinstance(inline, list):  # several named templates; the one called "default" is used without a name
+        named = {item.get("name"): item.get("template") for item in inline if isinstance(item, dict)}
+        inline = named.get("default")
+    return inline if isinstance(inline, str) else None
+
+
+def _object(target: Target, name: str, limit: int, notes: list[str]) -> Mapping[str, Any] | None:
+    raw = _bytes(target, name, limit, notes)
+    if raw is None:
+        return None
+    try:
+        return parsed(raw, name, notes)
+    except FormatError as problem:
+        notes.append(f"{name} {problem.message} and was not used")
+        return None
+
+
+def _bytes(target: Target, name: str, limit: int, notes: list[str]) -> bytes | None:
+    real = target.inside(name)
+    if not os.path.lexists(real):
+        return None
+    try:
+        file = LocalFile(os.path.join(target.root, name), name=target.path(name), real=real)
+        if file.size > limit:
+            notes.append(f"{name} is {file.size} bytes long and was not read (limit {limit})")
+            return None
+        return file.read(0, file.size)
+    except (MissingError, FormatError) as problem:
+        notes.append(f"{name} {problem.message} and was not used")
+        return None
+
+
+def parsed(raw: bytes, name: str, notes: list[str]) -> Mapping[str, Any]:
+    """A JSON object from a stranger, kept harmless: NaN and infinities become None, with a note.
+
+    Raises FormatError for what is no JSON object, however deeply it is nested.
+
+    >>> parsed(b'{"a": NaN, "b": 1}', "config.json", [])
+    {'a': None, 'b': 1}
+    """
+    odd: set[str] = set()
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in members}) != len(members):
+            odd.add("names a key twice; the last one counts")
+        return dict(members)
+
+    def number(text: str) -> float | None:
+        value = float(text)
+        if math.isfinite(value):
+            return value
+        odd.add("holds NaN or infinity, read as missing")
+        return None
+
+    try:
+        text = raw.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be printed later
+    except (ValueError, RecursionError, OverflowError) as problem:
+        nested = isinstance(problem, RecursionError)
+        raise FormatError("is nested too deeply" if nested else "is not valid JSON", file=name) from None
+    if not isinstance(value, dict):
+        raise FormatError("is not a JSON object", file=name)
+    notes.extend(f"{name} {what}" for what in sorted(odd))
+    return value
+
+
+def adapter_sentence(target: Target) -> str | None:
+    """What an adapter's folder holds, in words; None where there is no adapter."""
+    try:
+        config = read_object(target, "adapter_config.json")
+    except KaiboError:
+        return None
+    if not config:
+        return None
+    base = config.get("base_model_name_or_path") or "unknown"
+    return f"holds an adapter, rank {config.get('r', 'unknown')}, base {base}"

@@ -1,0 +1,137 @@
+"""From an address to a model: the files are found, their headers checked, each tensor given its layer and role."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kaibo.errors import MissingError
+from kaibo.models.addresses import Target, hub_parts, local_target, text_of
+from kaibo.models.descriptions import Described, describe
+from kaibo.models.formats import safetensors
+from kaibo.models.formats.shards import SHARD
+from kaibo.models.weights import LOOKED_FOR, SINGLE, Opened, open_weights
+from kaibo.vocabulary import Model, Tensor
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model as far as it is known without its weights: what `kaibo inspect` needs.
+
+    `tensors` are known from the headers alone; None where the address holds no weights (a lone `config.json`, a
+    repository whose weights were not fetched).
+    """
+
+    address: str
+    name: str
+    config: Mapping[str, Any]
+    documents: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    family: str | None = None
+    files: tuple[str, ...] = ()
+    tensors: tuple[Tensor, ...] | None = None
+
+
+def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Model:
+    """The model at an address, its headers read and checked, none of its weights.
+
+    With `trust_shards` what the shards hold counts where their index disagrees. Raises MissingError for absent
+    files, FormatError for malformed ones, PolicyError for pickles and paths out of the folder, NetworkError when
+    the hub is out of reach.
+    """
+    text = text_of(address)
+    target = _target(text, weights=True)
+    if _lone_json(target):
+        raise MissingError("describes a model and holds no weights", file=text, next="name the folder with the weights")
+    opened = open_weights(target, trust=trust_shards)
+    described = _describe(target)
+    return _model(target, opened, described)
+
+
+def open_description(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Description:
+    """What an address says about a model, from its small files and, where weights are there, their headers.
+
+    From the hub only the small files are fetched. Raises as `open_model` does, except that weights may be absent.
+    """
+    text = text_of(address)
+    target = _target(text, weights=False)
+    described = _describe(target)
+    notes = (*target.notes, *described.notes)
+    if not _lone_json(target):
+        try:
+            model = _model(target, open_weights(target, trust=trust_shards), described)
+        except MissingError as problem:
+            not_fetched = text.startswith("hf:")
+            if not described.config or not (not_fetched or problem.message == LOOKED_FOR):
+                raise
+            notes = (*notes, "the weights were not fetched" if not_fetched else "no weights are here")
+        else:
+            return _description(model)
+    return Description(text, target.name, described.config, described.documents, notes)
+
+
+def _description(model: Model) -> Description:
+    return Description(
+        model.address,
+        model.name,
+        model.config,
+        model.documents,
+        model.notes,
+        model.family,
+        model.files,
+        model.tensors,
+    )
+
+
+def _lone_json(target: Target) -> bool:
+    """Whether the address names a config, which has no weights beside it that were asked for."""
+    return target.file is not None and target.file.endswith(".json") and not target.file.endswith(".index.json")
+
+
+def _target(address: str, *, weights: bool) -> Target:
+    if not address.startswith("hf:"):
+        return local_target(address)
+    from kaibo.models.places.hub import snapshot
+
+    repository, revision = hub_parts(address)
+    return local_target(address, snapshot(repository, revision, weights=weights), repository)
+
+
+def _describe(target: Target) -> Described:
+    """The small files; for a file that the user named alone, only those that surely belong to it."""
+    file = target.file
+    if file is None or file == SINGLE or file.endswith(".index.json") or SHARD.fullmatch(file):
+        return describe(target)
+    return describe(target, file) if file.endswith(".json") else Described()
+
+
+def _model(target: Target, opened: Opened, described: Described) -> Model:
+    from kaibo.models.anatomy import anatomy_for
+
+    chosen = [
+        (entry, header, place)
+        for file, (header, place) in opened.headers.items()
+        for entry in header.entries
+        if opened.use.get(entry.name, file) == file
+    ]
+    anatomy = anatomy_for(described.config, [entry.name for entry, _, _ in chosen])
+    positions = {entry.name: anatomy.place(entry.name) for entry, _, _ in chosen}
+    counts = Counter(position.canonical for position in positions.values())
+    tensors = []
+    for entry, header, place in chosen:
+        position = positions[entry.name]
+        canonical = position.canonical if counts[position.canonical] == 1 else entry.name
+        tensors.append(safetensors.stored(entry, header, place, canonical, position.layer, position.role))
+    return Model(
+        target.address,
+        target.name,
+        anatomy.family,
+        tuple(sorted(tensors, key=lambda tensor: (tensor.canonical, tensor.name))),
+        described.config,
+        tuple(opened.headers),
+        (*target.notes, *opened.notes, *described.notes),
+        described.documents,
+    )

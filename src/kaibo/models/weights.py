@@ -1,0 +1,219 @@
+"""Which files of an address hold the weights; their headers, opened and checked against each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
+from kaibo.models.addresses import Target
+from kaibo.models.descriptions import adapter_sentence
+from kaibo.models.formats import safetensors, sniff
+from kaibo.models.formats.shards import (
+    PICKLES,
+    SHARD,
+    Index,
+    compare,
+    duplicates,
+    listed,
+    missing_of_series,
+    parse_index,
+)
+from kaibo.models.places.folder import LocalFile
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+INDEX_LIMIT = 100_000_000
+LOOKED_FOR = "no weights found (looked for *.safetensors, *.gguf, *.bin)"
+
+Headers = dict[str, tuple[safetensors.Header, LocalFile]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The headers of a model's weight files, by file name relative to the folder."""
+
+    headers: Headers
+    notes: tuple[str, ...] = ()
+    use: Mapping[str, str] = field(default_factory=dict)  # tensor -> file, where several hold it
+
+
+def open_weights(target: Target, *, trust: bool = False) -> Opened:
+    """The headers of every file that holds the model's weights.
+
+    Raises MissingError for absent files, FormatError for malformed ones and for shards that disagree with their
+    index (unless `trust`), PolicyError for pickles and for paths out of the folder.
+    """
+    if target.file is not None:
+        return _open_named(target, target.file, trust)
+    names = _names(target)
+    weights = [name for name in names if _is_weights(name)]
+    if INDEX in names or (indexes := [name for name in names if name.endswith(".safetensors.index.json")]):
+        index_name = INDEX if INDEX in names else indexes[0]
+        index = _read_index(target, index_name)
+        if SINGLE in names and SINGLE not in index.shards:
+            note = f"both {SINGLE} and {index_name} are here; {SINGLE} was used"
+            return _open_files(target, [SINGLE], (note,))
+        return _open_indexed(target, index, weights, trust)
+    if SINGLE in weights:
+        return _open_files(target, [SINGLE], _stray(weights, [SINGLE]))
+    if weights:
+        return _open_unlisted(target, weights, trust)
+    return _open_nested(target, names, trust)
+
+
+def _names(target: Target) -> list[str]:
+    try:
+        return sorted(os.listdir(target.root))
+    except OSError as problem:
+        raise MissingError("the folder cannot be listed", file=target.address) from problem
+
+
+def _open_named(target: Target, file: str, trust: bool) -> Opened:
+    if file.endswith(".index.json"):
+        return _open_indexed(target, _read_index(target, file), [], trust)
+    place = LocalFile(os.path.join(target.root, file), name=target.address)
+    if file.lower().endswith(PICKLES):
+        message = "is a pickle by its name, and pickles run code when they are opened"
+        raise PolicyError(message, file=target.address, next=sniff.NO_PICKLES)
+    shard = SHARD.fullmatch(file)
+    part = shard is not None and int(shard[3]) > 1
+    note = (f"{file} is one shard of several; name the folder for the whole model",) if part else ()
+    return Opened({file: (safetensors.read_header(place), place)}, note)
+
+
+def _open_files(target: Target, names: list[str], notes: tuple[str, ...]) -> Opened:
+    return Opened({name: _open_one(target, name) for name in names}, notes)
+
+
+def _open_one(target: Target, name: str) -> tuple[safetensors.Header, LocalFile]:
+    place = _place(target, name)
+    return safetensors.read_header(place), place
+
+
+def _place(target: Target, name: str) -> LocalFile:
+    return LocalFile(os.path.join(target.root, name), name=target.path(name), real=target.inside(name))
+
+
+def _read_index(target: Target, name: str) -> Index:
+    place = _place(target, name)
+    if place.size > INDEX_LIMIT:
+        raise FormatError(f"is {place.size} bytes long, the limit is {INDEX_LIMIT}", file=place.name)
+    return parse_index(place.read(0, place.size), place.name)
+
+
+def _open_indexed(target: Target, index: Index, weights: list[str], trust: bool) -> Opened:
+    for shard in index.shards:  # every path is looked at before the first file is opened
+        target.inside(shard)
+    headers = _open_shards(target, index.shards, index.lost)
+    held = {file: [entry.name for entry in header.entries] for file, (header, _) in headers.items()}
+    notes = list(_stray(weights, index.shards))
+    found = compare(index, held)
+    if found.faults and not trust:
+        next_step = "--trust-shards uses what the shards hold"
+        raise FormatError(found.sentence, file=target.address, next=next_step)
+    if found.faults:
+        notes.append(f"{found.sentence}; what the shards hold was used")
+    total = sum(entry.end - entry.begin for header, _ in headers.values() for entry in header.entries)
+    if index.total is not None and index.total != total:
+        notes.append(f"the index says that all tensors take {index.total} bytes, they take {total}")
+    return Opened(headers, tuple(notes), _holders(held, index.shard_of))
+
+
+def _open_shards(target: Target, shards: tuple[str, ...], lost: Callable[[str], list[str]]) -> Headers:
+    """The headers of all shards; the first one that cannot be read is named with the tensors lost with it."""
+    headers: Headers = {}
+    broken: list[tuple[str, KaiboError]] = []
+    for shard in shards:
+        try:
+            headers[shard] = _open_one(target, shard)
+        except PolicyError:
+            raise
+        except KaiboError as problem:
+            broken.append((shard, problem))
+    if not broken:
+        return headers
+    tensors = [tensor for shard, _ in broken for tensor in lost(shard)]
+    first = broken[0][1]
+    others = f"; so with {listed([shard for shard, _ in broken[1:]])}" if len(broken) > 1 else ""
+    message = f"{first.message}{others}; {len(tensors)} tensors are lost: {listed(tensors)}"
+    next_step = first.next or "fetch the shard again"
+    raise type(first)(message, file=first.file, tensor=first.tensor, offset=first.offset, next=next_step) from first
+
+
+def _open_unlisted(target: Target, weights: list[str], trust: bool) -> Opened:
+    """Files without an index: a series that must be complete, or the one file, or all files together."""
+    series = [name for name in weights if SHARD.fullmatch(name)]
+    absent = missing_of_series(series)
+    if absent:
+        message = f"shards are missing: {listed(absent)}; there is no index that says which tensors are lost"
+        raise MissingError(message, file=target.path(absent[0]), next="fetch the shards again")
+    used = series or weights
+    for name in used:
+        target.inside(name)
+    opened = _open_files(target, used, _stray(weights, used))
+    held = {file: [entry.name for entry in header.entries] for file, (header, _) in opened.headers.items()}
+    twice = duplicates(held)
+    if twice and not trust:
+        message = f"{len(twice)} tensors are in more than one of {len(used)} files ({listed(used)}): {listed(twice)}"
+        raise FormatError(message, file=target.address, next="name one file, or --trust-shards takes the first of each")
+    return Opened(opened.headers, opened.notes, _holders(held, {}))
+
+
+def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
+    """No weights at the top: the one subfolder that has some, else the error that says what is here instead."""
+    adapter = adapter_sentence(target)
+    if adapter:
+        raise MissingError(adapter, file=target.address, next="adapters are not read by this version; name the base")
+    inner = [name for name in names if not name.startswith(".") and _has_weights(target, name)]
+    if len(inner) == 1:
+        folder = replace(target, shown=target.path(inner[0]), root=os.path.join(target.root, inner[0]))
+        opened = open_weights(folder, trust=trust)
+        headers = {os.path.join(inner[0], name): value for name, value in opened.headers.items()}
+        use = {tensor: os.path.join(inner[0], file) for tensor, file in opened.use.items()}
+        return Opened(headers, (*opened.notes, f"the weights of the subfolder {inner[0]} were used"), use)
+    if inner:
+        message = f"no weights here, but in the subfolders {listed(inner)}"
+        raise MissingError(message, file=target.address, next="name one of them")
+    pickles = [name for name in names if name.lower().endswith(PICKLES)]
+    if pickles:
+        message = f"holds only pickles ({listed(pickles)}), which run code when they are opened"
+        raise PolicyError(message, file=target.address, next=sniff.NO_PICKLES)
+    ggufs = [name for name in names if name.lower().endswith(".gguf")]
+    if ggufs:
+        message = f"holds only GGUF files ({listed(ggufs)}), which this version does not read"
+        raise MissingError(message, file=target.address, next="give the model's safetensors folder")
+    if target.root.endswith(".safetensors"):
+        raise FormatError("is a folder, not a file, and holds no weights", file=target.address)
+    raise MissingError(LOOKED_FOR, file=target.address, next="is this the right folder?")
+
+
+def _has_weights(target: Target, name: str) -> bool:
+    path = os.path.join(target.root, name)
+    if os.path.islink(path) or not os.path.isdir(path):
+        return False
+    try:
+        inner = os.listdir(path)
+    except OSError:
+        return False
+    return any(_is_weights(file) for file in inner)
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors") and not name.startswith("adapter_")
+
+
+def _stray(weights: list[str], used: Sequence[str]) -> tuple[str, ...]:
+    stray = sorted(set(weights) - set(used))
+    return (f"not used: {listed(stray)}",) if stray else ()
+
+
+def _holders(held: Mapping[str, list[str]], preferred: Mapping[str, str]) -> dict[str, str]:
+    """The file each duplicated tensor is taken from: the one the index names, else the first."""
+    chosen: dict[str, str] = {}
+    for tensor in duplicates(held):
+        files = [file for file, names in held.items() if tensor in names]
+        wanted = preferred.get(tensor)
+        chosen[tensor] = wanted if wanted in files else files[0]
+    return chosen

@@ -1,0 +1,207 @@
+"""One self-contained HTML page: findings, figures and where they came from; opens from disk, asks no network.
+
+Charts are data in a block that is never run, drawn by one inlined Vega bundle under a content policy that allows
+two scripts by their hash and nothing else. Every name is text: escaped by the template, spelled out if unprintable.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from kaibo.errors import escaped
+from kaibo.figures import caption, figure, names
+from kaibo.figures.export import specification
+from kaibo.figures.names import model_name
+from kaibo.figures.words import heading, word
+from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
+from kaibo.reports.facts import Fact, published, without_folders
+from kaibo.reports.tables import cell, numeric, read, to_csv
+from kaibo.vocabulary import Finding
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+OPEN_ROWS = 12
+"""Tables with more rows than this are folded away."""
+
+MOST_ROWS = 1000
+"""Rows that stand in the page itself; the CSV holds them all."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure on the page: its place there, its specification, and the caption that says how to read it."""
+
+    place: str
+    specification: Mapping[str, Any]
+    caption: str
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table on the page: text cells for reading, and the whole finding as a CSV to download."""
+
+    caption: str
+    headings: tuple[tuple[str, str, bool], ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+    file: str
+    csv: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under a heading. `anchor` names it in links; whatever is empty is left out."""
+
+    anchor: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    sentences: tuple[str, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    tables: tuple[PageTable, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def facts_section(facts: Sequence[Fact], language: str = "en") -> Section:
+    """What the model is, as names and values."""
+    return Section("model", word("page.facts", language), facts=tuple(facts))
+
+
+def sentences_section(sentences: Sequence[str], language: str = "en") -> Section:
+    """What stands out, in plain sentences."""
+    return Section("highlights", word("page.sentences", language), sentences=tuple(sentences))
+
+
+def section(
+    findings: Finding[Any] | Iterable[Finding[Any]], language: str = "en", *, drawings: Sequence[str] | None = None
+) -> Section:
+    """The figures and tables of findings of one kind under one heading (by model, by layer, by tensor …).
+
+    The first finding is drawn; all get a table. `drawings` names the figures wanted, all that there are by default.
+    """
+    shown = published([findings] if isinstance(findings, Finding) else findings)
+    first = shown[0]
+    wanted = [name for name in names(first) if drawings is None or name in drawings]
+    charts = tuple(
+        Chart(
+            f"figure-{first.kind}-{name}".replace("_", "-"),
+            specification(figure(first, name=name, language=language)),
+            caption(first, name=name, language=language),
+        )
+        for name in wanted
+    )
+    title = word("page.parameters" if first.kind == "inspect" else f"page.{first.kind}", language)
+    tables = tuple(page_table(finding, language) for finding in shown if finding.rows)
+    notes = tuple(dict.fromkeys(note for finding in shown for note in finding.notes))
+    return Section(first.kind, title, charts=charts, tables=tables, notes=notes)
+
+
+def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
+    """A finding as the page shows it; its CSV has every column, unrounded, under the names of JSON."""
+    table = read(finding)
+    level = getattr(finding.rows[0], "by", None) if finding.rows else None
+    label = word(f"page.by_{level}", language) if level else word("page.table", language)
+    headings = tuple((name, heading(name, language), numeric(table, place)) for place, name in enumerate(table.columns))
+    rows = tuple(
+        tuple(cell(name, value, language) for name, value in zip(table.columns, row, strict=True))
+        for row in table.rows[:MOST_ROWS]
+    )
+    file = "-".join(["kaibo", finding.kind, *([f"by-{level}"] if level else [])])
+    return PageTable(label, headings, rows, len(finding.rows), f"{file}.csv", to_csv(finding))
+
+
+def page(
+    sections: Sequence[Section], *, title: str, language: str = "en", provenance: Mapping[str, Any] | None = None
+) -> str:
+    """The whole page as one HTML document, the same text for the same input.
+
+    `provenance` may hold `models` (address → model_id), `model`, `model_id`, `kaibo`, `command` and `settings`;
+    absolute paths in it are cut to their last part.
+    """
+    charts = {chart.place: chart.specification for part in sections for chart in part.charts}
+    scripts = (vega_bundle(), inline_safe(START)) if charts else ()
+    return _template().render(
+        title=escaped(title),
+        language=language,
+        sections=sections,
+        policy=_policy(scripts),
+        scripts=scripts,
+        figures=json_block(charts),
+        words=json_block(
+            {"PNG_ACTION": word("page.save_png", language), "SVG_ACTION": word("page.save_svg", language)}
+        ),
+        provenance=provenance_facts(provenance or {}, language),
+        made_by=word("page.made_by", language, version=escaped((provenance or {}).get("kaibo", ""))).strip(),
+        open_rows=OPEN_ROWS,
+        word=lambda key, **values: word(f"page.{key}", language, **values),
+        data_uri=data_uri,
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    allowed = " ".join(map(source_hash, scripts)) or "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    source = files("kaibo.reports").joinpath("templates/page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def json_block(value: Any) -> str:
+    """JSON that can stand between script tags: nothing in it ends the block or a line.
+
+    >>> json_block({"a": "</script>\\u2028&"})
+    '{"a":"\\\\u003c/script\\\\u003e\\\\u2028\\\\u0026"}'
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def data_uri(text: str) -> str:
+    """A CSV as a link that downloads it without any server."""
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode('utf-8')).decode('ascii')}"
+
+
+def provenance_facts(provenance: Mapping[str, Any], language: str = "en") -> tuple[Fact, ...]:
+    """Where a page came from, as names and values, without the folders of the person who made it."""
+    models = provenance.get("models") or {provenance.get("model"): provenance.get("model_id")}
+    said = [
+        model_name(str(model)) + (f" ({identity})" if identity else "") for model, identity in models.items() if model
+    ]
+    command = provenance.get("command")
+    if isinstance(command, list | tuple):
+        command = " ".join(_argument(str(part)) for part in command)
+    for address in models:
+        if command and address and "/" in str(address):
+            command = str(command).replace(str(address), model_name(str(address)))
+    settings = provenance.get("settings") or {}
+    pairs = (
+        ("model", ", ".join(said)),
+        ("version", str(provenance.get("kaibo") or "")),
+        ("command", without_folders(str(command)) if command else ""),
+        ("settings", ", ".join(f"{key} = {without_folders(str(value))}" for key, value in settings.items())),
+    )
+    return tuple((word(f"page.{name}", language), escaped(value, 2000)) for name, value in pairs if value)
+
+
+def _argument(part: str) -> str:
+    """One word of a command line: a path (also one with spaces in it) by its last part."""
+    option, equals, value = part.partition("=") if part.startswith("--") else ("", "", part)
+    readable = model_name(value) if value.startswith(("/", "~", "\\")) else value
+    return f"{option}{equals}{readable}"

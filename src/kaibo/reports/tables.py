@@ -1,0 +1,215 @@
+"""Findings as tables: every column at full precision as CSV, or the columns that people read as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kaibo.errors import escaped
+from kaibo.figures.words import heading, word
+from kaibo.vocabulary import Finding, shown
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NEGATIVE = re.compile(r"-\d[\d,]*(\.\d+)?([eE][+-]?\d+)?\Z")
+
+READ: Mapping[str, tuple[str, ...]] = {
+    "digits": (
+        "model",
+        "by",
+        "key",
+        "n",
+        "zeros",
+        "mae",
+        "conformity",
+        "gaussian_mae",
+        "mixture_mae",
+        "kl",
+        "cramers_v",
+    ),
+    "stats": (
+        *("model", "by", "key", "n", "mean", "std", "skew", "kurtosis", "l1", "l2", "max", "zeros", "nonfinite"),
+        *("beyond6", "gaussian6", "entropy", "grid"),
+    ),
+    "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
+    "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
+}
+"""The columns that people read, by kind of finding; every column of a kind that is not listed."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by their names in JSON, and rows of plain values."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+
+def full(finding: Finding[Any]) -> Table:
+    """Every column, nested values opened: nine `shares` become `shares_1` … `shares_9`."""
+    rows = [dict(_opened("", _fields(row))) for row in finding.rows]
+    columns = tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table(columns, tuple(tuple(row.get(name) for name in columns) for row in rows))
+
+
+def read(finding: Finding[Any]) -> Table:
+    """The columns that people read; those that say the same in every row (one model, one level) are left out."""
+    if not finding.rows:
+        return Table((), ())
+    names = READ.get(finding.kind) or tuple(name for name in _fields(finding.rows[0]) if name != "why")
+    present = [name for name in names if hasattr(finding.rows[0], name)]
+    dull = {
+        name
+        for name in ("model", "by", "key", "nonfinite", "grid")
+        if name in present and len(finding.rows) > 1 and len({getattr(row, name) for row in finding.rows}) == 1
+    }
+    columns = tuple(name for name in present if name not in dull)
+    return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(column, value) pairs; what is empty has none, a reason is one text."""
+    if name == "why":
+        yield name, "; ".join(f"{key}: {reason}" for key, reason in value.items()) or None
+    elif dataclasses.is_dataclass(value):
+        yield from _opened(name, _fields(value))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _opened(f"{name}_{key}" if name else str(key), item)
+    elif isinstance(value, tuple | list):
+        yield from _opened_list(name, value)
+    else:
+        yield name, value
+
+
+def _opened_list(name: str, values: tuple[Any, ...] | list[Any]) -> Iterator[tuple[str, Any]]:
+    if all(isinstance(value, str) for value in values):
+        yield name, "; ".join(values) or None
+        return
+    for place, value in enumerate(values, start=1):
+        if dataclasses.is_dataclass(value):  # a quantile is known by its share, other records by their place
+            fields = _fields(value)
+            label = fields.pop("share", place)
+            yield from _opened(f"{name}_{label}", fields)
+        else:
+            yield from _opened(f"{name}_{place}", value)
+
+
+def csv_cell(value: Any) -> str:
+    """A value as a CSV cell: numbers to the last bit, nothing for what is missing, and no text a spreadsheet runs.
+
+    >>> csv_cell(-0.1), csv_cell("=1+1"), csv_cell("-1.5"), csv_cell("-x"), csv_cell(float("nan"))
+    ('-0.1', "'=1+1", '-1.5', "'-x", '')
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"'{text}" if text.startswith(FORMULA) and not NEGATIVE.match(text) else text
+
+
+def to_csv(finding: Finding[Any]) -> str:
+    """Every column of a finding as CSV with the names of JSON, full precision, lines ended by a line feed."""
+    table = full(finding)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([csv_cell(name) for name in table.columns])
+    writer.writerows([csv_cell(value) for value in row] for row in table.rows)
+    return out.getvalue()
+
+
+def cell(name: str, value: Any, language: str = "en") -> str:
+    """A value as people read it: four digits, terms in their language, names from strangers spelled out."""
+    if name == "key" and value is None:
+        return word("terms.all", language)
+    if name == "by":
+        return word(f"page.by_{value}", language)
+    if name in ("layer", "exponent", "key") and isinstance(value, int):
+        return str(value)
+    if name == "conformity" and isinstance(value, str):
+        return _term(value, language)
+    if isinstance(value, bool):
+        return word("terms.yes" if value else "terms.no", language)
+    if isinstance(value, str):
+        return escaped(value)
+    return shown(value)
+
+
+def _term(value: str, language: str) -> str:
+    try:
+        return word(f"terms.{value.split()[0]}", language)
+    except (KeyError, IndexError):
+        return escaped(value)
+
+
+def to_markdown(finding: Finding[Any], language: str = "en") -> str:
+    """The columns that people read as a Markdown table; nothing in a name becomes markup."""
+    table = read(finding)
+    head = [_markdown(heading(name, language)) for name in table.columns]
+    rule = ["---:" if numeric(table, place) else "---" for place in range(len(head))]
+    body = [
+        [_markdown(cell(name, value, language)) for name, value in zip(table.columns, row, strict=True)]
+        for row in table.rows
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *body])
+
+
+def numeric(table: Table, place: int) -> bool:
+    """Whether all that is known of a column is numbers."""
+    values = [row[place] for row in table.rows if row[place] is not None]
+    return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|#~$!&])", r"\\\1", text)
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "σ": r"$\sigma$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "∞": r"$\infty$",
+    "…": r"\ldots{}",
+    **{character: f"\\{character}" for character in "{}$&#_%"},
+}
+
+
+def to_latex(finding: Finding[Any], language: str = "en") -> str:
+    """The columns that people read as a LaTeX `tabular` (booktabs); Japanese wants LuaLaTeX or XeLaTeX."""
+    table = read(finding)
+    columns = "".join("r" if numeric(table, place) else "l" for place in range(len(table.columns)))
+    lines = [" & ".join(_latex(heading(name, language)) for name in table.columns)]
+    lines += [
+        " & ".join(_latex(cell(name, value, language)) for name, value in zip(table.columns, row, strict=True))
+        for row in table.rows
+    ]
+    head, *body = (f"{line} \\\\\n" for line in lines)
+    return (
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)

@@ -1,0 +1,8 @@
+"""Measurements in, the same measurements out: immutable Parquet parts and a ledger of their hashes."""
+
+from kaibo.store.compaction import Compaction
+from kaibo.store.damage import Damage
+from kaibo.store.store import Counted, Failure, Store
+from kaibo.store.upkeep import StoredModel
+
+__all__ = ["Compaction", "Counted", "Damage", "Failure", "Store", "StoredModel"]

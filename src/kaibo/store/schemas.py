@@ -1,0 +1,135 @@
+"""The tables of a store, as data: columns, what identifies a row, and what two rows of one identity mean.
+
+A change of columns raises the version; parts of an older version are read (columns they lack are null), parts
+of a newer one are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CENSUS_VERSION = 1
+"""Raised when the census of the same bytes would come out different; older rows are then measured again."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One table.
+
+    `columns` maps names to Arrow types as text (`list<uint64>`). Rows are looked up by the column `key`, and the
+    ledger lists the keys of each part. `identity` are the columns that no two rows share; where two parts hold
+    the same identity with different values, `conflict` says whether that is refused or the newest row stands.
+    `delta` are the lists of integers stored as differences of neighbours: measured on Gaussian weights 4.7 kB a
+    bfloat16 tensor against 9.8 plain, float16 20 against 45, float32 39 against 52 (zstd behind both).
+    """
+
+    name: str
+    version: int
+    key: str
+    identity: tuple[str, ...]
+    columns: Mapping[str, str]
+    conflict: Literal["refuse", "newest"] = "refuse"
+    delta: tuple[str, ...] = ()
+    rows_per_group: int = 1 << 16
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The columns that hold a list per row: what makes a table large."""
+        return tuple(name for name, kind in self.columns.items() if kind.startswith("list<"))
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """The other columns."""
+        return tuple(name for name in self.columns if name not in self.lists)
+
+    def arrow(self) -> pa.Schema:
+        """The same for Arrow."""
+        import pyarrow as pa
+
+        return pa.schema([(name, arrow_type(kind)) for name, kind in self.columns.items()])
+
+
+def arrow_type(kind: str) -> pa.DataType:
+    """An Arrow type by its name, with `list<…>` around it where it is a list."""
+    import pyarrow as pa
+
+    inner = kind.removeprefix("list<").removesuffix(">")
+    return pa.list_(pa.type_for_alias(inner)) if inner != kind else pa.type_for_alias(kind)
+
+
+SOURCES = Schema(
+    "sources",
+    version=1,
+    key="source_key",
+    identity=("source_key",),
+    columns={"source_key": "string", "content": "string"},
+)
+
+CENSUS = Schema(
+    "census",
+    version=1,
+    key="content",
+    identity=("content", "measure", "version", "settings"),
+    columns={
+        "content": "string",
+        "measure": "string",
+        "version": "int32",
+        "settings": "string",
+        "dtype": "string",
+        "n": "int64",
+        "keys": "list<uint32>",
+        "counts": "list<uint64>",
+        "lo": "list<uint64>",
+        "lo2_high": "list<uint64>",
+        "lo2_low": "list<uint64>",
+        "minimum": "double",
+        "maximum": "double",
+        "nan": "int64",
+        "positive_infinity": "int64",
+        "negative_infinity": "int64",
+        "digits64": "list<int64>",
+    },
+    delta=("keys", "counts", "lo", "lo2_high", "lo2_low"),
+    rows_per_group=64,  # a few megabytes: one tensor can be read without the rest of its part
+)
+
+MODELS = Schema(
+    "models",
+    version=1,
+    key="model_id",
+    identity=("model_id", "model", "tensor"),
+    conflict="newest",  # a newer kaibo may know a tensor's role better
+    columns={
+        "model": "string",
+        "model_id": "string",
+        "name": "string",
+        "family": "string",
+        "tensor": "string",
+        "layer": "int32",
+        "role": "string",
+        "dtype": "string",
+        "shape": "list<int64>",
+        "n": "int64",
+        "content": "string",
+        "kaibo": "string",
+    },
+)
+
+FAILURES = Schema(
+    "failures",
+    version=1,
+    key="model",
+    identity=("model", "tensor", "kind", "message"),
+    columns={"model": "string", "tensor": "string", "kind": "string", "message": "string"},
+)
+
+SCHEMAS: Mapping[str, Schema] = MappingProxyType(
+    {schema.name: schema for schema in (SOURCES, CENSUS, MODELS, FAILURES)}
+)
+"""Every table, by name. A later room adds its own here."""

@@ -1,0 +1,160 @@
+"""The store: what was measured, found again by what it was measured from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import kaibo
+from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
+from kaibo.store.columns import storable, table_of
+from kaibo.store.compaction import Compaction, compact
+from kaibo.store.damage import Damage
+from kaibo.store.packing import conflict
+from kaibo.store.parts import Parts
+from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SOURCES
+from kaibo.store.upkeep import StoredModel, listing, remove, verify
+from kaibo.vocabulary import Census, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One tensor whose census was made.
+
+    `source_key` names the stored bytes it was read from (None where no key is known), `content` is its content
+    hash (32 hex digits). `census` is None for a tensor that is not weights: only its content is kept.
+    """
+
+    source_key: str | None
+    content: str
+    census: Census | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that could not be measured: `model` is the address, `tensor` None for the whole of it."""
+
+    model: str
+    tensor: str | None
+    kind: str
+    message: str
+
+
+class Store:
+    """A folder of measurements; nothing is created before the first of them is recorded.
+
+    Everything read was checked against its SHA-256 first. What fails is set aside and counts as unknown, and
+    `warnings` says so. Any number of processes may read and record at once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.parts = Parts(path)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        """Another process opens the same folder."""
+        return Store, (self.path,)
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.parts.path
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found damaged since this store was opened, a sentence each."""
+        return tuple(damage.sentence for damage in self.parts.damages)
+
+    def contents(self, source_keys: Collection[str]) -> dict[str, str]:
+        """The content hash for each source key that is known."""
+        asked = {storable(key): key for key in source_keys}
+        found = self.parts.read(SOURCES.name, asked.keys())
+        pairs = zip(found["source_key"].to_pylist(), found["content"].to_pylist(), strict=True)
+        return {asked[key]: content for key, content in pairs}
+
+    def censuses(self, contents: Collection[str]) -> dict[str, Census]:
+        """The census for each content hash that is known.
+
+        Raises StorageError when the store holds two different censuses of one content.
+        """
+        return dict(self.stream(contents))
+
+    def stream(self, contents: Collection[str]) -> Iterator[tuple[str, Census]]:
+        """The same, one part at a time, for more censuses than one wants in memory."""
+        seen: dict[str, tuple[str, str]] = {}
+        for entry, table in self.parts.each(CENSUS.name, contents):
+            for content, census in from_table(table):
+                said = fingerprint(census)
+                first, part = seen.setdefault(content, (said, entry.part))
+                if first != said:
+                    key = (content, MEASURE, CENSUS_VERSION, "")
+                    raise conflict(CENSUS, key, {"digest": first}, {"digest": said}, (part, entry.part))
+                if part == entry.part:
+                    yield content, census
+
+    def record(self, counted: Sequence[Counted]) -> None:
+        """Adds censuses and where they were read from; durable when this returns.
+
+        Raises StorageError when it cannot be written, or when the store holds something else for the same key.
+        """
+        self.parts.append(CENSUS.name, to_table((one.content, one.census) for one in counted if one.census is not None))
+        rows = [{"source_key": one.source_key, "content": one.content} for one in counted if one.source_key is not None]
+        self.parts.append(SOURCES.name, table_of(rows, SOURCES))
+
+    def record_model(self, name: str, family: str, rows: Sequence[Row]) -> None:
+        """Adds a model's tensors, a row each; saying the same twice changes nothing."""
+        self.parts.append(MODELS.name, table_of([_model_row(name, family, row) for row in rows], MODELS))
+
+    def record_failures(self, failures: Sequence[Failure]) -> None:
+        """Adds what could not be measured."""
+        self.parts.append(FAILURES.name, table_of([vars(failure) for failure in failures], FAILURES))
+
+    def sql(self, query: str) -> pa.Table:
+        """The answer to a question over `sources`, `census`, `models`, `failures` and the view `tensors`.
+
+        Raises UsageError with the first line of what DuckDB says when the query fails.
+        """
+        from kaibo.store.questions import ask
+
+        return ask(self.parts, query)
+
+    def listing(self) -> list[StoredModel]:
+        """The models that the store holds."""
+        return listing(self.parts)
+
+    def verify(self) -> list[Damage]:
+        """Checks every part and ledger entry; damaged ones are set aside, and what they held is measured again."""
+        return verify(self.parts)
+
+    def compact(self) -> Compaction:
+        """Merges small parts and clears away what killed writers left.
+
+        Raises StorageError, naming PID and host, while another compaction is under way.
+        """
+        return compact(self.parts)
+
+    def remove(self, model: str) -> int:
+        """Forgets a model (its name, address or identity) and what only it uses; the bytes freed."""
+        return remove(self.parts, model)
+
+
+def _model_row(name: str, family: str, row: Row) -> dict[str, Any]:
+    return {
+        "model": row.model,
+        "model_id": row.model_id,
+        "name": name,
+        "family": family,
+        "tensor": row.tensor,
+        "layer": row.layer,
+        "role": row.role,
+        "dtype": row.dtype,
+        "shape": list(row.shape),
+        "n": row.n,
+        "content": row.content,
+        "kaibo": kaibo.__version__,
+    }

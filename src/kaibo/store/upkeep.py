@@ -1,0 +1,143 @@
+"""What a store keeps of each model, whether it is sound, and how to free it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kaibo.errors import MissingError
+from kaibo.store.compaction import rewrite, size, tidy
+from kaibo.store.damage import Damage
+from kaibo.store.ledger import Entry, Hashes, hashed
+from kaibo.store.locks import alone
+from kaibo.store.packing import unpacked
+from kaibo.store.parts import Parts
+from kaibo.store.schemas import CENSUS, FAILURES, MODELS, SCHEMAS, SOURCES, Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """One model in a store: tensors and values it has, and its share of the parts that hold its censuses.
+
+    `bytes` counts what is shared with another model for both; `parts` is in how many parts its censuses lie.
+    """
+
+    name: str
+    address: str
+    model_id: str
+    family: str
+    tensors: int
+    values: int
+    bytes: int
+    parts: int
+
+
+def listing(parts: Parts) -> list[StoredModel]:
+    """The models of a store, by name and address; no census is read for it."""
+    columns = ["name", "model", "model_id", "family", "n", "content"]
+    models: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in parts.read(MODELS.name, columns=columns).to_pylist():
+        models.setdefault((row["model"], row["model_id"]), []).append(row)
+    census = parts.entries(CENSUS.name)
+    found = [_stored(rows, census) for rows in models.values()]
+    return sorted(found, key=lambda model: (model.name, model.address, model.model_id))
+
+
+def _stored(rows: list[dict[str, Any]], census: list[Entry]) -> StoredModel:
+    wanted = hashed(row["content"] for row in rows)
+    shares = [(entry, _common(entry.keys, wanted) / max(entry.keys.size, 1)) for entry in census]
+    return StoredModel(
+        name=rows[0]["name"],
+        address=rows[0]["model"],
+        model_id=rows[0]["model_id"],
+        family=rows[0]["family"],
+        tensors=len(rows),
+        values=sum(row["n"] for row in rows),
+        bytes=round(sum(entry.size * share for entry, share in shares)),
+        parts=sum(share > 0 for _, share in shares),
+    )
+
+
+def _common(keys: Hashes, wanted: Hashes) -> int:
+    return int(np.intersect1d(keys, wanted, assume_unique=True).size)
+
+
+def verify(parts: Parts) -> list[Damage]:
+    """Checks every entry and every part, sets aside what is damaged, and says what that was."""
+    before = parts.start_over()
+    for entry in parts.entries():
+        try:
+            data = parts.verified(entry)
+        except FileNotFoundError:  # compacted meanwhile
+            continue
+        schema = SCHEMAS.get(entry.table)
+        if data is not None and schema is not None and entry.schema <= schema.version:
+            _check_rows(parts, entry, schema, data)
+    found = list(parts.damages)
+    parts.damages[:] = [*before, *(damage for damage in found if damage not in before)]
+    return found
+
+
+def _check_rows(parts: Parts, entry: Entry, schema: Schema, data: bytes) -> None:
+    try:
+        rows = unpacked(data, schema).num_rows
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        parts.set_aside(entry, f"it does not hold the table {entry.table}: {error}")
+        return
+    if rows != entry.rows:
+        parts.set_aside(entry, f"it has {rows} rows, the ledger says {entry.rows}")
+
+
+def remove(parts: Parts, model: str) -> int:
+    """Forgets a model, named by its name, address or identity, and what only it uses; the bytes freed.
+
+    Raises MissingError when the store holds no such model, StorageError while it is being compacted.
+    """
+    if not parts.ledger.is_dir():
+        raise MissingError("the store holds no model", file=parts.path)
+    with alone(parts.path / "locks"):
+        before = size(parts.entries())
+        rows = parts.read(MODELS.name, columns=["name", "model", "model_id", "content"]).to_pylist()
+        leaving = [row for row in rows if model in (row["name"], row["model"], row["model_id"])]
+        if not leaving:
+            raise _unknown(model, rows, parts)
+        staying = {row["content"] for row in rows if row not in leaving}
+        contents = {row["content"] for row in leaving} - staying
+        addresses = {row["model"] for row in leaving}
+        # The model's own rows go last: while they are there, an interrupted removal can be taken up again.
+        _forget(parts, CENSUS, "content", contents)
+        _forget(parts, SOURCES, "content", contents)
+        _forget(parts, FAILURES, "model", addresses)
+        gone = {(row["model"], row["model_id"]) for row in leaving}
+        _rewrite(parts, MODELS, lambda table: [pair not in gone for pair in _pairs(table)])
+        tidy(parts)
+        return before - size(parts.entries())
+
+
+def _pairs(table: pa.Table) -> list[tuple[str, str]]:
+    return list(zip(table["model"].to_pylist(), table["model_id"].to_pylist(), strict=True))
+
+
+def _unknown(model: str, rows: list[dict[str, Any]], parts: Parts) -> MissingError:
+    names = sorted({row["name"] for row in rows})
+    return MissingError(
+        f"the store holds no model {model}", file=parts.path, next=f"it holds {', '.join(names[:8]) or 'none'}"
+    )
+
+
+def _forget(parts: Parts, schema: Schema, column: str, values: Collection[str]) -> None:
+    _rewrite(parts, schema, lambda table: [value not in values for value in table[column].to_pylist()])
+
+
+def _rewrite(parts: Parts, schema: Schema, keep: Callable[[pa.Table], list[bool]]) -> None:
+    """Rewrites the parts of a table that lose a row; the others are only looked at."""
+    columns = list(dict.fromkeys([*schema.identity, *schema.scalars]))
+    losing = [entry for entry, table in parts.each(schema.name, None, columns) if not all(keep(table))]
+    for entry in losing:
+        rewrite(parts, schema, entry, keep)
