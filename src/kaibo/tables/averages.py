@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from math import comb, log10
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.tables.searching import means_of_few, means_of_runs
 from kaibo.vocabulary.scores import ScoreTable
 
 Floats = NDArray[np.float64]
@@ -140,8 +139,7 @@ def _small_subsets(values: Floats, rounding: Floats, known: set[int]) -> list[Hi
     if columns > WIDEST_PAIRS:
         return []
     size = 3 if columns <= WIDEST_TRIPLES else 2
-    subsets, _ = _search()
-    hits = subsets(np.where(np.isnan(values), 0.0, values), ~np.isnan(values), rounding, size)
+    hits = means_of_few(values, rounding, size)
     tried = sum(comb(columns - 1, k) for k in range(2, size + 1))
     out: list[Hit] = []
     for target, a, b, c in hits.tolist():
@@ -155,9 +153,8 @@ def _runs(values: Floats, rounding: Floats, known: set[int]) -> list[Hit]:
     columns = values.shape[1]
     if columns > WIDEST_PAIRS:
         return []
-    _, runs = _search()
     targets = np.array([place for place in range(columns) if place not in known and _telling(values[:, place])])
-    hits = runs(np.where(np.isnan(values), 0.0, values), ~np.isnan(values), rounding, targets.astype(np.int64))
+    hits = means_of_runs(values, rounding, targets.astype(np.int64), LONGEST_RUN)
     out: list[Hit] = []
     for target, begin, end in hits.tolist():
         out += _checked(values, rounding, target, tuple(range(begin, end)), columns * LONGEST_RUN)
@@ -235,86 +232,6 @@ def _weighted(values: Floats, rounding: Floats, known: set[int]) -> list[Hit]:
                 out.append((target, members, candidate, tried, free))
                 break
     return out
-
-
-@cache
-def _search() -> tuple[Callable[..., NDArray[np.int64]], Callable[..., NDArray[np.int64]]]:
-    """The searches over pairs and triples and over runs: compiled, as almost every candidate falls at the first row."""
-    import numba
-
-    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def agrees(values: Any, here: Any, rounding: Any, target: int, a: int, b: int, c: int) -> bool:
-        compared = 0
-        widest = max(rounding[a], rounding[b], rounding[c] if c >= 0 else 0.0)
-        limit = (rounding[target] + widest) * (1 + 1e-6)
-        for row in range(values.shape[0]):
-            count = here[row, a] + here[row, b] + (here[row, c] if c >= 0 else 0)
-            if count == 0 or not here[row, target]:
-                continue
-            total = values[row, a] + values[row, b] + (values[row, c] if c >= 0 else 0.0)
-            if abs(total / count - values[row, target]) > limit:
-                return False
-            compared += 1
-        return compared >= 2
-
-    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def search(values: Any, here: Any, rounding: Any, size: int) -> Any:
-        columns = values.shape[1]
-        hits = [(np.int64(-1), np.int64(-1), np.int64(-1), np.int64(-1))]
-        for target in range(columns):
-            for a in range(columns):
-                for b in range(a + 1, columns):
-                    if target in (a, b):
-                        continue
-                    if agrees(values, here, rounding, target, a, b, -1):
-                        hits.append((np.int64(target), np.int64(a), np.int64(b), np.int64(-1)))
-                    if size < 3:
-                        continue
-                    for c in range(b + 1, columns):
-                        if c != target and agrees(values, here, rounding, target, a, b, c):
-                            hits.append((np.int64(target), np.int64(a), np.int64(b), np.int64(c)))
-                    if len(hits) > 100_000:
-                        return hits
-        return hits
-
-    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def run_agrees(values: Any, here: Any, tolerance: float, target: int, begin: int, end: int) -> bool:
-        for row in range(values.shape[0]):
-            count = 0
-            total = 0.0
-            for place in range(begin, end):
-                count += here[row, place]
-                total += values[row, place]
-            if count and here[row, target] and abs(total / count - values[row, target]) > tolerance:
-                return False
-        return True
-
-    @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def runs(values: Any, here: Any, rounding: Any, targets: Any, longest: int) -> Any:
-        columns = values.shape[1]
-        hits = [(np.int64(-1), np.int64(-1), np.int64(-1))]
-        for target in targets:
-            for begin in range(columns):
-                coarse = 0.0
-                for end in range(begin + 1, min(begin + longest, columns) + 1):
-                    if begin <= target < end:
-                        break
-                    coarse += rounding[end - 1]
-                    tolerance = (rounding[target] + coarse / (end - begin)) * (1 + 1e-6)
-                    if end - begin > 3 and run_agrees(values, here, tolerance, target, begin, end):
-                        hits.append((np.int64(target), np.int64(begin), np.int64(end)))
-            if len(hits) > 100_000:
-                return hits
-        return hits
-
-    def subsets_of(values: Floats, here: NDArray[np.bool_], rounding: Floats, size: int) -> NDArray[np.int64]:
-        return np.array(search(values, here.astype(np.int64), rounding, size)[1:], dtype=np.int64).reshape(-1, 4)
-
-    def runs_of(values: Floats, here: NDArray[np.bool_], rounding: Floats, targets: Any) -> NDArray[np.int64]:
-        hits = runs(values, here.astype(np.int64), rounding, targets, LONGEST_RUN)
-        return np.array(hits[1:], dtype=np.int64).reshape(-1, 3)
-
-    return subsets_of, runs_of
 
 
 def near_duplicates(table: ScoreTable, threshold: float = 0.99) -> tuple[tuple[str, str, float], ...]:
