@@ -94,10 +94,11 @@ class Fitted:
 
     def readable(self, theta: Floats) -> Floats:
         """Parameters (…, P) on the predictors as they are instead of standardised ones."""
-        if self.form.log_errors:
-            return theta
         count = len(self.centre)
         out = theta.copy()
+        if self.form.log_errors:  # A / x^α with log x centred: log A moves by α times the centre
+            out[..., 1::2] = theta[..., 1::2] + theta[..., 2::2] * self.centre
+            return out
         out[..., :count] = theta[..., :count] / self.scale
         out[..., count] = theta[..., count] - (out[..., :count] * self.centre).sum(axis=-1)
         return out
@@ -120,7 +121,7 @@ def _binomial(curves: Floats) -> Floats:
 def fit(x: Floats, y: Floats, families: Sequence[str], settings: FitSettings) -> Fitted:
     """The law of targets y (n,) on predictors x (n, d), with its bootstrap."""
     form = settings.shape(x.shape[1])
-    centre = np.zeros(x.shape[1]) if form.log_errors else x.mean(axis=0)
+    centre = x.mean(axis=0)
     spread = np.ones(x.shape[1]) if form.log_errors else x.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     z = (x - centre) / scale
@@ -142,7 +143,7 @@ def fit(x: Floats, y: Floats, families: Sequence[str], settings: FitSettings) ->
 def fold_errors(x: Floats, y: Floats, families: Sequence[str], settings: FitSettings) -> Floats:
     """The out-of-fold prediction of every row, each family predicted by a law fitted on the others; shape (n,)."""
     form = settings.shape(x.shape[1])
-    centre = np.zeros(x.shape[1]) if form.log_errors else x.mean(axis=0)
+    centre = x.mean(axis=0)
     scale = np.ones(x.shape[1]) if form.log_errors else np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
     z = (x - centre) / scale
     names = list(dict.fromkeys(families))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from kaibo.vocabulary.version import __version__
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 MOST_COMPONENTS = 5
+_PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,11 @@ def prepare(table: ScoreTable, target: str, settings: LawSettings) -> Prepared:
     unit = table.units[table.benchmarks.index(target)] if target in table.benchmarks else "points"
     y = y / 100.0 if unit == "percent" else y
     y = (y - settings.chance) / (1 - settings.chance)
-    if settings.fit.form in ("power", "chinchilla") and unit in ("fraction", "percent"):
-        y = 1.0 - y  # these laws fall towards a floor: what is left to get right
+    notes: tuple[str, ...] = ()
+    if settings.fit.form in ("power", "chinchilla") and _PERPLEXITY.search(target):
+        y, notes = np.log(y), (f"{target} is a perplexity; the law is of its logarithm, nats per token",)
+    elif settings.fit.form in ("power", "chinchilla") and unit in ("fraction", "percent"):
+        y, notes = 1.0 - y, (f"the law is of the error 1 − {target}, which falls",)
     train = settings.split.train(table.flops, y, settings.fit.seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         size, flops = np.log(table.fact("parameters"))[:, None], np.log(table.flops)[:, None]
@@ -136,7 +141,7 @@ def prepare(table: ScoreTable, target: str, settings: LawSettings) -> Prepared:
     logs = {"size": size, "flops": flops, "tokens": tokens}
     known = {name: np.where(np.isfinite(x), x, np.nan) for name, x in logs.items() if np.isfinite(x[train]).any()}
     if settings.fit.form in ("power", "chinchilla"):
-        return Prepared(table, y, train, _for_power(known, settings.fit.form, target), None, None, (), ())
+        return Prepared(table, y, train, _for_power(known, settings.fit.form, target), None, None, (), notes)
     known.pop("tokens", None)
     columns = tuple(name for name in settings.columns if name != target)
     if not columns:
