@@ -1,3 +1,62 @@
-"""kaibo takes open language models apart."""
+"""kaibo takes open language models apart: one function per command, and the nouns they speak in.
 
-__version__ = "0.1.0"
+>>> import kaibo
+>>> sorted(kaibo.__all__)[:3]
+['Census', 'Finding', 'KaiboError']
+
+Everything is loaded when it is first used, so that importing kaibo costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from kaibo.version import __version__ as __version__
+
+_HOMES = {
+    "kaibo.verbs.census": ("CensusRow", "census"),
+    "kaibo.verbs.digits": ("digits",),
+    "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
+    "kaibo.verbs.doctor": ("doctor",),
+    "kaibo.verbs.grids": ("grids",),
+    "kaibo.verbs.inspect": ("inspect",),
+    "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.stats": ("stats",),
+    "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
+    "kaibo.errors": ("KaiboError",),
+    "kaibo.models": ("open_model",),
+    "kaibo.store": ("Store",),
+    "kaibo.figures": ("figure",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"kaibo has no {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+class _Package(ModuleType):
+    """`kaibo.census` is the verb although a room has that name: the room may not be put in its place."""
+
+    @property
+    def census(self) -> Any:
+        """The verb; the room is reached as `from kaibo.census import …`."""
+        return import_module("kaibo.verbs.census").census
+
+    @census.setter
+    def census(self, room: ModuleType) -> None:
+        """Called by the import system when the room is loaded."""
+
+
+sys.modules[__name__].__class__ = _Package

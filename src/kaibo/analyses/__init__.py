@@ -5,3 +5,10 @@
 - `profile`: σ, kurtosis and digit distance over depth, by role
 - `magnitudes`: how the weights spread over powers of two
 """
+
+from kaibo.analyses.digits import LAW, digits
+from kaibo.analyses.magnitudes import magnitudes
+from kaibo.analyses.profile import profile
+from kaibo.analyses.stats import stats
+
+__all__ = ["LAW", "digits", "magnitudes", "profile", "stats"]

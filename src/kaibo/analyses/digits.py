@@ -125,7 +125,7 @@ def _digits_row(group: Group) -> DigitsRow:
         gaussian_shares=_floats(gaussian),
         mixture_shares=_floats(mixture),
         tensors=len(measured),
-        why=_why(nonzero, gaussian),
+        why=_why(nonzero, gaussian, mixture),
     )
 
 
@@ -165,16 +165,20 @@ def _divergence(shares: Floats) -> float:
     return float((shares[held] * np.log(shares[held] / LAW[held])).sum())
 
 
-def _why(nonzero: NDArray[np.int64], gaussian: Floats) -> dict[str, str]:
+def _why(nonzero: NDArray[np.int64], gaussian: Floats, mixture: Floats) -> dict[str, str]:
     if not nonzero.any():
         reason = "no nonzero finite value"
-        return dict.fromkeys(
-            ("mae", "kl", "cramers_v", "shares", "conformity", "from_gaussian", "from_mixture"), reason
-        )
+        nulls = ("gaussian_mae", "mixture_mae", "gaussian_shares", "mixture_shares")
+        ours = ("mae", "kl", "cramers_v", "shares", "conformity", "from_gaussian", "from_mixture")
+        return dict.fromkeys((*ours, *nulls), reason)
+    why: dict[str, str] = {}
     if np.isnan(gaussian).any():
         reason = "all values are equal, so there is no Gaussian with their σ"
-        return dict.fromkeys(("gaussian_mae", "mixture_mae", "from_gaussian", "from_mixture"), reason)
-    return {}
+        why |= dict.fromkeys(("gaussian_mae", "from_gaussian", "gaussian_shares"), reason)
+    if np.isnan(mixture).any():
+        reason = "in each tensor all values are equal, so there are no Gaussians with their σ"
+        why |= dict.fromkeys(("mixture_mae", "from_mixture", "mixture_shares"), reason)
+    return why
 
 
 def _floats(values: Floats) -> tuple[float, ...]:

@@ -10,6 +10,9 @@ from kaibo.vocabulary import LEVELS, By, Census, Row, total
 
 Key = str | int | None
 
+BUFFER = "buffer"
+"""The role of masks and frequency tables: stored as floats, but no weights that anybody trained."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -40,7 +43,7 @@ def groups(rows: Sequence[Row], by: By) -> Iterator[Group]:
     for model in dict.fromkeys(row.model for row in rows):
         members: dict[Key, list[Row]] = {}
         for row in rows:
-            if row.model == model and row.census is not None:
+            if row.model == model and row.census is not None and row.role != BUFFER:
                 members.setdefault(_key(row, by), []).append(row)
         for key in sorted(members, key=lambda key: (key is None, key if isinstance(key, int) else 0, str(key))):
             yield Group(model, by, key, tuple(members[key]))

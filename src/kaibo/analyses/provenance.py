@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kaibo.version import __version__
 from kaibo.vocabulary import Row
-from kaibo.vocabulary.version import __version__
 
 
 def provenance(rows: Sequence[Row], **settings: Any) -> dict[str, Any]:

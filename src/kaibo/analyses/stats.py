@@ -98,7 +98,8 @@ def _extremes(censuses: Sequence[Census]) -> tuple[float, float]:
 
 def _why(found: Sums) -> dict[str, str]:
     if not found.finite:
-        names = ("mean", "std", "skew", "kurtosis", "max", "minimum", "maximum", "beyond3", "beyond6")
+        moment = ("mean", "std", "skew", "kurtosis", "skew_bound", "kurtosis_bound", "max", "minimum", "maximum")
+        names = (*moment, "beyond3", "beyond3_high", "beyond6", "beyond6_high", "entropy", "exponent_entropy")
         return dict.fromkeys(names, "no finite value")
     if not found.variance > 0:
         return dict.fromkeys(("skew", "kurtosis", "skew_bound", "kurtosis_bound"), "all values are equal")

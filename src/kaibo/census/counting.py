@@ -33,9 +33,14 @@ class Part:
 
 
 def spans(tensor: Tensor) -> list[tuple[int, int]]:
-    """The (begin, end) of the tasks a tensor is counted in, in values; one empty span for an empty tensor."""
-    step = SPAN * 8 // tensor.dtype.bits
-    return [(begin, min(begin + step, tensor.size)) for begin in range(0, max(tensor.size, 1), step)]
+    """The (begin, end) of the tasks a tensor is counted in, in values (packed types: in bytes).
+
+    One empty span for an empty tensor.
+    """
+    width = tensor.dtype.itemsize
+    units = tensor.size if width else tensor.size * tensor.dtype.bits // 8
+    step = SPAN // (width or 1)
+    return [(begin, min(begin + step, units)) for begin in range(0, max(units, 1), step)]
 
 
 def content_hash(tensor: Tensor, digests: tuple[bytes, ...]) -> str:

@@ -46,7 +46,8 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
 
 def names(finding: Finding[Any]) -> tuple[str, ...]:
     """The names of the drawings that this finding has; none where there is nothing to draw."""
-    return tuple(FIGURES.get(finding.kind, {})) if finding.rows else ()
+    empty = finding.kind == "inspect" and not any(row.parameters_by_role for row in finding.rows)
+    return tuple(FIGURES.get(finding.kind, {})) if finding.rows and not empty else ()
 
 
 def figure(finding: Finding[Any], *, name: str | None = None, language: str = "en") -> alt.TopLevelMixin:

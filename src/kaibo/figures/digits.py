@@ -24,7 +24,11 @@ def labels(finding: Finding[DigitsRow], language: str) -> list[str]:
     texts = []
     for row in finding.rows:
         part = (
-            word("terms.all", language) if row.key is None else f"{row.by} {row.key}" if row.by == "layer" else row.key
+            word("terms.outside" if row.by == "layer" else "terms.all", language)
+            if row.key is None
+            else f"{row.by} {row.key}"
+            if row.by == "layer"
+            else row.key
         )
         several = len(names) > 1
         texts.append(

@@ -18,6 +18,9 @@ Quantity = Literal["std", "kurtosis"]
 NUMBERS: dict[Quantity, str] = {"std": "~g", "kurtosis": ",d"}
 """How the marks of an axis are written; those of kurtosis are whole numbers."""
 
+HUGE = 1e300
+"""Beyond this (also NaN and infinity) no axis has room around a value."""
+
 DECADES = tuple(sign * step * 10.0**power for sign in (-1, 1) for power in range(7) for step in (1, 3))
 """Marks on a symmetric logarithmic axis, for which Vega finds none that stay apart."""
 
@@ -53,7 +56,7 @@ def _records(finding: Finding[ProfileRow], quantity: Quantity) -> list[dict[str,
     cells = []
     for row in finding.rows:
         value = getattr(row, quantity)
-        if value is not None and math.isfinite(value) and (value > 0 or quantity == "kurtosis"):
+        if value is not None and abs(value) < HUGE and (value > 0 or quantity == "kurtosis"):
             cells.append(
                 {"model": labels[row.model], "layer": row.layer, "role": short(row.role), "n": row.n, "value": value}
             )

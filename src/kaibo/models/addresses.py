@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from kaibo.errors import FormatError, MissingError, PolicyError, UsageError
+from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, UsageError
+from kaibo.models.places.folder import LocalFile
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
@@ -133,10 +134,11 @@ def _folder_target(address: str, where: str, real: str, name: str | None) -> Tar
 
 
 def _cached_revision(real: str, snapshots: str) -> str | None:
+    main = os.path.join(real, "refs", "main")
     try:
-        with open(os.path.join(real, "refs", "main"), encoding="ascii") as file:
-            revision = file.read(256).strip()
-    except (OSError, ValueError):
+        ref = LocalFile(main, real=main)
+        revision = ref.read(0, min(ref.size, 256)).decode("ascii").strip()
+    except (KaiboError, ValueError):
         there = sorted(os.listdir(snapshots))
         revision = there[0] if len(there) == 1 else ""
     known = _REVISION.fullmatch(revision) and os.path.isdir(os.path.join(snapshots, revision))

@@ -211,9 +211,10 @@ def _stray(weights: list[str], used: Sequence[str]) -> tuple[str, ...]:
 
 def _holders(held: Mapping[str, list[str]], preferred: Mapping[str, str]) -> dict[str, str]:
     """The file each duplicated tensor is taken from: the one the index names, else the first."""
+    twice = set(duplicates(held))
     chosen: dict[str, str] = {}
-    for tensor in duplicates(held):
-        files = [file for file, names in held.items() if tensor in names]
-        wanted = preferred.get(tensor)
-        chosen[tensor] = wanted if wanted in files else files[0]
+    for file, names in held.items():
+        for tensor in twice.intersection(names):
+            if tensor not in chosen or preferred.get(tensor) == file:
+                chosen[tensor] = file
     return chosen

@@ -9,13 +9,15 @@ from typing import Any
 
 from kaibo.errors import escaped
 from kaibo.figures.names import model_name, model_names
-from kaibo.figures.words import bytes_in_words, count_in_words, heading, word
+from kaibo.figures.words import bytes_in_words, count_in_words, heading, note, word
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Architecture
 
 Fact = tuple[str, str]
 
-FOLDERS = re.compile(r"""(?:file:/*|[A-Za-z]:|~|(?<![\w./:-]))[/\\](?:[^\s'"<>|/\\]+[/\\])*([^\s'"<>|/\\]*)""")
+FOLDERS = re.compile(
+    r"""(?:file:/*|(?<![A-Za-z])[A-Za-z]:|~\w*|(?<![\w./:-]))[/\\](?:[^\s'"<>|/\\]+[/\\])*([^\s'"<>|/\\]*)"""
+)
 
 
 def without_folders(text: str) -> str:
@@ -80,7 +82,7 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
         ("tied", None if model.tied is None else word("terms.yes" if model.tied else "terms.no", language)),
         ("kv_cache", _cache(model, language)),
         ("weights_bytes", _memory(model, language)),
-        ("remarks", _joined(model.remarks)),
+        ("remarks", _sentences(model.remarks, language)),
     )
     return tuple((heading(name, language), escaped(value, 600)) for name, value in pairs if value)
 
@@ -94,6 +96,10 @@ def _joined(parts: Iterable[str | None], distinct: bool = False) -> str | None:
     if distinct:
         given = list({part.lower(): part for part in reversed(given)}.values())[::-1]
     return ", ".join(given) or None
+
+
+def _sentences(texts: Iterable[str], language: str) -> str | None:
+    return ("" if language == "ja" else " ").join(note(text, language) for text in texts) or None
 
 
 def _parameters(model: Architecture, language: str) -> str | None:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
 from kaibo.figures import caption, figure, names
+from kaibo.figures.digits import MOST_PANELS
 from kaibo.figures.export import specification
 from kaibo.figures.names import model_name
-from kaibo.figures.words import heading, word
+from kaibo.figures.words import heading, note, word
 from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
 from kaibo.reports.facts import Fact, published, without_folders
-from kaibo.reports.tables import cell, numeric, read, to_csv
+from kaibo.reports.tables import cell, digit_shares, numeric, read, to_csv
 from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:
@@ -99,16 +100,24 @@ def section(
         for name in wanted
     )
     title = word("page.parameters" if first.kind == "inspect" else f"page.{first.kind}", language)
-    tables = tuple(page_table(finding, language) for finding in shown if finding.rows)
-    notes = tuple(dict.fromkeys(note for finding in shown for note in finding.notes))
+    tables = tuple(page_table(finding, language) for finding in _tabled(shown))
+    notes = tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes))
     return Section(first.kind, title, charts=charts, tables=tables, notes=notes)
+
+
+def _tabled(findings: Sequence[Finding[Any]]) -> list[Finding[Any]]:
+    """The findings that get a table, the digits that are drawn as bars also opened to a row per digit."""
+    drawn = [digit_shares(findings[0])] if findings[0].kind == "digits" and len(findings[0].rows) <= MOST_PANELS else []
+    return [finding for finding in (*drawn, *findings) if finding.rows]
 
 
 def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
     """A finding as the page shows it; its CSV has every column, unrounded, under the names of JSON."""
     table = read(finding)
     level = getattr(finding.rows[0], "by", None) if finding.rows else None
-    label = word(f"page.by_{level}", language) if level else word("page.table", language)
+    label = word(
+        f"page.by_{level}" if level else "page.by_digit" if finding.kind == "digit-shares" else "page.table", language
+    )
     headings = tuple((name, heading(name, language), numeric(table, place)) for place, name in enumerate(table.columns))
     rows = tuple(
         tuple(cell(name, value, language) for name, value in zip(table.columns, row, strict=True))

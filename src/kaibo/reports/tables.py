@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -19,6 +17,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 NEGATIVE = re.compile(r"-\d[\d,]*(\.\d+)?([eE][+-]?\d+)?\Z")
 
 READ: Mapping[str, tuple[str, ...]] = {
+    "inspect": (
+        *("model", "family", "parameters", "layers", "hidden", "attention", "heads", "kv_heads", "head_size"),
+        *("context", "vocabulary", "kv_bytes_per_token"),
+    ),
     "digits": (
         "model",
         "by",
@@ -67,13 +69,47 @@ def read(finding: Finding[Any]) -> Table:
         return Table((), ())
     names = READ.get(finding.kind) or tuple(name for name in _fields(finding.rows[0]) if name != "why")
     present = [name for name in names if hasattr(finding.rows[0], name)]
-    dull = {
-        name
-        for name in ("model", "by", "key", "nonfinite", "grid")
-        if name in present and len(finding.rows) > 1 and len({getattr(row, name) for row in finding.rows}) == 1
-    }
-    columns = tuple(name for name in present if name not in dull)
+    columns = tuple(name for name in present if not _dull(finding.rows, name))
     return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
+
+
+def _dull(rows: tuple[Any, ...], name: str) -> bool:
+    """A column that tells nothing: the one model, the one level, no part, no damage and no grid anywhere."""
+    values = {getattr(row, name) for row in rows} if name in ("model", "by", "key", "nonfinite", "grid") else set()
+    if name == "model":
+        return len(values) == 1 and len(rows) > 1
+    return (name == "by" and len(values) == 1) or values in ({None}, {0})
+
+
+@dataclass(frozen=True)
+class DigitShare:
+    """One first digit of one row of a digits finding: what was counted, the law, and the two nulls, as fractions."""
+
+    model: str
+    key: str | int | None
+    digit: int
+    count: int
+    share: float
+    law: float
+    gaussian: float | None
+    mixture: float | None
+
+
+def digit_shares(finding: Finding[Any]) -> Finding[DigitShare]:
+    """A digits finding opened to a row per digit: the numbers that its figure draws."""
+    rows = tuple(
+        DigitShare(
+            *(row.model, row.key, digit, row.counts[digit - 1], row.shares[digit - 1]),
+            *(math.log10(1 + 1 / digit), *_at(row.gaussian_shares, digit), *_at(row.mixture_shares, digit)),
+        )
+        for row in finding.rows
+        for digit in range(1, 10)
+    )
+    return Finding("digit-shares", rows)
+
+
+def _at(shares: tuple[float, ...], digit: int) -> tuple[float | None]:
+    return (shares[digit - 1] if shares else None,)
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -127,20 +163,21 @@ def csv_cell(value: Any) -> str:
 def to_csv(finding: Finding[Any]) -> str:
     """Every column of a finding as CSV with the names of JSON, full precision, lines ended by a line feed."""
     table = full(finding)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([csv_cell(name) for name in table.columns])
-    writer.writerows([csv_cell(value) for value in row] for row in table.rows)
-    return out.getvalue()
+    return "".join(",".join(map(_quoted, map(csv_cell, line))) + "\n" for line in (table.columns, *table.rows))
+
+
+def _quoted(text: str) -> str:
+    """By our own hand: the standard writer leaves a lone carriage return bare where lines end in a line feed."""
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
 def cell(name: str, value: Any, language: str = "en") -> str:
     """A value as people read it: four digits, terms in their language, names from strangers spelled out."""
     if name == "key" and value is None:
-        return word("terms.all", language)
+        return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "by":
         return word(f"page.by_{value}", language)
-    if name in ("layer", "exponent", "key") and isinstance(value, int):
+    if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
         return str(value)
     if name == "conformity" and isinstance(value, str):
         return _term(value, language)

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
 from kaibo.figures.names import model_name, short
-from kaibo.figures.words import heading, word
+from kaibo.figures.words import heading, note, word
 from kaibo.reports.facts import Fact
 from kaibo.reports.tables import Table, cell, numeric, read
 from kaibo.vocabulary import Finding
@@ -58,8 +58,8 @@ def show(finding: Finding[Any], *, to: Console | None = None, language: str = "e
         out.print(_records(cut, language))
     if len(table) > rows:
         out.print(_text(word("page.first_rows", language, count=rows, total=f"{len(table):,}"), "dim"))
-    for note in finding.notes:
-        out.print(_text(escaped(note, 2000), "dim"))
+    for text in finding.notes:
+        out.print(_text(escaped(note(text, language), 2000), "dim"))
 
 
 def show_dissection(

@@ -76,6 +76,14 @@ def hashed(keys: Iterable[str]) -> Hashes:
     return np.unique(np.frombuffer(digests, dtype=">u8").astype(np.uint64))
 
 
+def disjoint(entries: list[Entry]) -> bool:
+    """Whether no key can be in two of the parts."""
+    if len(entries) < 2:
+        return True
+    keys = np.concatenate([entry.keys for entry in entries])
+    return bool(np.unique(keys).size == keys.size)
+
+
 def encode(entry: Entry) -> bytes:
     """The entry as the bytes of its file."""
     fields = {
@@ -99,8 +107,8 @@ def decode(name: str, data: bytes) -> Entry:
 
     Raises ValueError when they are torn, changed or not an entry, StorageError when a newer kaibo wrote them.
     """
-    fields = json.loads(data.decode("utf-8"))
-    if not isinstance(fields, dict) or fields.pop("checksum", None) != _checksum(fields):
+    fields = json.loads(data.decode("ascii"))
+    if not isinstance(fields, dict) or _canonical(fields) != data or fields.pop("checksum", None) != _checksum(fields):
         raise ValueError("its checksum does not fit")
     if fields.get("format", 0) > FORMAT:
         raise StorageError(

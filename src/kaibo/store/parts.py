@@ -19,15 +19,15 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-import kaibo
-from kaibo.errors import StorageError, UsageError
+from kaibo.errors import StorageError
 from kaibo.store import disk
 from kaibo.store.columns import table_of
 from kaibo.store.damage import Damage
-from kaibo.store.ledger import Entry, decode, encode, hashed
+from kaibo.store.ledger import Entry, decode, disjoint, encode, hashed
 from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
-from kaibo.store.schemas import SCHEMAS, Schema
+from kaibo.store.schemas import Schema, schema_of
 from kaibo.store.writers import token_of, writing
+from kaibo.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,7 +98,7 @@ class Parts:
                 sequence=self._next() if sequence is None else sequence,
                 table=schema.name,
                 schema=schema.version,
-                kaibo=kaibo.__version__,
+                kaibo=__version__,
                 part=part.name,
                 size=len(data),
                 sha256=digest,
@@ -121,7 +121,7 @@ class Parts:
         tables = [rows for _, rows in found]
         if not tables:
             return table_of([], schema).select(chosen)
-        if not _disjoint([entry for entry, _ in found]):
+        if not disjoint([entry for entry, _ in found]):
             return distinct(tables, schema, lambda at: found[at][0].part).select(chosen)
         import pyarrow as pa
 
@@ -186,7 +186,7 @@ class Parts:
         if entry.schema > schema.version:
             raise StorageError(
                 f"holds the table {entry.table} in version {entry.schema} (kaibo {entry.kaibo}); "
-                f"this is kaibo {kaibo.__version__}, which reads up to version {schema.version}",
+                f"this is kaibo {__version__}, which reads up to version {schema.version}",
                 file=self.path,
                 next="update kaibo, or name another store with --store",
             )
@@ -294,21 +294,3 @@ class Parts:
                 raise conflict(schema, identity, record(stored, at), record(rows, row), places)
             kept.append(row)
         return taken(rows, kept)
-
-
-def schema_of(table: str) -> Schema:
-    """The schema of a table. Raises UsageError for a name that no room registered."""
-    try:
-        return SCHEMAS[table]
-    except KeyError:
-        raise UsageError(f"the store has no table {table}; it has {', '.join(SCHEMAS)}") from None
-
-
-def _disjoint(entries: list[Entry]) -> bool:
-    """Whether no key can be in two of the parts."""
-    import numpy as np
-
-    if len(entries) < 2:
-        return True
-    keys = np.concatenate([entry.keys for entry in entries])
-    return bool(np.unique(keys).size == keys.size)

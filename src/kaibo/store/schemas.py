@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from kaibo.errors import UsageError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -133,3 +135,11 @@ SCHEMAS: Mapping[str, Schema] = MappingProxyType(
     {schema.name: schema for schema in (SOURCES, CENSUS, MODELS, FAILURES)}
 )
 """Every table, by name. A later room adds its own here."""
+
+
+def schema_of(table: str) -> Schema:
+    """The schema of a table. Raises UsageError for a name that no room registered."""
+    try:
+        return SCHEMAS[table]
+    except KeyError:
+        raise UsageError(f"the store has no table {table}; it has {', '.join(SCHEMAS)}") from None

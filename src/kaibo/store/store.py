@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import kaibo
 from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
 from kaibo.store.columns import storable, table_of
 from kaibo.store.compaction import Compaction, compact
@@ -17,6 +16,7 @@ from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
 from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SOURCES
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
+from kaibo.version import __version__
 from kaibo.vocabulary import Census, Row
 
 if TYPE_CHECKING:
@@ -156,5 +156,5 @@ def _model_row(name: str, family: str, row: Row) -> dict[str, Any]:
         "shape": list(row.shape),
         "n": row.n,
         "content": row.content,
-        "kaibo": kaibo.__version__,
+        "kaibo": __version__,
     }

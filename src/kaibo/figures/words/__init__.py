@@ -7,6 +7,7 @@
 """
 
 from kaibo.figures.words.catalogue import LANGUAGES, heading, word
+from kaibo.figures.words.notes import note
 from kaibo.figures.words.numbers import bytes_in_words, count_in_words, count_unit, percent
 from kaibo.figures.words.sentences import SENTENCES, sentence
 
@@ -17,6 +18,7 @@ __all__ = [
     "count_in_words",
     "count_unit",
     "heading",
+    "note",
     "percent",
     "sentence",
     "word",

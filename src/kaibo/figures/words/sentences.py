@@ -54,11 +54,17 @@ SENTENCES: Mapping[str, Mapping[str, Formatter]] = {
 """Each sentence with the values it needs and how each is written; the texts are in the word tables."""
 
 
+LIGHT = 0.5
+"""Below this excess kurtosis a tail is not called heavy (a logistic distribution has 1.2)."""
+
+
 def _variant(key: str, values: Mapping[str, Any]) -> str:
     """Which wording fits the values: without a layer, without a null to compare with, with nothing to count."""
     if key == "digits":
         closer = values.get("closer")
         return f"digits_{closer}" if closer in ("law", "null") else "digits_plain"
+    if key == "tails" and abs(values.get("kurtosis") or 0.0) < LIGHT:
+        return "tails_none"
     if (key == "size" and not values.get("layers")) or (key == "widest" and values.get("layer") is None):
         return f"{key}_flat"
     return "zeros_none" if key == "zeros" and not values.get("zeros") else key

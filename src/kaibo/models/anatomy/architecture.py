@@ -182,7 +182,8 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
     fields = {name: reason for name, reason in settings.reasons.items() if name in Architecture.__dataclass_fields__}
     why = {name: reason for name, reason in fields.items() if getattr(drawn, name) is None}
     if anatomy is None:
-        unknown = f"no anatomy describes this family ({describe(config.get('model_type'))} in model_type)"
+        said = config.get("model_type")
+        unknown = f"no anatomy describes this family (model_type: {'not there' if said is None else describe(said)})"
         why |= dict.fromkeys(("parameters", "norm", "parallel", "experts"), unknown)
     elif drawn.parameters is None:
         missing = count_parameters(anatomy, settings).missing

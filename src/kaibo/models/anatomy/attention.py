@@ -51,8 +51,8 @@ def attention_of(anatomy: Family | None, settings: Settings) -> Looking:
     kind = "MHA" if kv_heads == heads else "MQA" if kv_heads == 1 else "GQA"
     if size is None:
         return Looking(kind, None, window, windowed, None)
-    cached = facts.get("cached", True) and not settings.flags.get("encoder", False)
-    return Looking(kind, 2 * kv_heads * size if cached else None, window, windowed, 2 * heads * size)
+    kept = 2 * kv_heads * size if facts.get("cached", True) else None
+    return Looking(kind, kept, window, windowed, 2 * heads * size)
 
 
 def _windows(anatomy: Family | None, settings: Settings) -> tuple[int | None, int]:

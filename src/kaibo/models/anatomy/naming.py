@@ -172,21 +172,24 @@ def _generic_layer(parts: list[str]) -> int | None:
 
 
 def _family_by_names(names: tuple[str, ...]) -> str | None:
-    """The family whose kinds cover most of the name patterns of a model, and of those the one with fewest unseen."""
+    """The family whose kinds cover most of the name patterns of a model, if more than half of them.
+
+    Of several the one with the fewest kinds unseen that it always has, then the one with the most seen.
+    """
     patterns = {".".join("0" if _number(part) is not None else part for part in _short(name)) for name in names}
-    scores = [(*_score(family(name), patterns), name) for name in families()]
-    covered, _, best = max(scores, key=lambda score: score[:2], default=(0, 0, ""))
-    return best if covered * 2 > len(patterns) else None
+    scores = {name: _score(family(name), patterns) for name in families()}
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best][0] * 2 > len(patterns) else None
 
 
 def _short(name: str) -> list[str]:
     return name[:2000].split(".", _DEEPEST)
 
 
-def _score(anatomy: Family, patterns: set[str]) -> tuple[int, int]:
+def _score(anatomy: Family, patterns: set[str]) -> tuple[int, int, int]:
     tree = _tree(anatomy.name)
     found = [_found(tree, _bare(pattern, anatomy.prefixes).split(".", _DEEPEST)) for pattern in patterns]
-    seen = {kind.name for kind, layer in found if kind is not None}
-    in_blocks = any(layer is not None for _, layer in found)
-    unseen = sum(kind.shape is not None and not kind.conditions and kind.name not in seen for kind in anatomy.kinds)
-    return (sum(kind is not None for kind, _ in found) if in_blocks else 0), -unseen
+    seen = {kind.name for kind, _ in found if kind is not None}
+    always = {kind.name for kind in anatomy.kinds if kind.shape is not None and not kind.conditions}
+    covered = sum(kind is not None for kind, _ in found) if any(layer is not None for _, layer in found) else 0
+    return covered, -len(always - seen), len(always & seen)

@@ -38,8 +38,7 @@ def chat_template(documents: Mapping[str, Any]) -> str | None:
     """
     text = _template(documents)
     if text is None:
-        said = any("token" in name.lower() for name in documents)
-        return "none" if said else None
+        return "none" if any(name.rsplit("/", 1)[-1].startswith("tokenizer") for name in documents) else None
     text = text[:_LONGEST]
     return next((kind for kind, marks in _MARKS if all(mark in text for mark in marks)), "other")
 
@@ -66,7 +65,8 @@ def _template(documents: Mapping[str, Any]) -> str | None:
     config = _document(documents, "tokenizer_config.json")
     holders = (_document(documents, "chat_template.json"), config)
     said = [holder.get("chat_template") for holder in holders if isinstance(holder, Mapping)]
-    for template in (_document(documents, "chat_template.jinja"), *said):
+    alone = [_document(documents, name) for name in ("chat_template", "chat_template.jinja")]
+    for template in (*alone, *said):
         if isinstance(template, str):
             return template
         if isinstance(template, list):  # several by name: the one called default, else the first

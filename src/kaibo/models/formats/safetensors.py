@@ -14,7 +14,7 @@ from itertools import chain
 
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats import sniff
-from kaibo.models.formats.strict_json import Cursor, check_utf8
+from kaibo.models.formats.strict_json import SPACES, Cursor, check_utf8
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns
 
@@ -154,7 +154,7 @@ def _parse(cursor: Cursor, size: int) -> tuple[list[Entry], Mapping[str, str]]:
             metadata = {key: cursor.string(f"{where}: values are strings") for key, _ in cursor.members(where)}
         else:
             entries.append(_entry(cursor, name, at, size))
-    cursor.finish(b" ", "header")
+    cursor.finish(SPACES, "header")
     return entries, metadata
 
 

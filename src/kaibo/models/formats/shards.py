@@ -15,12 +15,14 @@ from urllib.parse import unquote
 
 from kaibo.errors import FormatError, PolicyError, escaped
 from kaibo.models.formats.sniff import NO_PICKLES
-from kaibo.models.formats.strict_json import Cursor, check_utf8
+from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
 
-SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.safetensors")
+SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.safetensors", re.ASCII | re.DOTALL)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 LISTED = 5
 """How many names of a long list an error shows."""
+
+SHOWN_FAULTS = 40
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ class Disagreement:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence."""
-        return f"the index and the shards disagree about {len(self.faults)} tensors: {'; '.join(self.faults)}"
+        """All of it in one sentence, as far as one line holds it."""
+        more = f"; and {len(self.faults) - SHOWN_FAULTS} more" if len(self.faults) > SHOWN_FAULTS else ""
+        shown = "; ".join(self.faults[:SHOWN_FAULTS])
+        return f"the index and the shards disagree about {len(self.faults)} tensors: {shown}{more}"
 
 
 def parse_index(text: bytes, file: str) -> Index:
@@ -65,7 +69,7 @@ def parse_index(text: bytes, file: str) -> Index:
             total = _total_size(cursor)
         else:
             cursor.skip(f'index: "{escaped(key)}"')
-    cursor.finish(b" \t\r\n", "index")
+    cursor.finish(WHITE, "index")
     if shard_of is None:
         raise FormatError("index: lacks weight_map", file=file, next="fetch the index again")
     if not shard_of:
@@ -119,16 +123,23 @@ def missing_of_series(names: Iterable[str]) -> list[str]:
     >>> missing_of_series(["model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"])
     ['model-00002-of-00003.safetensors']
     """
-    there = {name: found for name in names if (found := SHARD.fullmatch(name))}
-    promised: set[str] = set()
-    for name, found in there.items():
-        first = 0 if int(found[2]) == 0 or name.replace(found[2], "0" * len(found[2]), 1) in there else 1
-        count = min(int(found[3]), len(there) + 100)  # a stranger's number: never a list as long as it says
-        begin = found.start(2)
-        promised |= {
-            f"{name[:begin]}{number:0{len(found[2])}d}{name[found.end(2) :]}" for number in range(first, first + count)
-        }
-    return sorted(promised - set(there))
+    there: dict[tuple[str, str, str], set[int]] = {}
+    widths: dict[tuple[str, str, str], int] = {}
+    for found in filter(None, map(SHARD.fullmatch, names)):
+        series = (found[1], found[0][len(found[1]) : found.start(2)], found[3])
+        there.setdefault(series, set()).add(int(found[2]))
+        widths[series] = max(len(found[2]), widths.get(series, 0))
+    absent = []
+    for (stem, joint, count), numbers in there.items():
+        first = 0 if 0 in numbers else 1
+        # The count is a stranger's number: never a list as long as it says.
+        promised = range(first, first + min(int(count), len(numbers) + 100))
+        absent += [
+            f"{stem}{joint}{number:0{widths[stem, joint, count]}d}-of-{count}.safetensors"
+            for number in promised
+            if number not in numbers
+        ]
+    return sorted(absent)
 
 
 def compare(index: Index, held: Mapping[str, Sequence[str]]) -> Disagreement:

@@ -47,14 +47,14 @@ def refuse(place: Place, start: bytes, reason: str, offset: int | None = None) -
 
     PolicyError for pickles and archives of pickles, FormatError for everything else.
     """
-    if _is_pickle(start):
-        raise PolicyError("is a pickle, which runs code when it is opened", file=place.name, next=NO_PICKLES)
     if start.startswith(b"PK\x03\x04") or start[257:262] == b"ustar":
         kind = "ZIP" if start.startswith(b"PK") else "TAR"
         _refuse_archive(place, start, kind)
     found = _named(start)
     if found is not None:
         raise FormatError(f"is {found[0]}, not a safetensors file", file=place.name, next=found[1])
+    if _is_pickle(start):
+        raise PolicyError("is a pickle, which runs code when it is opened", file=place.name, next=NO_PICKLES)
     if start and not start.strip(b"\x00"):
         message = f"begins with {len(start)} zero bytes, not a safetensors header"
         raise FormatError(message, file=place.name, offset=0, next="the download did not finish; fetch it again")

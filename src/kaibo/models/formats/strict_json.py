@@ -18,7 +18,12 @@ from kaibo.errors import FormatError, escaped
 DEPTH_LIMIT = 64
 """Nesting that a skipped value may have."""
 
-_SPACE = re.compile(rb"[ \t\n\r]*+")
+WHITE = re.compile(rb"[ \t\n\r]*+")
+"""What may stand between the parts of a JSON text."""
+
+SPACES = re.compile(rb" *+")
+"""What may pad the header of a safetensors file."""
+
 _PLAIN = re.compile(rb'"([^"\\\x00-\x1f]*+)"')
 _ESCAPED = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"')
 _INTEGER = re.compile(rb"(?:0|[1-9][0-9]{0,19})(?![0-9.eE+\-])")
@@ -52,7 +57,7 @@ class Cursor:
 
     def space(self) -> int:
         """Skips white space; the place after it."""
-        found = _SPACE.match(self.text, self.at)
+        found = WHITE.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return self.at
 
@@ -93,13 +98,14 @@ class Cursor:
         if plain:
             self.at = plain.end()
             return str(plain.group(1), "utf-8")
-        escaped = _ESCAPED.match(self.text, at)
-        if not escaped:
+        closes = self.text.find(b'"', at + 1) > 0  # cheap to know, before a long way through an open string
+        found = _ESCAPED.match(self.text, at) if closes else None
+        if not found:
             if self.text[at : at + 1] == b'"':
                 self.fail(f"{where}: a string that does not end, or holds a bare control character or a bad escape")
             self.fail(f"{where}: expected a string, found {self.seen()}")
-        self.at = escaped.end()
-        value: str = json.loads(escaped.group())
+        self.at = found.end()
+        value: str = json.loads(found.group())
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
@@ -168,9 +174,9 @@ class Cursor:
                 self.fail(f"{where}: expected a value, found {self.seen()}")
             self.at = found.end()
 
-    def finish(self, padding: bytes, where: str) -> None:
-        """Nothing but `padding` (a set of bytes) follows."""
-        rest = re.compile(rb"[" + re.escape(padding) + rb"]*+").match(self.text, self.at)
+    def finish(self, padding: re.Pattern[bytes], where: str) -> None:
+        """Nothing but `padding` (`SPACES` or `WHITE`) follows."""
+        rest = padding.match(self.text, self.at)
         self.at = rest.end() if rest else self.at
         if self.at != len(self.text):
             self.fail(f"{where}: {self.seen()} after the end of the object")

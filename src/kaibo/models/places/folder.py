@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from kaibo.errors import FormatError, MissingError, PolicyError, UsageError
 from kaibo.vocabulary import Buffer
@@ -32,8 +32,7 @@ _KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What tells one state of a file from another without reading it."""
 
     device: int

@@ -1,0 +1,5 @@
+"""`python -m kaibo` is `kaibo`."""
+
+from kaibo.cli import main
+
+main()

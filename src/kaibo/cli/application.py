@@ -1,0 +1,41 @@
+"""The table of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from kaibo.cli import census, digits, dissect, doctor, inspect, sql, stats, store
+from kaibo.version import __version__
+
+application = typer.Typer(
+    name="kaibo",
+    help="Takes open language models apart: what a model is made of, counted exactly.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kaibo {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Exact accounts of what a model is made of."""
+
+
+application.command("dissect")(dissect.command)
+application.command("inspect")(inspect.command)
+application.command("census")(census.command)
+application.command("digits")(digits.command)
+application.command("stats")(stats.command)
+application.command("sql")(sql.command)
+application.add_typer(store.commands, name="store")
+application.command("doctor")(doctor.command)

@@ -1,0 +1,75 @@
+"""From the process's arguments to its exit code; nothing else leaves here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kaibo.cli.application import application
+from kaibo.cli.running import READER_GONE, Answer, forget_stdout, say
+from kaibo.errors import StoppedError, StorageError, UsageError, escaped
+
+
+def main_loop(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code; nothing but exit codes leaves here."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    _spell_what_cannot_be_encoded()
+    try:
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else 1
+    except KeyboardInterrupt:
+        say(sys.stderr, f"kaibo: {_interrupted().line}")
+        code = 130
+    except BrokenPipeError:
+        forget_stdout()
+        code = READER_GONE
+    except OSError as error:
+        forget_stdout()
+        problem = StorageError(f"the answer cannot be written ({error.strerror or type(error).__name__})")
+        say(sys.stderr, f"kaibo: {problem.line}")
+        code = problem.exit
+    except Exception as error:
+        if debug:
+            raise
+        say(
+            sys.stderr,
+            f"kaibo: {escaped(type(error).__name__)}: {escaped(error, 2000)} (a fault of kaibo's; --debug shows where)",
+        )
+        code = 70
+    return code
+
+
+def _interrupted() -> StoppedError:
+    return StoppedError("stopped; what was finished is kept", next="run the same command again to go on")
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        outcome = application(args=arguments, prog_name="kaibo", standalone_mode=False)
+    except Exception as error:
+        # The parser's own errors know their exit code; which click they come from is typer's business.
+        if not hasattr(error, "format_message"):
+            raise
+        _usage(error, arguments)
+        return 2
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _usage(error: Any, arguments: Sequence[str]) -> None:
+    problem = UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is")
+    if "--json" in arguments:
+        command = next((argument for argument in arguments if not argument.startswith("-")), "")
+        say(sys.stdout, json.dumps(Answer(command, True, errors=[problem]).document()))
+    say(sys.stderr, f"kaibo: {problem.line}")
+
+
+def _spell_what_cannot_be_encoded() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,93 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.cli.running import Answer
+
+LANGUAGES = ("en", "ja")
+
+
+def _language(asked: str) -> str:
+    if asked not in LANGUAGES:
+        raise typer.BadParameter(f'"{asked}" is none of {", ".join(LANGUAGES)}')
+    return asked
+
+
+Models = Annotated[list[str], typer.Argument(metavar="MODEL…", help="Folders, files, or hf:org/name[@revision].")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a file, or hf:org/name[@revision].")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Where measurements are kept (KAIBO_STORE, ./kaibo-store)."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Threads (KAIBO_WORKERS; default: the cores granted).")
+]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every tensor again and compare with the store.")]
+TrustShards = Annotated[bool, typer.Option("--trust-shards", help="Go by the shards where their index disagrees.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first tensor or model that cannot be read.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback where kaibo itself fails.")]
+Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="model, layer, role or tensor.")]
+Export = Annotated[
+    Path | None,
+    typer.Option("--table", metavar="FILE", help="Also write the table: .csv, .md or .tex.", dir_okay=False),
+]
+Picture = Annotated[
+    Path | None, typer.Option("--figure", metavar="FILE", help="Also draw it: .svg, .png or .pdf.", dir_okay=False)
+]
+Language = Annotated[
+    str,
+    typer.Option("--lang", metavar="en|ja", help="Language of figures, tables and pages.", callback=_language),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that kaibo did not write.")]
+
+
+def settings(
+    store: Path | None, workers: int | None, verify: bool, trust_shards: bool, fail_fast: bool, progress: Any
+) -> Any:
+    """The options of reading as the verbs take them."""
+    from kaibo.verbs.measuring import Settings
+
+    return Settings(store, workers, verify, trust_shards, fail_fast, progress)
+
+
+def present(answer: Answer, finding: Any, *, language: str = "en") -> None:
+    """Fills an answer with a finding: its rows for JSON, a table for people, its notes as warnings in JSON."""
+    from kaibo.reports import show
+
+    answer.results = finding.records()
+    if answer.json:
+        answer.warnings += finding.notes
+    elif finding.rows:
+        answer.show = lambda: show(finding, language=language)
+
+
+def export(finding: Any, table: Path | None, picture: Path | None, *, language: str, force: bool) -> None:
+    """Writes the table and the figure that were asked for, never over a file that is not kaibo's own."""
+    from kaibo.errors import UsageError
+    from kaibo.figures import figure, render
+    from kaibo.reports import Mark, to_csv, to_latex, to_markdown, write_output
+
+    model = "+".join(sorted({str(getattr(row, "model", "")).rstrip("/").rpartition("/")[2] for row in finding.rows}))
+    mark = Mark(finding.kind, model)
+    if table is not None:
+        writers = {".csv": lambda: to_csv(finding), ".md": lambda: to_markdown(finding, language)}
+        writers[".tex"] = lambda: to_latex(finding, language)
+        if table.suffix.lower() not in writers:
+            raise UsageError(f'a table cannot be written as "{table.suffix}"', next="formats: .csv, .md, .tex")
+        text = writers[table.suffix.lower()]()
+        write_output(table.parent, {table.name: text.encode("utf-8", "backslashreplace")}, mark=mark, force=force)
+    if picture is not None:
+        drawn = render(figure(finding, language=language), picture.suffix.lower().removeprefix("."))
+        write_output(picture.parent, {picture.name: drawn}, mark=mark, force=force)
+
+
+def unique(models: Sequence[str]) -> list[str]:
+    """The addresses in order, each once."""
+    return list(dict.fromkeys(models))

@@ -1,0 +1,58 @@
+"""`kaibo stats`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.cli import options
+from kaibo.cli.running import Answer, answering
+
+Grid = Annotated[bool, typer.Option("--grid", help="Also look for 4-bit grids by groups: one more pass.")]
+
+
+def command(
+    models: options.Models,
+    by: options.Level = "model",
+    json: options.Json = False,
+    table: options.Export = None,
+    figure: options.Picture = None,
+    language: options.Language = "en",
+    force: options.Force = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
+    verify: options.Verify = False,
+    trust_shards: options.TrustShards = False,
+    fail_fast: options.FailFast = False,
+    grid: Grid = False,
+) -> None:
+    """Moments, norms, tails, entropy and hidden grids of the weights."""
+    from kaibo.collect import progress_bar
+    from kaibo.verbs.grids import grids
+    from kaibo.verbs.stats import stats
+
+    with answering("stats", as_json=json) as answer, progress_bar() as progress:
+        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        finding = stats(models, by, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
+        options.export(finding, table, figure, language=language, force=force)
+        options.present(answer, finding, language=language)
+        if grid:
+            readable = list(finding.provenance["models"])
+            _present_grids(answer, grids(readable, settings=settings, on_error=answer.errors.append), language)
+
+
+def _present_grids(answer: Answer, found: Any, language: str) -> None:
+    """Adds the grids after the statistics: a list of their own in JSON, a second table for people."""
+    from kaibo.reports import show
+
+    before = answer.show
+    answer.lists["grids"] = found.records()
+    answer.warnings += found.notes if answer.json else ()
+
+    def both() -> None:
+        if before is not None:
+            before()
+        show(found, language=language)
+
+    answer.show = both

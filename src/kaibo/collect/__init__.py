@@ -1,0 +1,17 @@
+"""The only room that moves data: models in, rows out, the store asked first and told afterwards."""
+
+from kaibo.collect.censuses import Collected, Options, take_census
+from kaibo.collect.progress import Progress, progress_bar, quiet
+from kaibo.collect.stopping import Stopping
+from kaibo.collect.workers import granted_workers
+
+__all__ = [
+    "Collected",
+    "Options",
+    "Progress",
+    "Stopping",
+    "granted_workers",
+    "progress_bar",
+    "quiet",
+    "take_census",
+]

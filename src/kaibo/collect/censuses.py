@@ -1,0 +1,216 @@
+"""The census of a model: tensors that the store knows are looked up, the rest are read once, counted and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kaibo.census import Part, content_hash, merged, spans
+from kaibo.collect.engine import Task, counted
+from kaibo.collect.progress import Progress, quiet
+from kaibo.collect.stopping import Stopping
+from kaibo.errors import FormatError, KaiboError
+from kaibo.store import Counted, Failure, Store
+from kaibo.vocabulary import Census, Model, Row, Tensor
+
+FLUSH_BYTES, FLUSH_SECONDS = 64 << 20, 2.0
+"""A part of the store holds what was finished within so many bytes read, or so many seconds."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a census is taken.
+
+    `workers` threads; `verify` reads every tensor again, also those that the store knows, and compares;
+    `progress` is told of the bytes; `fail_fast` ends at the first tensor that cannot be read.
+    """
+
+    workers: int = 1
+    verify: bool = False
+    progress: Progress = quiet
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A model's rows, and what it took to have them.
+
+    `measured` tensors were read, `known` ones were looked up; `bytes` were read in `seconds`. `failures` are the
+    tensors that could not be measured; their rows are missing.
+    """
+
+    model: Model
+    model_id: str
+    rows: tuple[Row, ...]
+    measured: int
+    known: int
+    bytes: int
+    seconds: float
+    failures: tuple[KaiboError, ...] = ()
+
+
+@dataclass
+class _Found:
+    """Content hash and census of each tensor, by its place in the model."""
+
+    contents: dict[int, str] = field(default_factory=dict)
+    censuses: dict[int, Census] = field(default_factory=dict)
+
+
+def take_census(model: Model, store: Store, options: Options | None = None) -> Collected:
+    """The rows of a model. What was finished is in the store whatever happens afterwards.
+
+    A tensor that cannot be read is recorded as a failure and the others go on. Raises StorageError when the store
+    cannot be written, StoppedError after a signal (everything finished is kept).
+    """
+    options = options or Options()
+    started = time.monotonic()
+    found = _Found() if options.verify else _known(model.tensors, store)
+    known = len(found.contents)
+    todo = [place for place in range(len(model.tensors)) if place not in found.contents]
+    size = sum(_bytes(model.tensors[place]) for place in todo)
+    options.progress.begin(model.name, size)
+    failures = _measure(model, todo, store, options, found)
+    model_id = identity(
+        {tensor.canonical: found.contents[i] for i, tensor in enumerate(model.tensors) if i in found.contents}
+    )
+    rows = tuple(_rows(model, model_id, found))
+    if not failures:
+        store.record_model(model.name, model.family, rows)
+    seconds = time.monotonic() - started
+    return Collected(model, model_id, rows, len(todo) - len(failures), known, size, seconds, tuple(failures))
+
+
+def identity(contents: Mapping[str, str]) -> str:
+    """The model_id: the first 16 hex digits of SHA-256 over the sorted (canonical name, content hash) pairs.
+
+    >>> identity({"b": "02", "a": "01"}) == identity({"a": "01", "b": "02"})
+    True
+    """
+    pairs = "".join(f"{name}\0{content}\n" for name, content in sorted(contents.items()))
+    return hashlib.sha256(pairs.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _known(tensors: Sequence[Tensor], store: Store) -> _Found:
+    """What the store can answer unread: the content behind each source key, and that content's census."""
+    keys = {tensor.source_key for tensor in tensors if tensor.source_key is not None}
+    contents = store.contents(keys)
+    censuses = store.censuses(set(contents.values()))
+    found = _Found()
+    for place, tensor in enumerate(tensors):
+        content = contents.get(tensor.source_key or "")
+        if content is None or (tensor.dtype.measurable and content not in censuses):
+            continue
+        found.contents[place] = content
+        if tensor.dtype.measurable:
+            found.censuses[place] = censuses[content]
+    return found
+
+
+def _measure(model: Model, todo: list[int], store: Store, options: Options, found: _Found) -> list[KaiboError]:
+    failures: list[KaiboError] = []
+    pending = _Pending(store)
+    places = {id(model.tensors[place]): place for place in todo}
+    expected = store.contents([key for tensor in model.tensors if (key := tensor.source_key)]) if options.verify else {}
+    with Stopping() as stopping:
+        try:
+            for tensor, outcome in _tensors(_tasks(model, todo), options, stopping):
+                place = places[id(tensor)]
+                if isinstance(outcome, KaiboError):
+                    failures.append(outcome)
+                    store.record_failures([Failure(model.address, tensor.name, outcome.kind, outcome.message)])
+                    if options.fail_fast:
+                        break
+                    continue
+                census, content = outcome
+                _compare(model, tensor, content, expected)
+                found.contents[place] = content
+                if census is not None:
+                    found.censuses[place] = census
+                pending.add(Counted(tensor.source_key, content, census), _bytes(tensor))
+        finally:
+            pending.flush()
+        stopping.check()
+    return failures
+
+
+def _compare(model: Model, tensor: Tensor, content: str, expected: Mapping[str, str]) -> None:
+    """With --verify: the same stored bytes must give the content that the store has."""
+    before = expected.get(tensor.source_key or "", content)
+    if before != content:
+        message = f"was {before} when it was measured and is {content} now, though its file says nothing changed"
+        raise FormatError(message, file=model.address, tensor=tensor.name, next="check the disk; then kaibo store rm")
+
+
+Outcome = tuple[Census | None, str] | KaiboError
+
+
+def _tensors(tasks: Iterator[Task], options: Options, stopping: Stopping) -> Iterator[tuple[Tensor, Outcome]]:
+    """Each tensor as its last span is done: census and content hash, or the first error among its spans."""
+    parts: list[Part] = []
+    error: KaiboError | None = None
+    for done in counted(tasks, options.workers):
+        options.progress.advance(done.task.bytes)
+        if done.part is not None:
+            parts.append(done.part)
+        error = error or done.error
+        if done.task.last:
+            yield done.task.tensor, error or _whole(done.task.tensor, parts)
+            parts, error = [], None
+            if stopping.signal is not None:
+                return
+
+
+def _whole(tensor: Tensor, parts: list[Part]) -> tuple[Census | None, str]:
+    census, digests = merged(parts)
+    return census, content_hash(tensor, digests)
+
+
+def _tasks(model: Model, todo: Sequence[int]) -> Iterator[Task]:
+    for place in todo:
+        tensor = model.tensors[place]
+        pieces = spans(tensor)
+        for begin, end in pieces:
+            yield Task(tensor, begin, end, last=(begin, end) == pieces[-1])
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.size * tensor.dtype.bits // 8
+
+
+def _rows(model: Model, model_id: str, found: _Found) -> Iterator[Row]:
+    for place, tensor in enumerate(model.tensors):
+        if place in found.contents:
+            yield Row(
+                model=model.address,
+                model_id=model_id,
+                tensor=tensor.canonical,
+                layer=tensor.layer,
+                role=tensor.role,
+                dtype=tensor.dtype.name,
+                shape=tensor.shape,
+                content=found.contents[place],
+                census=found.censuses.get(place),
+            )
+
+
+class _Pending:
+    """Finished tensors on their way to the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counted: list[Counted] = []
+        self._bytes, self._since = 0, time.monotonic()
+
+    def add(self, counted: Counted, size: int) -> None:
+        self._counted.append(counted)
+        self._bytes += size
+        if self._bytes >= FLUSH_BYTES or time.monotonic() - self._since >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._counted:
+            self._store.record(self._counted)
+        self._counted, self._bytes, self._since = [], 0, time.monotonic()

@@ -1,0 +1,66 @@
+"""Threads that count spans: a bounded number under way, results in the order in which they were asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from kaibo.census import Part, Workspace, count_span
+from kaibo.errors import KaiboError
+from kaibo.vocabulary import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """One span of one tensor; `last` marks the tensor's last span."""
+
+    tensor: Tensor
+    begin: int
+    end: int
+    last: bool
+
+    @property
+    def bytes(self) -> int:
+        """How much there is to read."""
+        return (self.end - self.begin) * (self.tensor.dtype.itemsize or 1)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task and what came of it: a part, or the error that says why there is none."""
+
+    task: Task
+    part: Part | None
+    error: KaiboError | None
+
+
+def counted(tasks: Iterable[Task], workers: int) -> Iterator[Done]:
+    """Every task's outcome, in order; at most four tasks a worker are under way or waiting to be taken.
+
+    The calling thread only waits and hands on, so it can do the bookkeeping. When the caller stops asking, tasks
+    that have not begun are dropped and those under way are waited for.
+    """
+    local = threading.local()
+
+    def run(task: Task) -> Done:
+        if not hasattr(local, "workspace"):
+            local.workspace = Workspace()
+        try:
+            return Done(task, count_span(task.tensor, task.begin, task.end, local.workspace), None)
+        except KaiboError as error:
+            return Done(task, None, error)
+
+    waiting: deque[Future[Done]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="kaibo")
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(run, task))
+            if len(waiting) >= 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,33 @@
+"""Notes and remarks in the reader's language: they arrive as English sentences with numbers in them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from kaibo.figures.words.catalogue import catalogue, word
+
+
+def note(text: str, language: str = "en") -> str:
+    """The sentence in `language`, or as it came where the word tables do not know it.
+
+    >>> note("The head is the embedding used again (tied), and is counted once.", "ja")
+    'head は embedding を再利用しているので（共有）、1 度だけ数えています。'
+    """
+    if language == "en":
+        return text
+    for key, pattern in _patterns():
+        found = pattern.fullmatch(text)
+        if found:
+            return word(key, language, **found.groupdict())
+    return text
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Each English sentence of the tables as a pattern; a {blank} takes any text without a line's end."""
+    return tuple(
+        (key, re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(text))))
+        for key, text in catalogue("en").items()
+        if key.startswith("notes.")
+    )

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+import sample_findings as sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kaibo.errors import UsageError
+from kaibo.figures import FIGURES, caption, figure, names
+from kaibo.figures.export import specification
+from kaibo.figures.fonts import JAPANESE
+from kaibo.vocabulary import Finding
+from kaibo.vocabulary.architecture import Architecture
+
+FINDINGS = {
+    "one model": sample.digits(1),
+    "five models": sample.digits(5),
+    "forty tensors": sample.digits_by_tensor(40),
+    "one layer, one role": sample.profile(1, 1),
+    "80 layers, 20 roles": sample.profile(80, 20),
+    "three models": sample.profile(4, 3, 3),
+    "magnitudes": sample.magnitudes(),
+    "inspect": sample.inspected(1),
+    "inspect three": sample.inspected(3),
+}
+EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize(("label", "name"), EVERY)
+def test_every_figure_is_a_valid_specification_without_addresses(label, name, language):
+    drawn = specification(figure(FINDINGS[label], name=name, language=language))  # Altair checks the schema
+    text = json.dumps(drawn, ensure_ascii=False)
+    assert '"url"' not in text
+    assert drawn["description"] == caption(FINDINGS[label], name=name, language=language)
+    assert bool(JAPANESE.search(json.dumps({**drawn, "config": {}}, ensure_ascii=False))) == (language == "ja")
+
+
+@pytest.mark.parametrize(("label", "name"), EVERY)
+def test_the_same_finding_gives_the_same_specification(label, name):
+    first, second = (specification(figure(FINDINGS[label], name=name)) for _ in range(2))
+    assert json.dumps(first) == json.dumps(second)
+
+
+def data_of(drawn):
+    return [row for rows in drawn["datasets"].values() for row in rows]
+
+
+def test_the_digits_figure_shows_what_the_finding_says():
+    finding = sample.digits(1)
+    rows = data_of(specification(figure(finding)))
+    assert [row["digit"] for row in rows] == list(range(1, 10))
+    assert [row["share"] / 100 for row in rows] == pytest.approx(finding.rows[0].shares)
+    assert [row["law"] / 100 for row in rows] == pytest.approx(sample.LAW)
+
+
+def test_a_kind_without_a_figure_names_the_kinds_that_have_one():
+    with pytest.raises(UsageError, match="kinds with one: inspect, digits"):
+        figure(Finding("census", sample.digits().rows))
+    with pytest.raises(UsageError, match="its figures: std, kurtosis"):
+        figure(sample.profile(), name="nothing")
+    with pytest.raises(UsageError, match="without rows"):
+        figure(Finding("digits", ()))
+    assert names(Finding("digits", ())) == ()
+    assert names(Finding("inspect", (Architecture("x", "other"),))) == ()
+
+
+def test_each_figure_of_the_table_can_be_drawn():
+    kinds = {finding.kind for finding in FINDINGS.values()}
+    assert kinds == set(FIGURES)
+
+
+values = st.floats(allow_nan=True, allow_infinity=True) | st.none()
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.tuples(values, values), min_size=1, max_size=6))
+def test_numbers_that_no_axis_can_hold_are_left_out(pairs):
+    from kaibo.analyses.records import ProfileRow
+
+    rows = tuple(ProfileRow("m", place, "mlp.up", 1, *pair, 0.0) for place, pair in enumerate(pairs))
+    for name in FIGURES["profile"]:
+        json.dumps(specification(figure(Finding("profile", rows), name=name)), allow_nan=False)
+
+
+def test_digits_of_a_tensor_of_zeros_are_drawn_as_nothing():
+    nothing = (float("nan"),) * 9
+    finding = sample.digits(1)
+    row = type(finding.rows[0])(**{**finding.rows[0].__dict__, "shares": nothing, "gaussian_shares": nothing})
+    drawn = specification(figure(Finding("digits", (row,))))
+    assert all(record["share"] is None for record in data_of(drawn))
+    json.dumps(drawn, allow_nan=False)
+
+
+def test_names_are_data_and_never_part_of_an_expression():
+    hostile = sample.renamed(sample.digits(2), sample.HOSTILE)
+    drawn = json.dumps(specification(figure(hostile)))
+    assert "\\u2028" not in drawn
+    assert "\\u202e" not in drawn
+    without = json.loads(drawn)
+    without.pop("datasets")
+    expressions = [text for text in json.dumps(without).split('"') if "datum." in text]
+    assert all("script" not in text for text in expressions)
+
+
+def test_two_models_of_one_name_get_two_panels():
+    rows = sample.renamed(sample.digits(1), "/a/gemma").rows + sample.renamed(sample.digits(1), "/b/gemma").rows
+    labels = {row["model"] for row in data_of(specification(figure(Finding("digits", rows))))}
+    assert labels == {"gemma (1)", "gemma (2)"}

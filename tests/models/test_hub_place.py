@@ -1,0 +1,151 @@
+"""The hub: what is fetched, and what is said when it cannot be. `huggingface_hub` is real, its answers are not."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+from huggingface_hub import constants, errors
+
+from kaibo.errors import KaiboError, MissingError, NetworkError
+from kaibo.models import open_description, open_model
+from kaibo.testing import tiny_model
+
+
+class Response:
+    """As much of an HTTP response as the client's errors look at."""
+
+    def __init__(self, status: int) -> None:
+        self.status_code = status
+        self.headers: dict[str, str] = {}
+        self.request = None
+
+
+def answer(kind: type[Exception], status: int) -> Exception:
+    return kind("hf_secret", response=Response(status))  # type: ignore[call-arg]
+
+
+def unreachable(cause: Exception) -> Exception:
+    error = errors.LocalEntryNotFoundError("Cannot find an appropriate cached snapshot folder")
+    error.__cause__ = cause
+    return error
+
+
+Fetch = Callable[[Exception | Path], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def fetch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fetch:
+    def no_socket(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", no_socket)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+    def set_answer(result: Exception | Path) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = []
+
+        def snapshot_download(repository: str, **options: Any) -> str:
+            calls.append({"repository": repository, **options})
+            if isinstance(result, Exception):
+                raise result
+            return str(result)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+        return calls
+
+    return set_answer
+
+
+def test_a_repository_is_fetched_without_code_or_pickles(fetch: Fetch, tmp_path: Path) -> None:
+    calls = fetch(tiny_model(tmp_path / "snapshot"))
+    model = open_model("hf:org/tiny@v1")
+    assert (model.name, model.address, len(model.tensors)) == ("org/tiny", "hf:org/tiny@v1", 21)
+    assert (calls[0]["repository"], calls[0]["revision"]) == ("org/tiny", "v1")
+    files = ["model.safetensors", "config.json", "modeling_x.py", "pytorch_model.bin", "chat_template.jinja", "a.pt"]
+    kept = huggingface_hub.utils.filter_repo_objects(
+        files, allow_patterns=calls[0]["allow_patterns"], ignore_patterns=calls[0]["ignore_patterns"]
+    )
+    assert set(kept) == {"model.safetensors", "config.json", "chat_template.jinja"}
+
+
+def test_a_description_fetches_no_weights(fetch: Fetch, tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "snapshot", shards=2)
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    calls = fetch(folder)
+    described = open_description("hf:org/tiny")
+    assert (described.tensors, described.config["model_type"]) == (None, "llama")
+    assert "*.safetensors" not in calls[0]["allow_patterns"]
+
+
+DENIED = [
+    answer(errors.GatedRepoError, 403),
+    answer(errors.GatedRepoError, 401),
+    answer(errors.RepositoryNotFoundError, 401),
+    unreachable(answer(errors.HfHubHTTPError, 403)),
+    answer(errors.HfHubHTTPError, 401),
+]
+
+
+@pytest.mark.parametrize("problem", DENIED)
+def test_a_closed_repository_names_its_page_and_the_variable(fetch: Fetch, problem: Exception) -> None:
+    fetch(problem)
+    with pytest.raises(MissingError) as caught:
+        open_model("hf:org/closed")
+    assert caught.value.exit == 4
+    assert "https://huggingface.co/org/closed" in caught.value.line
+    assert "HF_TOKEN" in caught.value.line
+    assert "hf_secret" not in caught.value.line
+
+
+@pytest.mark.parametrize(
+    "problem", [answer(errors.RepositoryNotFoundError, 404), answer(errors.RevisionNotFoundError, 404)]
+)
+def test_what_is_not_on_the_hub_is_missing(fetch: Fetch, problem: Exception) -> None:
+    fetch(problem)
+    with pytest.raises(MissingError, match=r"no such repository|no revision v9"):
+        open_model("hf:org/absent@v9")
+
+
+UNREACHED = [
+    unreachable(errors.OfflineModeIsEnabled("offline")),
+    unreachable(ConnectionError("refused")),
+    unreachable(answer(errors.HfHubHTTPError, 503)),
+    answer(errors.HfHubHTTPError, 429),
+    TimeoutError("slow"),
+]
+
+
+@pytest.mark.parametrize("problem", UNREACHED)
+def test_a_hub_out_of_reach_says_what_is_cached(fetch: Fetch, tmp_path: Path, problem: Exception) -> None:
+    fetch(problem)
+    with pytest.raises(NetworkError, match="nothing is cached") as caught:
+        open_model("hf:org/tiny")
+    assert caught.value.exit == 5
+    (tmp_path / "cache" / "models--org--other").mkdir(parents=True)
+    with pytest.raises(NetworkError, match="cached are: org/other"):
+        open_model("hf:org/tiny")
+
+
+def test_offline_the_real_client_answers_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
+        open_model("hf:org/tiny")
+
+
+def test_a_disk_that_is_full_is_not_called_a_network_error(fetch: Fetch) -> None:
+    fetch(OSError(28, "No space left on device"))
+    with pytest.raises(KaiboError, match="No space left"):
+        open_model("hf:org/tiny")
+
+
+def test_without_the_extra_the_line_that_installs_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    with pytest.raises(MissingError, match=r'pip install "kaibo\[hub\]"'):
+        open_model("hf:org/tiny")
