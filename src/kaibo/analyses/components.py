@@ -15,7 +15,7 @@ from kaibo.analyses.resampling import family_weights, interval, row_weights
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import RANGES, ScoreTable
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -124,7 +124,9 @@ def usable(table: ScoreTable) -> tuple[ScoreTable, tuple[str, ...]]:
     scored = ~np.isnan(table.values).all(axis=1) if table.benchmarks else np.zeros(len(table.models), bool)
     if not scored.all() and scored.any():
         nothing = [name for name, any_ in zip(table.models, scored, strict=True) if not any_]
-        notes.append(f"left out, for they have no score here: {', '.join(nothing[:8])}{' …' if len(nothing) > 8 else ''}")
+        notes.append(
+            f"left out, for they have no score here: {', '.join(nothing[:8])}{' …' if len(nothing) > 8 else ''}"
+        )
         table = table.rows(scored)
     return table, tuple(notes)
 
@@ -147,7 +149,9 @@ def one_unit(table: ScoreTable, standardise: bool) -> tuple[ScoreTable, tuple[st
     return replace(table, values=values, units=("fraction",) * len(table.units)), (note,)
 
 
-def components(table: ScoreTable, settings: ComponentSettings | None = None, left_out: Sequence[str] = ()) -> Finding[ComponentsRow]:
+def components(
+    table: ScoreTable, settings: ComponentSettings | None = None, left_out: Sequence[str] = ()
+) -> Finding[ComponentsRow]:
     """PCA of a score table after imputation, with its uncertainty. `left_out` names columns dropped before (averages).
 
     Where there are fewer than three models or two columns, the numbers are absent and `why` says so.
@@ -165,7 +169,9 @@ def components(table: ScoreTable, settings: ComponentSettings | None = None, lef
     return Finding("pca", (row,), notes, source)
 
 
-def _computed(table: ScoreTable, settings: ComponentSettings, left_out: tuple[str, ...]) -> tuple[ComponentsRow, tuple[str, ...]]:
+def _computed(
+    table: ScoreTable, settings: ComponentSettings, left_out: tuple[str, ...]
+) -> tuple[ComponentsRow, tuple[str, ...]]:
     imputation = fit_imputation(table.values, settings.imputation(table))
     kept = min(settings.components or 5, len(table.benchmarks), len(table.models) - 1)
     axes = fit_axes(imputation.filled, kept, settings.standardise)
@@ -239,7 +245,9 @@ def _loading_intervals(loadings: Floats, names: tuple[str, ...]) -> dict[str, tu
     return {name: _pairs(low[:, j], high[:, j]) for j, name in enumerate(names)}
 
 
-def _influence(table: ScoreTable, imputation: Imputation, axes: Axes, settings: ComponentSettings) -> tuple[ImputedCell, ...]:
+def _influence(
+    table: ScoreTable, imputation: Imputation, axes: Axes, settings: ComponentSettings
+) -> tuple[ImputedCell, ...]:
     """Each missing cell moved two residual σ down and up, everything else as it is."""
     low, high = valid_range(table)
     places = np.argwhere(np.isnan(table.values))[:500]
@@ -259,7 +267,11 @@ def _influence(table: ScoreTable, imputation: Imputation, axes: Axes, settings: 
                 abs(other.scores(moved)[i, 0] - base[i]),
             )
         largest = moves.max(axis=0)
-        cells.append(ImputedCell(table.models[i], table.benchmarks[j], value, float(ends[0]), float(ends[1]), *map(float, largest)))
+        cells.append(
+            ImputedCell(
+                table.models[i], table.benchmarks[j], value, float(ends[0]), float(ends[1]), *map(float, largest)
+            )
+        )
     return tuple(cells)
 
 

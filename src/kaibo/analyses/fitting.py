@@ -71,11 +71,12 @@ class Loss:
 
 def fit_batch(
     form: Form, x: Floats, y: Floats, starts: Floats, weights: Floats | None = None, loss: Loss | None = None,
-    most_steps: int = 300,
+    most_steps: int = 300, tolerance: float = 1e-13,
 ) -> Fits:  # fmt: skip
     """Levenberg–Marquardt from each row of `starts` (S, P), with row weights (S, n) or (n,) (1 by default).
 
-    Bounds are kept by freezing parameters that would leave through one and by clipping the step.
+    A fit ends when a step gains less than the share `tolerance` of its cost. Bounds are kept by freezing parameters
+    that would leave through one and by clipping the step.
     """
     loss = loss or Loss()
     target = np.log(y) if form.log_errors else y
@@ -94,7 +95,7 @@ def fit_batch(
         trial, trial_cost, stalled = _step(form, x, target, theta[index], damping[index], weighting[index], loss)
         better = trial_cost < cost[index]
         gain = np.where(better, cost[index] - np.where(better, trial_cost, 0.0), 0.0)
-        done = stalled | (better & (gain <= 1e-13 * cost[index] + 1e-300)) | (~better & (damping[index] > 1e10))
+        done = stalled | (better & (gain <= tolerance * cost[index] + 1e-300)) | (~better & (damping[index] > 1e10))
         theta[index[better]] = trial[better]
         cost[index[better]] = trial_cost[better]
         damping[index] = np.where(better, np.maximum(damping[index] / 5, 1e-12), damping[index] * 4)
@@ -143,7 +144,7 @@ def fit_weighted(
     begin = form.starts(np.random.default_rng(seed), x, y, max(starts - 1, 1))
     begin = np.vstack([around[None], begin])[:starts]
     stacked = np.repeat(begin[None], draws, axis=0).reshape(draws * len(begin), -1)
-    fits = fit_batch(form, x, y, stacked, np.repeat(weights, len(begin), axis=0), loss, most_steps=100)
+    fits = fit_batch(form, x, y, stacked, np.repeat(weights, len(begin), axis=0), loss, most_steps=60, tolerance=1e-8)
     cost = fits.cost.reshape(draws, len(begin))
     best = np.argmin(cost, axis=1)
     return fits.parameters.reshape(draws, len(begin), -1)[np.arange(draws), best]

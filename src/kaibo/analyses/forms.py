@@ -126,7 +126,10 @@ def _power(dimensions: int, name: str, parameters: tuple[str, ...]) -> Form:
         columns = [floor]
         for d in range(dimensions):
             exponent = rng.uniform(0.05, 1.2, count)
-            columns += [np.log(float(np.ptp(y)) + 1e-9) + exponent * float(x[:, d].min()) + rng.normal(0, 1, count), exponent]
+            columns += [
+                np.log(float(np.ptp(y)) + 1e-9) + exponent * float(x[:, d].min()) + rng.normal(0, 1, count),
+                exponent,
+            ]
         return np.column_stack(columns)
 
     return Form(name, parameters, low, high, values, slopes, starts, log_errors=True)

@@ -130,7 +130,11 @@ def fit(x: Floats, y: Floats, families: Sequence[str], settings: FitSettings) ->
     many = len(set(families)) >= FEWEST_FAMILIES
     weights = family_weights(families, settings.draws, rng) if many else row_weights(len(y), settings.draws, rng)
     weights = weights[(weights > 0).sum(axis=1) >= min(len(y), x.shape[1] + 2)]
-    draws = fit_weighted(form, z, y, theta, weights, seed=settings.seed + 2, loss=settings.loss) if len(weights) else theta[None]
+    draws = (
+        fit_weighted(form, z, y, theta, weights, seed=settings.seed + 2, loss=settings.loss)
+        if len(weights)
+        else theta[None]
+    )
     values = form.values(theta[None], z)[0]
     residuals = (np.log(y) if form.log_errors else y) - values
     if not form.log_errors and form.name != "linear":

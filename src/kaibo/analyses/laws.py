@@ -18,7 +18,7 @@ from kaibo.analyses.splits import Split
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -168,7 +168,9 @@ def _component_scores(
     part = part.only(fitting.benchmarks)
     settings = ComponentSettings()
     if len(fitting.models) < 3 or len(fitting.benchmarks) < 2:
-        raise UsageError(f"{len(fitting.models)} training models and {len(fitting.benchmarks)} columns are too few for components")
+        raise UsageError(
+            f"{len(fitting.models)} training models and {len(fitting.benchmarks)} columns are too few for components"
+        )
     imputation = fit_imputation(fitting.values, settings.imputation(fitting))
     axes = fit_axes(imputation.filled, MOST_COMPONENTS)
     filled = imputation.apply(part.values)
@@ -413,7 +415,9 @@ def _position(
     if scores and prepared.axes is not None and prepared.imputation is not None:
         unknown = [name for name in scores if name not in prepared.columns]
         if unknown:
-            raise UsageError(f"the law knows no column {', '.join(unknown)}", next=f"it uses {', '.join(prepared.columns)}")
+            raise UsageError(
+                f"the law knows no column {', '.join(unknown)}", next=f"it uses {', '.join(prepared.columns)}"
+            )
         given = np.array([[scores.get(name, np.nan) for name in prepared.columns]])
         name = laws.row.chosen
         k = len(laws.fitted[name].centre)

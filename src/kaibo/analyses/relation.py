@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.vocabulary import Finding
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 EXACT = 8
@@ -123,7 +123,19 @@ def _row(pair: Pair, seed: int) -> CorrelateRow:
         lost = dict.fromkeys(("p", "low", "high", "spearman", "kendall", "needed"), why["pearson"]) | why
         nan = math.nan
         return CorrelateRow(
-            pair.x, pair.y, len(x), *(nan,) * 5, *(nan,) * 4, *(nan,) * 4, None, None, pair.third, None, (), points, lost
+            pair.x,
+            pair.y,
+            len(x),
+            *(nan,) * 5,
+            *(nan,) * 4,
+            *(nan,) * 4,
+            None,
+            None,
+            pair.third,
+            None,
+            (),
+            points,
+            lost,
         )
     r, rank, tau = (association(x, y, kind, seed) for kind in ("pearson", "spearman", "kendall"))
     if math.isnan(r.low):

@@ -15,7 +15,7 @@ from kaibo.analyses.selection_search import branch_and_bound
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 
@@ -92,7 +92,9 @@ def _price(table: ScoreTable, cost: str) -> Floats:
     price = table.column(cost)
     if np.isnan(price).any():
         named = [model for model, one in zip(table.models, price, strict=True) if np.isnan(one)]
-        raise UsageError(f"the {cost} of {', '.join(named[:5])} is not known", next="leave those models out with --models")
+        raise UsageError(
+            f"the {cost} of {', '.join(named[:5])} is not known", next="leave those models out with --models"
+        )
     return price
 
 

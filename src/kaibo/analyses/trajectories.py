@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,7 +22,7 @@ from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-from kaibo.vocabulary.version import __version__
+from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 AGAINST = ("perplexity", "flops", "tokens", "step", "size")
@@ -62,7 +62,8 @@ class SizeGivenPerplexity:
 @dataclass(frozen=True)
 class Crossing:
     """Where a larger model overtakes a smaller one along training FLOPs: at `flops`, after the smaller led by up to
-    `lead`, `lead_errors` standard errors. `flops` is None where the smaller never led or still leads.
+    `lead`, `lead_errors` standard errors of the difference. `flops` is None where the smaller never led clearly, or
+    where it still leads at the last FLOPs that both reach (`still_leads`).
     """
 
     small: str
@@ -70,6 +71,7 @@ class Crossing:
     flops: float | None
     lead: float
     lead_errors: float | None
+    still_leads: bool
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,6 @@ def _usual(table: ScoreTable) -> tuple[str, ...]:
 
 
 def _corrected(row: TrajectoryRow, q: float | None) -> TrajectoryRow:
-    from dataclasses import replace
-
     return row if row.size_adds is None else replace(row, size_adds=replace(row.size_adds, q=q))
 
 
@@ -204,7 +204,9 @@ def _size_adds(log_perplexity: Floats, log_size: Floats, y: Floats, sizes: Float
         return None
     statistic = len(y) * float(np.log(rest[0] / rest[1]))
     without, with_size = (cross_validated(design, y, sizes.tolist()) for design in (base, more))
-    return SizeGivenPerplexity(statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, with_size - without)
+    return SizeGivenPerplexity(
+        statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, with_size - without
+    )
 
 
 def _last(table: ScoreTable, values: Floats) -> Floats:
@@ -251,12 +253,12 @@ def _crossing(small: str, large: str, grid: Floats, lead: Floats, noise: float |
     ahead = np.flatnonzero(lead > 0)
     real = most > 0 and (errors is None or errors >= 1)
     if not real or ahead[-1] == len(grid) - 1:
-        return Crossing(small, large, None, max(most, 0.0), errors)
+        return Crossing(small, large, None, max(most, 0.0), errors, real)
     # the last change of lead after the smaller model's best moment
     best = int(np.argmax(lead))
     after = np.flatnonzero(lead[best:] <= 0)
     place = best + int(after[0])
-    return Crossing(small, large, float(10 ** grid[place]), most, errors)
+    return Crossing(small, large, float(10 ** grid[place]), most, errors, False)
 
 
 def _points(table: ScoreTable, values: Floats, perplexity: str | None) -> tuple[TrajectoryPoint, ...]:
@@ -264,6 +266,14 @@ def _points(table: ScoreTable, values: Floats, perplexity: str | None) -> tuple[
     surprise = table.column(perplexity) if perplexity else np.full(len(values), np.nan)
     size, step, tokens, flops = table.fact("parameters"), table.fact("step"), table.fact("tokens"), table.flops
     return tuple(
-        TrajectoryPoint(str(named[i]), float(size[i]), float(step[i]), float(tokens[i]), float(flops[i]), float(surprise[i]), float(values[i]))
+        TrajectoryPoint(
+            str(named[i]),
+            float(size[i]),
+            float(step[i]),
+            float(tokens[i]),
+            float(flops[i]),
+            float(surprise[i]),
+            float(values[i]),
+        )
         for i in range(len(values))
     )

@@ -66,7 +66,11 @@ def averages(table: ScoreTable) -> tuple[Average, ...]:
     found: dict[int, tuple[tuple[int, ...], Floats]] = {}
     for search in (_small_subsets, _runs, _groups(table.benchmarks), _weighted):
         for target, members, weights, tried, free in search(values, rounding, set(found)):
-            if target not in found and telling[target] and _believed(target, members, values, rounding, spread, tried, free):
+            if (
+                target not in found
+                and telling[target]
+                and _believed(target, members, values, rounding, spread, tried, free)
+            ):
                 found[target] = (members, weights)
     return tuple(
         Average(
@@ -208,7 +212,7 @@ def _weighted(values: Floats, rounding: Floats, known: set[int]) -> list[Hit]:
     columns = values.shape[1]
     sources = [place for place in range(columns) if place not in known and not np.isnan(values[:, place]).all()]
     out: list[Hit] = []
-    for target in (sources if columns <= WIDEST_TRIPLES else []):
+    for target in sources if columns <= WIDEST_TRIPLES else []:
         others = [place for place in sources if place != target]
         whole = values[~np.isnan(values[:, [target, *others]]).any(axis=1)]
         if len(whole) < 4:

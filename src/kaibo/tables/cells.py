@@ -11,7 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 MISSING = frozenset(
-    {"", "-", "–", "—", "―", "ー", "--", "n/a", "na", "n.a.", "#n/a", "null", "none", "nan", "tbd", "?", "未測定", "未定", "欠損"}
+    {
+        "",
+        "-",
+        "–",
+        "—",
+        "―",
+        "ー",
+        "--",
+        "n/a",
+        "na",
+        "n.a.",
+        "#n/a",
+        "null",
+        "none",
+        "nan",
+        "tbd",
+        "?",
+        "未測定",
+        "未定",
+        "欠損",
+    }
 )
 """What a missing cell says, after NFKC, trimming and case folding. Never zero."""
 

@@ -53,7 +53,9 @@ def is_results(value: Any) -> bool:
     results = value.get("results")
     if isinstance(results, Mapping) and ("versions" in value or "config" in value or "configs" in value):
         return True
-    return isinstance(results, Mapping) and bool(results) and all(isinstance(part, Mapping) for part in results.values())
+    return (
+        isinstance(results, Mapping) and bool(results) and all(isinstance(part, Mapping) for part in results.values())
+    )
 
 
 def read_results(value: Mapping[str, Any], path: Path) -> Results:

@@ -23,7 +23,15 @@ SIZE_HEADERS = (
 
 _FACTS = {
     "parameters": SIZE_HEADERS,
-    "tokens": ("tokens", "d", "training tokens", "pretraining data size", "train tokens", "学習トークン数", "トークン数"),
+    "tokens": (
+        "tokens",
+        "d",
+        "training tokens",
+        "pretraining data size",
+        "train tokens",
+        "学習トークン数",
+        "トークン数",
+    ),
     "flops": ("flops", "training flops", "compute", "training compute", "計算量"),
     "step": CHECKPOINT_HEADERS[1:3] + ("ステップ",),
 }
@@ -33,7 +41,9 @@ _LABELS = (
     "license", "hub license", "architecture", "weight type", "url", "link", "rank", "順位", "日付", "公開日", "model size category",
     "hub", "context", "learning rate", "generation", "hub likes", "co2 cost (kg)", "t",
 )  # fmt: skip
-_UNIT = re.compile(r"[(\[（]\s*(?:in\s*)?(1e\d+|[kmbt]|billions?|millions?|trillions?|億|兆|万)\s*[)\]）]", re.IGNORECASE)
+_UNIT = re.compile(
+    r"[(\[（]\s*(?:in\s*)?(1e\d+|[kmbt]|billions?|millions?|trillions?|億|兆|万)\s*[)\]）]", re.IGNORECASE
+)
 _SCALES = {
     "k": 1e3, "m": 1e6, "million": 1e6, "millions": 1e6, "b": 1e9, "billion": 1e9, "billions": 1e9, "t": 1e12,
     "trillion": 1e12, "trillions": 1e12, "万": 1e4, "億": 1e8, "兆": 1e12,

@@ -67,7 +67,9 @@ def _keyed(table: ScoreTable, aliases: Mapping[str, str]) -> dict[str, int]:
 
 def _merged(first: ScoreTable, second: ScoreTable, i: np.ndarray, j: np.ndarray) -> ScoreTable:
     def pick(array: np.ndarray, index: np.ndarray) -> np.ndarray:
-        padded = np.vstack([array, np.full((1, *array.shape[1:]), np.nan)]) if array.ndim == 2 else np.append(array, np.nan)
+        padded = (
+            np.vstack([array, np.full((1, *array.shape[1:]), np.nan)]) if array.ndim == 2 else np.append(array, np.nan)
+        )
         return padded[index]
 
     titles = tuple(f"{second.name}:{name}" if name in first.benchmarks else name for name in second.benchmarks)
@@ -78,9 +80,7 @@ def _merged(first: ScoreTable, second: ScoreTable, i: np.ndarray, j: np.ndarray)
     for name in dict.fromkeys((*first.facts, *second.facts)):
         ours, theirs = pick(first.fact(name), i), pick(second.fact(name), j)
         facts[name] = np.where(np.isnan(ours), theirs, ours)
-    labels = {
-        name: tuple(texts[a] if a >= 0 else None for a in i) for name, texts in first.labels.items()
-    }
+    labels = {name: tuple(texts[a] if a >= 0 else None for a in i) for name, texts in first.labels.items()}
     benchmarks = (*first.benchmarks, *titles)
     renamed = dict(zip(second.models, [canonical(name) for name in second.models], strict=True))
     by_key = {canonical(name): name for name in models}
@@ -90,7 +90,19 @@ def _merged(first: ScoreTable, second: ScoreTable, i: np.ndarray, j: np.ndarray)
     }
     notes = tuple(dict.fromkeys((*first.notes, *second.notes)))
     units = (*first.units, *second.units)
-    return ScoreTable(f"{first.name} + {second.name}", models, benchmarks, values, units, families, facts, labels, originals, None, notes)
+    return ScoreTable(
+        f"{first.name} + {second.name}",
+        models,
+        benchmarks,
+        values,
+        units,
+        families,
+        facts,
+        labels,
+        originals,
+        None,
+        notes,
+    )
 
 
 def pick_models(table: ScoreTable, wanted: list[str], aliases: Mapping[str, str] | None = None) -> ScoreTable:
@@ -100,5 +112,8 @@ def pick_models(table: ScoreTable, wanted: list[str], aliases: Mapping[str, str]
     places = [exact.get(name, folded.get(key)) for name, key in zip(wanted, keys(wanted, aliases or {}), strict=True)]
     absent = [name for name, place in zip(wanted, places, strict=True) if place is None]
     if absent:
-        raise UsageError(f"{table.name} has no model {', '.join(absent[:5])}" + (f" and {len(absent) - 5} more" if len(absent) > 5 else ""))
+        raise UsageError(
+            f"{table.name} has no model {', '.join(absent[:5])}"
+            + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        )
     return table.rows([place for place in places if place is not None])

@@ -81,7 +81,9 @@ def keys(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
     return [aliases.get(key, key) for key in found]
 
 
-_SIZE = re.compile(r"[-_. ]*(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z]).*|[-_. ]+(?:instruct|chat|base|it|hf)\b.*", re.IGNORECASE)
+_SIZE = re.compile(
+    r"[-_. ]*(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z]).*|[-_. ]+(?:instruct|chat|base|it|hf)\b.*", re.IGNORECASE
+)
 
 
 def family_of(name: str) -> str:

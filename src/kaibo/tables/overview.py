@@ -37,7 +37,8 @@ def overview(table: ScoreTable) -> Overview:
     )
     means = averages(table)
     notes = tuple(
-        f'"{one.benchmark}" is the {"mean" if one.equal else "weighted mean"} of {", ".join(one.members)}' for one in means
+        f'"{one.benchmark}" is the {"mean" if one.equal else "weighted mean"} of {", ".join(one.members)}'
+        for one in means
     )
     return Overview(
         int(holes.sum()),

@@ -10,6 +10,7 @@ from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.tables.delimited import read_delimited
 from kaibo.tables.harness import is_results, read_folder, read_results, table_of
 from kaibo.tables.joins import join
+from kaibo.tables.remote import fetch, is_url
 from kaibo.tables.records import parse, read_document, read_lines
 from kaibo.tables.sheets import Hints, Sheet
 from kaibo.tables.shipped import shipped_bytes, sources
@@ -51,6 +52,9 @@ def read_one(address: str | Path, hints: Hints) -> ScoreTable:
     """The score table behind one address."""
     text = str(address)
     path = Path(address)
+    if is_url(text):
+        data, name = fetch(text)
+        return replace(from_bytes(data, Path(name or "table.csv"), hints), name=text)
     if text in sources() and not path.exists():
         return _shipped(text, hints)
     if path.is_dir():
@@ -60,7 +64,9 @@ def read_one(address: str | Path, hints: Hints) -> ScoreTable:
         return table_of(results, path.name)
     if not path.exists():
         raise MissingError(
-            "no such file, folder or shipped table", file=text, next=f"shipped are {nearest(text, tuple(sources()), 20)}"
+            "no such file, folder or shipped table",
+            file=text,
+            next=f"shipped are {nearest(text, tuple(sources()), 20)}",
         )
     data = read_bytes(path)
     return from_bytes(data, path, hints)

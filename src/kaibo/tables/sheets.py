@@ -145,9 +145,7 @@ def _typed(name: str, texts: list[str | None], grid: Grid, hints: Hints) -> tupl
     said = ~cells.missing
     originals = {int(row): texts[row] or "" for row in np.flatnonzero(cells.missing)}
     percent = bool(cells.percent[said].any())
-    column = Column(
-        name, cells.numbers, None, percent, percent and not bool(cells.percent[said].all()), originals
-    )
+    column = Column(name, cells.numbers, None, percent, percent and not bool(cells.percent[said].all()), originals)
     return column, cells.rewritten
 
 

@@ -68,7 +68,9 @@ def _strict(data: bytes, path: Path, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except LookupError as error:
-        raise UsageError(f'no encoding "{encoding}" is known', next="utf-8, utf-16, shift_jis, euc_jp, cp1252") from error
+        raise UsageError(
+            f'no encoding "{encoding}" is known', next="utf-8, utf-16, shift_jis, euc_jp, cp1252"
+        ) from error
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise FormatError(
@@ -98,7 +100,9 @@ def _legacy(data: bytes, path: Path, error: UnicodeDecodeError) -> str:
     place = f"line {line}: byte 0x{data[error.start]:02x}"
     if re.search(rb"[\xe3-\xe9][\x80-\xbf]{2}[\xe3-\xef][\x80-\xbf]{2}", data[: error.start]):
         raise FormatError(
-            f"{place} is not UTF-8, though the lines before it are", file=path, offset=error.start,
+            f"{place} is not UTF-8, though the lines before it are",
+            file=path,
+            offset=error.start,
             next="the file mixes encodings; write it again in one",
         )
     japanese = {name: _everyday(data, name) for name in ("cp932", "euc_jp")}
@@ -111,7 +115,9 @@ def _legacy(data: bytes, path: Path, error: UnicodeDecodeError) -> str:
         line = data[: western.start].count(b"\n") + 1
         raise FormatError(
             f"line {line}: byte 0x{data[western.start]:02x} fits neither UTF-8, Shift_JIS, EUC-JP nor CP1252",
-            file=path, offset=western.start, next="say what it is with --encoding",
+            file=path,
+            offset=western.start,
+            next="say what it is with --encoding",
         ) from western
     return "cp1252"
 

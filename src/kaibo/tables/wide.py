@@ -72,7 +72,11 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
     if families is None:
         families = tuple(family_of(name) for name in names)
         notes += ("families are guessed from the names (what stands before the size)",)
-    values = np.column_stack([c.numbers[keep] for c in scores if c.numbers is not None]) if scores else np.empty((len(keep), 0))
+    values = (
+        np.column_stack([c.numbers[keep] for c in scores if c.numbers is not None])
+        if scores
+        else np.empty((len(keep), 0))
+    )
     units = tuple(unit_of(column, sheet.source, hints.units) for column in scores)
     place_of = {int(row): name for row, name in zip(keep, names, strict=True)}
     originals = {
@@ -108,13 +112,16 @@ def _model_column(sheet: Sheet, hints: Hints) -> Column:
     texts = next((column for column in sheet.columns if column.texts is not None), None)
     if texts is None:
         raise UsageError(
-            f"no column of {sheet.source} names the models", next=f"say which with --model-column; it has {_listed(sheet)}"
+            f"no column of {sheet.source} names the models",
+            next=f"say which with --model-column; it has {_listed(sheet)}",
         )
     return texts
 
 
 def _listed(sheet: Sheet) -> str:
-    return ", ".join(escaped(column.name, 60) for column in sheet.columns[:12]) + (" …" if len(sheet.columns) > 12 else "")
+    return ", ".join(escaped(column.name, 60) for column in sheet.columns[:12]) + (
+        " …" if len(sheet.columns) > 12 else ""
+    )
 
 
 def _model_names(sheet: Sheet, naming: Column) -> tuple[list[str], tuple[str, ...]]:
@@ -180,13 +187,18 @@ def _long_columns(sheet: Sheet) -> tuple[Column, Column, Column | None, Column |
     return benchmark, value, keyed.get("metric"), step
 
 
-def _pivoted(sheet: Sheet, naming: Column, benchmark: Column, value: Column, metric: Column | None, step: Column | None) -> Sheet:
+def _pivoted(
+    sheet: Sheet, naming: Column, benchmark: Column, value: Column, metric: Column | None, step: Column | None
+) -> Sheet:
     """A long sheet made wide: one row a (model, checkpoint), one column a benchmark (and metric, where several)."""
     assert value.numbers is not None
     steps = step.as_texts if step is not None else [None] * sheet.rows
     metrics = metric.as_texts if metric is not None else [None] * sheet.rows
     several = len({text for text in metrics if text}) > 1
-    titles = [f"{task}.{kind}" if several and kind else str(task) for task, kind in zip(benchmark.as_texts, metrics, strict=True)]
+    titles = [
+        f"{task}.{kind}" if several and kind else str(task)
+        for task, kind in zip(benchmark.as_texts, metrics, strict=True)
+    ]
     rows = list(zip(naming.as_texts, steps, strict=True))
     row_of = {row: place for place, row in enumerate(dict.fromkeys(rows))}
     column_of = {title: place for place, title in enumerate(dict.fromkeys(titles))}
@@ -201,14 +213,16 @@ def _pivoted(sheet: Sheet, naming: Column, benchmark: Column, value: Column, met
     columns: list[Column] = [Column(naming.name, texts=[name for name, _ in row_of])]
     if any(text is not None for text in steps):
         columns.append(Column("step", np.array([float(text or "nan") for _, text in row_of])))
-    columns += _facts_beside(sheet, rows, row_of, {naming.name, benchmark.name, value.name, *(c.name for c in (metric, step) if c)})
-    columns += [
-        Column(title, cells[:, place], originals=_empty(cells[:, place])) for title, place in column_of.items()
-    ]
+    columns += _facts_beside(
+        sheet, rows, row_of, {naming.name, benchmark.name, value.name, *(c.name for c in (metric, step) if c)}
+    )
+    columns += [Column(title, cells[:, place], originals=_empty(cells[:, place])) for title, place in column_of.items()]
     return Sheet(sheet.source, tuple(columns), len(row_of), (*sheet.notes, "one row a score; made wide"))
 
 
-def _facts_beside(sheet: Sheet, rows: Sequence[object], row_of: dict[tuple[str | None, str | None], int], used: set[str]) -> list[Column]:
+def _facts_beside(
+    sheet: Sheet, rows: Sequence[object], row_of: dict[tuple[str | None, str | None], int], used: set[str]
+) -> list[Column]:
     first = {row: place for place, row in reversed(list(enumerate(rows)))}
     places = [first[row] for row in row_of]
     out = []
@@ -216,7 +230,11 @@ def _facts_beside(sheet: Sheet, rows: Sequence[object], row_of: dict[tuple[str |
         if column.name not in used and (fact_of(column.name) or is_family(column.name)):
             texts = column.as_texts
             kept = [texts[place] for place in places]
-            out.append(Column(column.name, column.numbers[places]) if column.numbers is not None else Column(column.name, texts=kept))
+            out.append(
+                Column(column.name, column.numbers[places])
+                if column.numbers is not None
+                else Column(column.name, texts=kept)
+            )
     return out
 
 
