@@ -117,7 +117,11 @@ def correlate(
     if len(left) * len(right) > MOST_PAIRS:
         raise UsageError(f"{len(left) * len(right):,} pairs", next=f"at most {MOST_PAIRS:,} at once")
     held = next(iter(third.items()), None)
-    pairs = [_pair(a, left[a], b, right[b], held, aliases) for a in left for b in right if (x, a) != (y, b)]
+    wanted = [(a, b) for a in left for b in right if (x, a) != (y, b)]
+    if x == y:  # the same columns twice: each pair once
+        order = {name: place for place, name in enumerate(left)}
+        wanted = [(a, b) for a, b in wanted if order[a] < order[b]]
+    pairs = [_pair(a, left[a], b, right[b], held, aliases) for a, b in wanted]
     if not pairs:
         raise UsageError("X and Y are the same column")
     finding = relate(pairs)
