@@ -13,9 +13,9 @@ from kaibo.analyses.component_kernels import bootstrap_components
 from kaibo.analyses.imputation import Imputation, ImputationSettings, fit_imputation
 from kaibo.analyses.resampling import family_weights, interval, row_weights
 from kaibo.errors import UsageError
-from kaibo.vocabulary import Finding
-from kaibo.vocabulary.scores import RANGES, ScoreTable
 from kaibo.version import __version__
+from kaibo.vocabulary import Finding
+from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -121,7 +121,7 @@ def usable(table: ScoreTable) -> tuple[ScoreTable, tuple[str, ...]]:
     if silent:
         notes.append(f"left out, for they are empty or constant: {', '.join(silent)}")
         table = table.only([name for name in table.benchmarks if name not in silent])
-    scored = ~np.isnan(table.values).all(axis=1) if table.benchmarks else np.zeros(len(table.models), bool)
+    scored: NDArray[np.bool_] = np.asarray(~np.isnan(table.values).all(axis=1))
     if not scored.all() and scored.any():
         nothing = [name for name, any_ in zip(table.models, scored, strict=True) if not any_]
         notes.append(
@@ -146,7 +146,7 @@ def one_unit(table: ScoreTable, standardise: bool) -> tuple[ScoreTable, tuple[st
     named = [name for name, is_percent in zip(table.benchmarks, percent, strict=True) if is_percent]
     values = np.where(percent, table.values / 100.0, table.values)
     note = f"read as percent and divided by 100, as the other columns are fractions: {', '.join(named)}"
-    return replace(table, values=values, units=("fraction",) * len(table.units)), (note,)
+    return replace(table, values=values, units=fractions(len(table.units))), (note,)
 
 
 def components(
@@ -201,7 +201,7 @@ def _computed(
         kept_components=leading,
         scores={name: tuple(scores[i].tolist()) for i, name in enumerate(table.models)},
         families=dict(zip(table.models, table.families, strict=True)),
-        log10_flops={name: float(value) for name, value in zip(table.models, log_flops, strict=True) if not np.isnan(value)},
+        log10_flops={table.models[i]: float(log_flops[i]) for i in np.flatnonzero(~np.isnan(log_flops))},
         missing_share=float(np.isnan(table.values).mean()),
         imputed=_influence(table, imputation, axes, settings),
         family_lines=lines,
@@ -210,11 +210,9 @@ def _computed(
         left_out=left_out,
         why=why,
     )  # fmt: skip
-    few = () if len(table.models) > len(table.benchmarks) else (
-        f"{len(table.models)} models and {len(table.benchmarks)} columns: with no more models than columns the later "
-        "components are not determined",
-    )  # fmt: skip
-    return row, few
+    shape = f"{len(table.models)} models and {len(table.benchmarks)} columns"
+    few = f"{shape}: with no more models than columns the later components are not determined"
+    return row, () if len(table.models) > len(table.benchmarks) else (few,)
 
 
 def _bootstraps(

@@ -12,7 +12,8 @@ Floats = NDArray[np.float64]
 
 def knots_of(x: Floats, count: int = 5) -> Floats:
     """Knots at even quantiles of x, repeated ones dropped; shape (≤ count,)."""
-    return np.unique(np.quantile(x, np.linspace(0.03, 0.97, count)))
+    knots: Floats = np.unique(np.quantile(x, np.linspace(0.03, 0.97, count)).astype(np.float64))
+    return knots
 
 
 def natural_basis(x: Floats, knots: Floats) -> Floats:
@@ -26,11 +27,12 @@ def natural_basis(x: Floats, knots: Floats) -> Floats:
         cubes: Floats = np.maximum(z - k[place], 0) ** 3 - np.maximum(z - k[-1], 0) ** 3
         return cubes / (k[-1] - k[place])
 
-    columns = [np.ones_like(z), z]
+    columns: list[Floats] = [np.ones(len(z), dtype=np.float64), z]
     if len(k) >= 3:
         last = bend(len(k) - 2)
         columns += [bend(place) - last for place in range(len(k) - 2)]
-    return np.column_stack(columns)
+    basis: Floats = np.column_stack(columns)
+    return basis
 
 
 def fitted(design: Floats, y: Floats) -> Floats:

@@ -80,7 +80,7 @@ def fit_batch(
     """
     loss = loss or Loss()
     target = np.log(y) if form.log_errors else y
-    count, size = starts.shape
+    count = len(starts)
     weighting = np.broadcast_to(np.ones(len(y)) if weights is None else weights, (count, len(y)))
     theta = np.clip(starts, form.low, form.high)
     damping = np.full(count, 1e-3)
@@ -119,12 +119,12 @@ def _step(
     place = np.arange(theta.shape[1])
     normal[:, place, place] += damping[:, None] * scale + 1e-300
     normal[:, place, place] = np.where(frozen, 1.0, normal[:, place, place])
-    good = np.isfinite(normal).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
+    good: NDArray[np.bool_] = np.asarray(np.isfinite(normal).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1))
     normal[~good] = np.eye(theta.shape[1])
     change = -np.linalg.solve(normal, np.where(good[:, None], gradient, 0.0)[:, :, None])[:, :, 0]
     trial = np.clip(theta + change, form.low, form.high)
     cost = loss.cost(form.values(trial, x) - target, weights)
-    small = (np.abs(trial - theta) <= 1e-13 * (1e-6 + np.abs(theta))).all(axis=1)
+    small: NDArray[np.bool_] = np.asarray((np.abs(trial - theta) <= 1e-13 * (1e-6 + np.abs(theta))).all(axis=1))
     return trial, np.where(np.isfinite(cost), cost, np.inf), small | ~good
 
 
@@ -132,7 +132,8 @@ def fit_best(form: Form, x: Floats, y: Floats, *, starts: int = 50, seed: int = 
     """The parameters (P,) of the lowest training loss over many starts."""
     begin = form.starts(np.random.default_rng(seed), x, y, starts)
     fits = fit_batch(form, x, y, begin, loss=loss)
-    return fits.parameters[int(np.argmin(fits.cost))]
+    best: Floats = fits.parameters[int(np.argmin(fits.cost))]
+    return best
 
 
 def fit_weighted(
@@ -147,4 +148,5 @@ def fit_weighted(
     fits = fit_batch(form, x, y, stacked, np.repeat(weights, len(begin), axis=0), loss, most_steps=60, tolerance=1e-8)
     cost = fits.cost.reshape(draws, len(begin))
     best = np.argmin(cost, axis=1)
-    return fits.parameters.reshape(draws, len(begin), -1)[np.arange(draws), best]
+    chosen: Floats = fits.parameters.reshape(draws, len(begin), -1)[np.arange(draws), best]
+    return chosen

@@ -28,7 +28,8 @@ class ImputationSettings:
     def sentence(self) -> str:
         """The settings, as the output prints them."""
         scale = "standardised columns" if self.standardised else "the columns as they are"
-        return f"missing cells filled by iterated PCA with {self.components} component(s) on {scale}, clipped to the valid range"
+        how = f"iterated PCA with {self.components} component(s) on {scale}"
+        return f"missing cells filled by {how}, clipped to the valid range"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ class Fitted:
 
     def predict(self, x: Floats) -> Floats:
         """The law at predictors (n, d): shape (n,)."""
-        return self._curve(self.theta[None], x)[0]
+        curve: Floats = self._curve(self.theta[None], x)[0]
+        return curve
 
     def _curve(self, theta: Floats, x: Floats) -> Floats:
         values = self.form.values(theta, (x - self.centre) / self.scale)
@@ -90,7 +91,8 @@ class Fitted:
 
     def extrapolated(self, x: Floats) -> NDArray[np.bool_]:
         """Which rows lie outside the training range of any predictor; shape (n,)."""
-        return ((x < self.low) | (x > self.high)).any(axis=1)  # type: ignore[no-any-return]
+        outside: NDArray[np.bool_] = np.asarray(((x < self.low) | (x > self.high)).any(axis=1))
+        return outside
 
     def readable(self, theta: Floats) -> Floats:
         """Parameters (…, P) on the predictors as they are instead of standardised ones."""
@@ -156,7 +158,8 @@ def fold_errors(x: Floats, y: Floats, families: Sequence[str], settings: FitSett
     each = fit_weighted(form, z, y, theta, weights, starts=4, seed=settings.seed + 3, loss=settings.loss)
     place = np.array([names.index(family) for family in families])
     values = form.values(each, z)[place, np.arange(len(y))]
-    return np.exp(values) if form.log_errors else values
+    predicted: Floats = np.exp(values) if form.log_errors else values
+    return predicted
 
 
 @dataclass(frozen=True)

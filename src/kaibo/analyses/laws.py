@@ -16,9 +16,9 @@ from kaibo.analyses.lawfit import Chosen, FitSettings, Fitted, choose_components
 from kaibo.analyses.resampling import family_weights, interval
 from kaibo.analyses.splits import Split
 from kaibo.errors import UsageError
+from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -294,7 +294,7 @@ def _row(
 def _out_of_fold(prepared: Prepared, name: str, settings: LawSettings) -> Floats:
     x = prepared.predictors[name]
     known = ~np.isnan(x).any(axis=1)
-    families = [family for family, one in zip(prepared.table.families, known, strict=True) if one]
+    families = [prepared.table.families[row] for row in np.flatnonzero(known)]
     out = np.full(len(x), np.nan)
     out[known] = fold_errors(x[known], prepared.target[known], families, settings.fit)
     return out
@@ -359,7 +359,7 @@ def _compare(
     if both.sum() < 2:
         return None
     gap = (judged[first][both] - y[both]) ** 2 - (judged[second][both] - y[both]) ** 2
-    named = [family for family, one in zip(families, both, strict=True) if one]
+    named = [family for family, one in zip(families, np.asarray(both).tolist(), strict=True) if one]
     weights = family_weights(named, settings.fit.draws, np.random.default_rng(settings.fit.seed + 5))
     draws = weights @ gap / weights.sum(axis=1)
     low, high = interval(draws)

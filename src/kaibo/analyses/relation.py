@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.vocabulary import Finding
 from kaibo.version import __version__
+from kaibo.vocabulary import Finding
 
 Floats = NDArray[np.float64]
 EXACT = 8
@@ -193,7 +193,7 @@ def _student(r: float, freedom: int) -> float:
 
 
 def _interval(r: float, n: int, kind: Kind, given: int = 0) -> tuple[float, float]:
-    """On Fisher's z scale; variances of Fisher, of Bonett and Wright (2000) and of Fieller, Hartley and Pearson (1957)."""
+    """On Fisher's z scale; variances of Fisher, Bonett and Wright (2000), and Fieller, Hartley and Pearson (1957)."""
     freedom = n - given - (4 if kind == "kendall" else 3)
     if freedom < 1:
         return math.nan, math.nan

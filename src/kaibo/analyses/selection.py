@@ -13,9 +13,9 @@ from kaibo.analyses.components import ComponentSettings, one_unit, usable
 from kaibo.analyses.imputation import fit_imputation
 from kaibo.analyses.selection_search import branch_and_bound
 from kaibo.errors import UsageError
+from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 

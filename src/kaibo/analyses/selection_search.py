@@ -1,4 +1,4 @@
-"""The compiled search over families: depth first, Gram matrices added up, branches cut by what all the rest would give."""
+"""The compiled search over families: depth first, Gram matrices added, branches cut by what all the rest would give."""
 
 from __future__ import annotations
 

@@ -20,13 +20,18 @@ from kaibo.analyses.curves import (
 )
 from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.errors import UsageError
+from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-from kaibo.version import __version__
 
 Floats = NDArray[np.float64]
 AGAINST = ("perplexity", "flops", "tokens", "step", "size")
 GRID = 60
+NOTES = (
+    "checkpoints at step 0 are left out (no FLOPs)",
+    "curves: natural cubic splines with five knots, in logarithms",
+    "checkpoints of one run are not independent, so R² over left-out sizes decides, not p",
+)
 
 
 @dataclass(frozen=True)
@@ -125,12 +130,9 @@ def trajectories(
         rows += (_row(begun, column, None),)
     corrected = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
     rows = tuple(_corrected(row, q) for row, q in zip(rows, corrected, strict=True))
-    notes = (
-        *table.notes, "checkpoints at step 0 are left out (no FLOPs)",
-        "curves: natural cubic splines with five knots, in logarithms; checkpoints of one run are not independent, so "
-        "R² over left-out sizes decides, not p",
-    )  # fmt: skip
-    return Finding("trajectories", rows, notes, {"table": table.name, "kaibo": __version__, "perplexity": column})
+    return Finding(
+        "trajectories", rows, (*table.notes, *NOTES), {"table": table.name, "kaibo": __version__, "perplexity": column}
+    )
 
 
 def _usual(table: ScoreTable) -> tuple[str, ...]:
@@ -214,9 +216,10 @@ def _last(table: ScoreTable, values: Floats) -> Floats:
     step, size = table.fact("step"), table.fact("parameters")
     common = set.intersection(*(set(step[size == one].tolist()) for one in np.unique(size)))
     if not common:
-        return np.empty(0)
+        return np.zeros(0)
     at = step == max(common)
-    return values[at][np.argsort(size[at])]
+    ordered: Floats = values[at][np.argsort(size[at])]
+    return ordered
 
 
 def _crossings(table: ScoreTable, name: str, y: Floats, better: float) -> tuple[Crossing, ...]:
@@ -244,7 +247,8 @@ def _crossings(table: ScoreTable, name: str, y: Floats, better: float) -> tuple[
 
 def _smoothed(values: Floats) -> Floats:
     padded = np.concatenate([values[:1], values, values[-1:]])
-    return (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+    smooth: Floats = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+    return smooth
 
 
 def _crossing(small: str, large: str, grid: Floats, lead: Floats, noise: float | None) -> Crossing:

@@ -12,10 +12,9 @@ from kaibo.cli import options
 from kaibo.cli.running import Answer
 from kaibo.errors import UsageError
 
-Tables = Annotated[
-    list[str],
-    typer.Argument(metavar="TABLE…", help="Files (CSV, TSV, JSON, Excel, Parquet, Markdown), folders of lm-evaluation-harness results, https:// addresses, or shipped names."),
-]  # fmt: skip
+FORMATS = "Files (CSV, TSV, JSON, Excel, Parquet, Markdown), folders of lm-evaluation-harness results, "
+FORMATS += "https:// addresses, or shipped names."
+Tables = Annotated[list[str], typer.Argument(metavar="TABLE…", help=FORMATS)]
 Alias = Annotated[
     Path | None,
     typer.Option(
@@ -113,7 +112,7 @@ def export(
     from kaibo.figures import names, render
     from kaibo.reports import Mark, write_output
 
-    files = {}
+    files: dict[str, bytes] = {}
     for name in names(finding):
         chart = draw(finding, name=name, language=language)
         files |= {f"{finding.kind}-{name}.{kind}": render(chart, kind) for kind in ("svg", "png")}

@@ -33,7 +33,7 @@ def command(
     language: options.Language = "en",
     force: options.Force = False,
 ) -> None:
-    """Scores along training: is accuracy a function of perplexity, of FLOPs or of size, and where do small models lead?"""
+    """Scores along training: a function of perplexity, of FLOPs or of size, and where do small models lead?"""
     from kaibo.verbs.trajectories import trajectories
 
     with answering("trajectories", as_json=json) as answer:

@@ -58,7 +58,7 @@ def loadings(finding: Finding[ComponentsRow], language: str) -> Any:
     import altair as alt
 
     row = finding.rows[0]
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"benchmark": name, "component": f"PC{k + 1}", "loading": value, "text": f"{value:.2f}".replace("-", "−")}
         for name, values in row.loadings.items()
         for k, value in enumerate(values)
@@ -91,17 +91,21 @@ def plane(finding: Finding[ComponentsRow], language: str) -> Any:
 
     row = finding.rows[0]
     second = 1 if len(row.explained) > 1 else 0
-    points = [
+    points: list[dict[str, Any]] = [
         {"x": scores[0], "y": scores[second], "name": model, "family": row.families[model]}
         for model, scores in row.scores.items()
     ]
     families = list(dict.fromkeys(point["family"] for point in points))
     axes = [f"PC{k + 1} ({100 * row.explained[k]:.1f} %)" for k in (0, second)]
     colours = [PALETTE[place % len(PALETTE)] for place in range(len(families))]
+    legend = alt.Legend(columns=1 + len(families) // 26) if len(families) <= 40 else None
     colour = alt.Color(
-        "family:N", sort=families, scale=alt.Scale(domain=families, range=colours),
-        title=word("pca.family", language), legend=alt.Legend(columns=1 + len(families) // 26) if len(families) <= 40 else None,
-    )  # fmt: skip
+        "family:N",
+        sort=families,
+        scale=alt.Scale(domain=families, range=colours),
+        title=word("pca.family", language),
+        legend=legend,
+    )
     chart = named_points(points, axes[0], axes[1], colour, ["name:N", "family:N", "x:Q", "y:Q"])
     return chart.properties(title=title(word("pca.plane_title", language), []))
 
@@ -113,7 +117,7 @@ def against_flops(finding: Finding[ComponentsRow], language: str) -> Any:
     row = finding.rows[0]
     lines = [one for one in row.family_lines if one.n >= 3]
     name = {one.family: f"{one.family} (R² {one.r2:.3f})" for one in lines}
-    points = [
+    points: list[dict[str, Any]] = [
         {"x": row.log10_flops[model], "y": scores[0], "name": model, "family": name[row.families[model]]}
         for model, scores in row.scores.items()
         if model in row.log10_flops and row.families[model] in name

@@ -34,7 +34,14 @@ def _names(points: list[dict[str, Any]], worst: list[dict[str, Any]], span: list
         if place is None:
             continue
         text = alt.Chart(alt.InlineData(values=[{**point, "label": label}]))
-        mark = {"dx": place[0], "dy": place[1], "align": place[2], "fontSize": 10, "color": INK, "fontWeight": 600}
+        mark: dict[str, Any] = {
+            "dx": place[0],
+            "dy": place[1],
+            "align": place[2],
+            "fontSize": 10,
+            "color": INK,
+            "fontWeight": 600,
+        }
         layers.append(text.mark_text(**mark).encode(x="observed:Q", y="predicted:Q", text="label:N"))
     return layers
 
@@ -45,7 +52,7 @@ def predictions(finding: Finding[LawRow], language: str) -> Any:
 
     row = finding.rows[0]
     train, test = word("law.train", language), word("law.test", language)
-    points = [
+    points: list[dict[str, Any]] = [
         {
             "model": one.model, "observed": one.observed, "predicted": one.predicted, "low": one.low, "high": one.high,
             "part": train if one.train else test,
@@ -69,10 +76,11 @@ def predictions(finding: Finding[LawRow], language: str) -> Any:
         title=word("law.predicted", language, predictor=row.chosen),
         scale=alt.Scale(domain=span, nice=False),
     )
+    shown = ["model:N", "observed:Q", "predicted:Q", "low:Q", "high:Q"]
     layers = [
         diagonal.encode(x="observed:Q", y=y),
         base.mark_rule(opacity=0.45).encode(y="low:Q", y2="high:Q", color=colour),
-        base.mark_circle(size=55, opacity=0.9).encode(y=y, color=colour, tooltip=["model:N", "observed:Q", "predicted:Q", "low:Q", "high:Q"]),
+        base.mark_circle(size=55, opacity=0.9).encode(y=y, color=colour, tooltip=shown),
         *_names(points, worst, span),
     ]  # fmt: skip
     return alt.layer(*layers).properties(

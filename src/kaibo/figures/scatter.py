@@ -59,13 +59,7 @@ def named_points(
             for i, label, place in zip(order, labels, places, strict=True)
             if place == key
         ]
-        text = alt.Chart(alt.InlineData(values=chosen)).mark_text(
-            align=key[2],
-            dx=key[0],
-            dy=key[1],
-            baseline="alphabetic",
-            fontSize=SIZE,
-            color=INK,  # type: ignore[arg-type]
-        )
+        mark: dict[str, Any] = {"dx": key[0], "dy": key[1], "align": key[2], "fontSize": SIZE, "color": INK}
+        text = alt.Chart(alt.InlineData(values=chosen)).mark_text(**mark)
         layers.append(text.encode(x="x:Q", y="y:Q", text="label:N"))
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)

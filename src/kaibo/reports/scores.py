@@ -42,6 +42,10 @@ def _number(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.4g}"
 
 
+def _error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3e}"
+
+
 def _table(finding: Finding[Any]) -> Iterator[Block]:
     for row in finding:
         facts = ", ".join(f"{name} {count}" for name, count in row.known.items()) or "-"
@@ -80,9 +84,9 @@ def _pca(finding: Finding[Any]) -> Iterator[Block]:
             yield "", ("what", "why"), tuple(row.why.items())
             continue
         parts = zip(row.explained, row.explained_interval, row.explained_interval_models, row.parallel, strict=True)
+        size = f"{len(row.models)} models, {len(row.benchmarks)} benchmarks, {100 * row.missing_share:.2f} % missing"
         yield (
-            f"explained variance ({len(row.models)} models, {len(row.benchmarks)} benchmarks, "
-            f"{100 * row.missing_share:.2f} % missing)",
+            f"explained variance ({size})",
             ("component", "explained", "95 % over families", "95 % over models", "permuted columns 95 %", "real"),
             [
                 (f"PC{k}", f"{e:.4f}", _between(a), _between(b), f"{p:.4f}", k <= row.kept_components)
@@ -109,9 +113,17 @@ def _pca(finding: Finding[Any]) -> Iterator[Block]:
             yield "missing cells that were filled, and how far they move the answer", (
                 "model", "benchmark", "value", "moved over", "explained ±", "loading ±", "its score ±",
             ), [
-                (c.model, c.benchmark, c.value, _between((c.low, c.high)), c.explained_shift, c.loading_shift, c.score_shift)
-                for c in row.imputed
+                (*(c.model, c.benchmark, c.value, _between((c.low, c.high))), *_shifts(c)) for c in row.imputed
             ]  # fmt: skip
+
+
+def _shifts(cell: Any) -> tuple[float, float, float]:
+    return cell.explained_shift, cell.loading_shift, cell.score_shift
+
+
+def _parameters(row: Any, name: str) -> str:
+    known = row.intervals[name]
+    return "; ".join(f"{key} {value:.4g} ({_between(known[key])})" for key, value in row.parameters[name].items())
 
 
 def _law(finding: Finding[Any]) -> Iterator[Block]:
@@ -120,25 +132,22 @@ def _law(finding: Finding[Any]) -> Iterator[Block]:
         yield (
             f"{row.target}: {row.form}, {row.loss}; {row.split} ({row.n_train} train, {row.n_test} test)",
             ("predictor", "train MSE", "test MSE", "parameters (95 %)"),
-            [
-                (
-                    name, f"{row.train_mse[name]:.3e}", "-" if row.test_mse[name] is None else f"{row.test_mse[name]:.3e}",
-                    "; ".join(f"{key} {value:.4g} ({_between(row.intervals[name][key])})" for key, value in row.parameters[name].items()),
-                )
-                for name in names
-            ],
-        )  # fmt: skip
+            [(name, _error(row.train_mse[name]), _error(row.test_mse[name]), _parameters(row, name)) for name in names],
+        )
         if row.cross_validated:
             errors = [(f"PC{k}", f"{error:.3e}") for k, error in enumerate(row.cross_validated, 1)]
             yield (
-                f"nested cross-validation over families chose {row.chosen} (error of the procedure {_number(row.nested_error)})",
+                f"cross-validation over families chose {row.chosen} (nested error {_number(row.nested_error)})",
                 ("components", "error"),
                 errors,
             )
         if row.comparisons:
             yield "test error of the chosen law less that of another (paired bootstrap over families)", (
                 "law", "against", "difference", "95 %", "better in",
-            ), [(c.first, c.second, c.difference, _between((c.low, c.high)), f"{100 * c.share:.1f} %") for c in row.comparisons]  # fmt: skip
+            ), [
+                (c.first, c.second, c.difference, _between((c.low, c.high)), f"{100 * c.share:.1f} %")
+                for c in row.comparisons
+            ]  # fmt: skip
         if row.raw:
             yield (
                 f"the law {row.chosen} on the benchmarks themselves, inside σ",

@@ -253,5 +253,5 @@ def near_duplicates(table: ScoreTable, threshold: float = 0.99) -> tuple[tuple[s
         variance = squares - sums**2 / n
         r = cross / np.sqrt(variance * variance.T)
     tiny = 1e-12 * np.maximum(squares, squares.T)
-    alike = (n >= 4) & (np.abs(r) >= threshold) & (variance > tiny) & (variance.T > tiny)
+    alike = (n >= 4) & (np.abs(r) >= threshold) & (variance > tiny) & (tiny < variance.T)
     return tuple((names[a], names[b], float(r[a, b])) for a, b in np.argwhere(np.triu(alike, 1)))

@@ -12,7 +12,7 @@ from importlib import resources
 import numpy as np
 
 from kaibo.errors import UsageError
-from kaibo.vocabulary.scores import RANGES, ScoreTable
+from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions
 
 
 @cache
@@ -56,4 +56,4 @@ def above_chance(table: ScoreTable, told: Mapping[str, float] | None = None) -> 
         values[:, place] = (values[:, place] / highest - level) / (1.0 - level)
     told_notes = ", ".join(f"{name} {level:g}" for name, level in levels.items() if level)
     note = f"scores above chance, (value − chance) / (1 − chance): {told_notes or 'all chance levels are 0'}"
-    return replace(table, values=values, units=("fraction",) * len(table.benchmarks), notes=(*table.notes, note))
+    return replace(table, values=values, units=fractions(len(table.benchmarks)), notes=(*table.notes, note))

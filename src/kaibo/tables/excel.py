@@ -28,7 +28,7 @@ def read_excel(data: bytes, path: Path, hints: Hints) -> Sheet:
     _look_inside(data, path)
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-    except Exception as error:  # noqa: BLE001 - openpyxl raises what its parsers raise; all of it means a bad file
+    except Exception as error:
         raise FormatError(f"no workbook that can be read: {error}", file=path) from error
     visible = [name for name in book.sheetnames if book[name].sheet_state == "visible"]
     name = hints.sheet or (visible[0] if visible else "")

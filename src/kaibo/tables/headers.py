@@ -33,12 +33,14 @@ _FACTS = {
         "トークン数",
     ),
     "flops": ("flops", "training flops", "compute", "training compute", "計算量"),
-    "step": CHECKPOINT_HEADERS[1:3] + ("ステップ",),
+    "step": (*CHECKPOINT_HEADERS[1:3], "ステップ"),
 }
 _FAMILY = ("family", "model family", "families", "ファミリー", "系列", "系統", "モデルファミリー", "シリーズ")
 _LABELS = (
-    "date", "release date", "model release date", "submission date", "upload to hub date", "model sha", "sha", "type", "precision",
-    "license", "hub license", "architecture", "weight type", "url", "link", "rank", "順位", "日付", "公開日", "model size category",
+    "date", "release date", "model release date", "submission date", "upload to hub date", "model sha", "sha", "type",
+    "precision",
+    "license", "hub license", "architecture", "weight type", "url", "link", "rank", "順位", "日付", "公開日",
+    "model size category",
     "hub", "context", "learning rate", "generation", "hub likes", "co2 cost (kg)", "t",
 )  # fmt: skip
 _UNIT = re.compile(

@@ -70,7 +70,8 @@ def _merged(first: ScoreTable, second: ScoreTable, i: np.ndarray, j: np.ndarray)
         padded = (
             np.vstack([array, np.full((1, *array.shape[1:]), np.nan)]) if array.ndim == 2 else np.append(array, np.nan)
         )
-        return padded[index]
+        picked: np.ndarray = padded[index]
+        return picked
 
     titles = tuple(f"{second.name}:{name}" if name in first.benchmarks else name for name in second.benchmarks)
     values = np.hstack([pick(first.values, i), pick(second.values, j)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import tomllib
 import unicodedata
@@ -38,7 +39,7 @@ def canonical(name: str) -> str:
     return folded.rsplit("/", 1)[-1].strip() if "/" in folded.rstrip("/") else folded
 
 
-def read_aliases(path: str | Path) -> dict[str, str]:
+def read_aliases(path: str | os.PathLike[str]) -> dict[str, str]:
     """An alias file, other name to name: TOML (`"other" = "name"`, at the top or under `[alias]`) or a CSV of two
     columns. Both sides become canonical. Raises FormatError for a name that is given two meanings.
     """

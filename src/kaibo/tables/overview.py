@@ -29,7 +29,9 @@ def overview(table: ScoreTable) -> Overview:
     holes = np.isnan(table.values)
     by_model = [(name, int(count)) for name, count in zip(table.models, holes.sum(axis=1), strict=True) if count]
     by_column = [(name, int(count)) for name, count in zip(table.benchmarks, holes.sum(axis=0), strict=True) if count]
-    empty = tuple(name for name, all_ in zip(table.benchmarks, holes.all(axis=0), strict=True) if all_)
+    empty = tuple(
+        name for name, all_ in zip(table.benchmarks, np.asarray(holes.all(axis=0)).tolist(), strict=True) if all_
+    )
     constant = tuple(
         name
         for name, column in zip(table.benchmarks, table.values.T, strict=True)

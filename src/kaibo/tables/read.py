@@ -10,8 +10,8 @@ from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.tables.delimited import read_delimited
 from kaibo.tables.harness import is_results, read_folder, read_results, table_of
 from kaibo.tables.joins import join
-from kaibo.tables.remote import fetch, is_url
 from kaibo.tables.records import parse, read_document, read_lines
+from kaibo.tables.remote import fetch, is_url
 from kaibo.tables.sheets import Hints, Sheet
 from kaibo.tables.shipped import shipped_bytes, sources
 from kaibo.tables.text import decode, read_bytes
@@ -39,7 +39,9 @@ def read_table(
         raise UsageError("no table was named", next=f"a file, a folder, or one of {', '.join(sources())}")
     hints = hints or Hints()
     parts = [read_one(address, hints) for address in addresses]
-    table, renamed, unmatched = parts[0], (), ()
+    table = parts[0]
+    renamed: tuple[tuple[str, str], ...] = ()
+    unmatched: tuple[str, ...] = ()
     for part in parts[1:]:
         joined = join(table, part, aliases)
         table = joined.table

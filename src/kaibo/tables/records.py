@@ -14,7 +14,7 @@ EXACT = 1 << 53
 """The first integer whose neighbour no float64 can tell apart."""
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """Something that JSON allows or Python reads, and a table must not hold."""
 
 
@@ -43,7 +43,7 @@ def parse(text: str, path: Path, first_line: int = 1) -> Any:
         raise FormatError(
             message + (" where the text ends; it is cut off" if torn else ""), file=path, next="fetch or write it again"
         ) from error
-    except _Refused as error:
+    except _RefusedError as error:
         reason, sought = error.args
         line = first_line + text.count("\n", 0, max(text.rfind(sought), 0))
         raise FormatError(f"line {line}: {reason}", file=path) from error
@@ -56,17 +56,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise _Refused(f'the key "{twice}" stands twice in one object', json.dumps(twice, ensure_ascii=False))
+        raise _RefusedError(f'the key "{twice}" stands twice in one object', json.dumps(twice, ensure_ascii=False))
     return record
 
 
 def _constant(word: str) -> Any:
-    raise _Refused(f"{word} is not JSON; a missing value is null", word)
+    raise _RefusedError(f"{word} is not JSON; a missing value is null", word)
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 15 and abs(int(digits[:400])) > EXACT:
-        raise _Refused(f"the integer {digits[:40]} is beyond 2^53 and would be rounded", digits[:40])
+        raise _RefusedError(f"the integer {digits[:40]} is beyond 2^53 and would be rounded", digits[:40])
     return int(digits)
 
 

@@ -71,7 +71,7 @@ def fetch(url: str) -> tuple[bytes, str]:
         except urllib.error.HTTPError as error:
             if error.code not in RETRIED:
                 raise MissingError(f"the server answers {error.code} {error.reason}", file=url) from error
-            _wait(attempt, url, f"the server answers {error.code}", error.headers)
+            _wait(attempt, url, f"the server answers {error.code}", dict(error.headers.items()))
         except (OSError, HTTPException) as error:
             _wait(attempt, url, str(getattr(error, "reason", error)) or type(error).__name__)
     raise NetworkError("no answer", file=url)  # pragma: no cover - the last wait raises

@@ -93,7 +93,7 @@ Values = NDArray[np.float64]
 
 
 def means_of_few(values: Values, rounding: Values, size: int) -> NDArray[np.int64]:
-    """Rows of (target, a, b, c) where the target is the mean of a, b (and c, or c = −1) in every row; shape (hits, 4)."""
+    """Rows of (target, a, b, c) where the target is the mean of a, b (and c, else −1) in every row; shape (hits, 4)."""
     hits = np.empty((MOST_HITS, 4), dtype=np.int64)
     here = ~np.isnan(values)
     count = _kernels()[0](np.where(here, values, 0.0), here.astype(np.int64), rounding, size, hits)

@@ -11,6 +11,9 @@ from kaibo.errors import FormatError, UsageError
 from kaibo.tables.sheets import Column
 from kaibo.vocabulary.scores import Unit
 
+GAP = 5.0
+"""Percentages down to so few: a column with values between 1 and this one simply runs down to small ones."""
+
 UNITS: tuple[Unit, ...] = ("fraction", "percent", "points")
 
 
@@ -43,13 +46,13 @@ def unit_of(column: Column, source: str, told: Mapping[str, str]) -> Unit:
 
 def mixed_scales(values: NDArray[np.float64]) -> bool:
     """Whether some values are fractions of what the others count in percent: all that lie in (0, 1) fit, times a
-    hundred, among those above 1.
+    hundred, among those above 1, and nothing lies between.
 
     >>> mixed_scales(np.array([0.61, 58.0, 0.45, 61.0])), mixed_scales(np.array([0.2, 7.89, 16.3, 0.02]))
     (True, False)
     """
     small, large = values[(values > 0) & (values < 1)], values[values > 1]
-    if not len(small) or not len(large) or values.min() < 0 or large.max() > 100:
+    if not len(small) or not len(large) or values.min() < 0 or large.max() > 100 or large.min() < GAP:
         return False
     return bool((100 * small >= 0.5 * large.min()).all() and (100 * small <= 1.5 * large.max()).all())
 

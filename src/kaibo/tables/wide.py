@@ -46,8 +46,8 @@ def wide(sheet: Sheet, hints: Hints) -> ScoreTable:
 
 
 def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
-    names, notes = _model_names(sheet, naming)
-    names, keep, more = _once(names, sheet, hints.dedupe)
+    written, notes = _model_names(sheet, naming)
+    names, keep, more = _once(written, sheet, hints.dedupe)
     notes = (*sheet.notes, *notes, *more)
     scores: list[Column] = []
     facts: dict[str, NDArray[np.float64]] = {}

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kaibo.analyses.relation import CorrelateRow, Pair
 from kaibo.analyses.relation import correlate as relate
 from kaibo.errors import FormatError, UsageError
+from kaibo.store import Store
 from kaibo.tables.names import keys, read_aliases
 from kaibo.verbs.measuring import open_store
 from kaibo.verbs.tables import Address, TableOptions, read
@@ -31,13 +33,13 @@ class MeasureRow:
     meaning: str
 
 
-def _kinds() -> Mapping[str, tuple[Callable[[list[Row]], Finding[object]], str]]:
+def _kinds() -> Mapping[str, tuple[Callable[[list[Row]], Finding[Any]], str]]:
     from kaibo import analyses
 
     return {
         "digits": (lambda rows: analyses.digits(rows, "model"), "first digits of the weights"),
         "stats": (lambda rows: analyses.stats(rows, "model"), "moments, norms and tails of the weights"),
-    }  # type: ignore[return-value]
+    }
 
 
 def stored_measures(store: Address | None = None) -> dict[str, dict[str, float]]:
@@ -48,7 +50,7 @@ def stored_measures(store: Address | None = None) -> dict[str, dict[str, float]]
     for model, of_model in rows.items():
         for kind, (analyse, _) in _kinds().items():
             for found in analyse(of_model).rows:
-                for field in fields(found):  # type: ignore[arg-type]
+                for field in fields(found):
                     value = getattr(found, field.name)
                     if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
                         measures.setdefault(f"{kind}.{field.name}", {})[model] = float(value)
@@ -57,12 +59,12 @@ def stored_measures(store: Address | None = None) -> dict[str, dict[str, float]]
     return measures
 
 
-def _rows(store: object) -> dict[str, list[Row]]:
+def _rows(store: Store) -> dict[str, list[Row]]:
     """The rows of every model in the store, by name. A name with several contents keeps the one recorded last."""
-    found = store.sql(  # type: ignore[attr-defined]
+    found = store.sql(
         "SELECT model, model_id, name, tensor, layer, role, dtype, shape, content FROM models ORDER BY name, tensor"
     ).to_pylist()
-    censuses = store.censuses({one["content"] for one in found})  # type: ignore[attr-defined]
+    censuses = store.censuses({one["content"] for one in found})
     rows: dict[str, dict[str, list[Row]]] = {}
     for one in found:
         census = censuses.get(one["content"])
@@ -74,8 +76,8 @@ def _rows(store: object) -> dict[str, list[Row]]:
     return {name: next(reversed(versions.values())) for name, versions in rows.items()}
 
 
-def _scores(store: object) -> dict[str, dict[str, float]]:
-    found = store.sql(  # type: ignore[attr-defined]
+def _scores(store: Store) -> dict[str, dict[str, float]]:
+    found = store.sql(
         "SELECT model, checkpoint, benchmark, metric, value FROM scores WHERE value IS NOT NULL"
     ).to_pylist()
     out: dict[str, dict[str, float]] = {}

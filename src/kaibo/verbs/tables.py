@@ -110,7 +110,7 @@ def table(
     store: Address | None = None,
     keep: bool = False,
 ) -> tuple[Finding[TableRow], ScoreTable]:
-    """What is in a table, and the table. With `normalise` scores are above chance; with `keep` the tidy rows are stored."""
+    """What is in a table, and the table; scores above chance with `normalise`, tidy rows stored with `keep`."""
     reading = read(tables, options)
     found = overview(reading.table)
     scores = above_chance(reading.table, chance) if normalise else reading.table

@@ -23,6 +23,12 @@ RANGES: Mapping[Unit, tuple[float, float]] = {
 }
 """The valid range of a score in each unit."""
 
+
+def fractions(count: int) -> tuple[Unit, ...]:
+    """The units of so many columns of fractions."""
+    return tuple(["fraction"] * count)
+
+
 FACTS = ("parameters", "tokens", "flops", "step")
 """The numbers about a model that are no scores: N, training tokens D, training FLOPs (6·N·D when absent), step."""
 
