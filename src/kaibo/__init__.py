@@ -2,7 +2,7 @@
 
 >>> import kaibo
 >>> sorted(kaibo.__all__)[:3]
-['Census', 'Finding', 'KaiboError']
+['Census', 'CensusRow', 'Dissection']
 
 Everything is loaded when it is first used, so that importing kaibo costs nothing.
 """

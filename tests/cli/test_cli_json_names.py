@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kaibo.models import open_model
 from kaibo.testing import tiny_model, write_safetensors
 from kaibo.vocabulary import LEVELS
 
@@ -202,3 +204,26 @@ def test_notes_go_to_stderr_and_into_the_document(kaibo: Any, tmp_path: Path) ->
     assert any("1 tensors are not weights (I64)" in note for note in document["warnings"])
     (stats,) = kaibo("stats", "m", "--json").document["results"]
     assert (stats["n"], stats["mean"]) == (2, 1.5)
+
+
+def test_fail_fast_ends_at_the_first_tensor_and_reads_no_other_model(
+    kaibo: Any, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kaibo.verbs import measuring
+
+    def cut_after_opening(address: str, **options: Any) -> Any:
+        model = open_model(address, **options)
+        if address == "second":
+            os.truncate(tmp_path / "second" / "model.safetensors", 3000)
+        return model
+
+    tiny_model(tmp_path / "second", seed=1)
+    monkeypatch.setattr(measuring, "open_model", cut_after_opening)
+    ran = kaibo("census", "second", tiny, "--fail-fast", "--json")
+    assert ran.code == 3, ran.err
+    assert len(ran.document["errors"]) == len(ran.lines) == 1
+    assert kaibo("store", "ls", "--json").document.get("results", []) == []
+    tiny_model(tmp_path / "second", seed=2)
+    others = kaibo("census", "second", tiny, "--json")
+    assert others.code == 3
+    assert tiny in [row["model"] for row in others.document["results"]]

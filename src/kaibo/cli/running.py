@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaibo.errors import KaiboError, escaped
+from kaibo.errors import KaiboError, StoppedError, escaped
 from kaibo.version import __version__
 
 READER_GONE = 141
@@ -55,8 +55,15 @@ def answering(command: str, *, as_json: bool) -> Iterator[Answer]:
             yield answer
     except KaiboError as error:
         answer.errors.append(error)
+    except KeyboardInterrupt:
+        answer.errors.append(interrupted())
     answer.warnings += [str(warning.message) for warning in caught if warning.category is UserWarning]
     finish(answer)
+
+
+def interrupted() -> StoppedError:
+    """What an interrupt is answered with where nothing waited for it."""
+    return StoppedError("stopped; what was finished is kept", next="run the same command again to go on")
 
 
 def finish(answer: Answer) -> None:

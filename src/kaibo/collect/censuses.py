@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from kaibo.census import Part, content_hash, merged, spans
@@ -16,7 +17,10 @@ from kaibo.store import Counted, Failure, Store
 from kaibo.vocabulary import Census, Model, Row, Tensor
 
 FLUSH_BYTES, FLUSH_SECONDS = 64 << 20, 2.0
-"""A part of the store holds what was finished within so many bytes read, or so many seconds."""
+"""A part of the store holds what was finished within so many bytes of censuses, or so many seconds.
+
+Bytes of censuses, not of weights: a flush syncs to disk, and after every 64 MiB read it took longer than the reading.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Collected:
-    """A model's rows, and what it took to have them.
+    """A model's rows, and what it took to have them; `model_id` is empty where tensors are missing.
 
     `measured` tensors were read, `known` ones were looked up; `bytes` were read in `seconds`. `failures` are the
     tensors that could not be measured; their rows are missing.
@@ -76,6 +80,7 @@ def take_census(model: Model, store: Store, options: Options | None = None) -> C
     model_id = identity(
         {tensor.canonical: found.contents[i] for i, tensor in enumerate(model.tensors) if i in found.contents}
     )
+    model_id = "" if failures else model_id  # the identity of a part would be taken for the whole's
     rows = tuple(_rows(model, model_id, found))
     if not failures:
         store.record_model(model.name, model.family, rows)
@@ -114,9 +119,9 @@ def _measure(model: Model, todo: list[int], store: Store, options: Options, foun
     pending = _Pending(store)
     places = {id(model.tensors[place]): place for place in todo}
     expected = store.contents([key for tensor in model.tensors if (key := tensor.source_key)]) if options.verify else {}
-    with Stopping() as stopping:
+    with Stopping() as stopping, closing(_tensors(_tasks(model, todo), options, stopping)) as tensors:
         try:
-            for tensor, outcome in _tensors(_tasks(model, todo), options, stopping):
+            for tensor, outcome in tensors:
                 place = places[id(tensor)]
                 if isinstance(outcome, KaiboError):
                     failures.append(outcome)
@@ -129,7 +134,7 @@ def _measure(model: Model, todo: list[int], store: Store, options: Options, foun
                 found.contents[place] = content
                 if census is not None:
                     found.censuses[place] = census
-                pending.add(Counted(tensor.source_key, content, census), _bytes(tensor))
+                pending.add(Counted(tensor.source_key, content, census))
         finally:
             pending.flush()
         stopping.check()
@@ -147,20 +152,23 @@ def _compare(model: Model, tensor: Tensor, content: str, expected: Mapping[str, 
 Outcome = tuple[Census | None, str] | KaiboError
 
 
-def _tensors(tasks: Iterator[Task], options: Options, stopping: Stopping) -> Iterator[tuple[Tensor, Outcome]]:
+def _tensors(
+    tasks: Iterator[Task], options: Options, stopping: Stopping
+) -> Generator[tuple[Tensor, Outcome], None, None]:
     """Each tensor as its last span is done: census and content hash, or the first error among its spans."""
     parts: list[Part] = []
     error: KaiboError | None = None
-    for done in counted(tasks, options.workers):
-        options.progress.advance(done.task.bytes)
-        if done.part is not None:
-            parts.append(done.part)
-        error = error or done.error
-        if done.task.last:
-            yield done.task.tensor, error or _whole(done.task.tensor, parts)
-            parts, error = [], None
-            if stopping.signal is not None:
-                return
+    with closing(counted(tasks, options.workers)) as under_way:  # closed here, so that a second interrupt is heard
+        for done in under_way:
+            options.progress.advance(done.task.bytes)
+            if done.part is not None:
+                parts.append(done.part)
+            error = error or done.error
+            if done.task.last:
+                yield done.task.tensor, error or _whole(done.task.tensor, parts)
+                parts, error = [], None
+                if stopping.signal is not None:
+                    return
 
 
 def _whole(tensor: Tensor, parts: list[Part]) -> tuple[Census | None, str]:
@@ -204,9 +212,9 @@ class _Pending:
         self._counted: list[Counted] = []
         self._bytes, self._since = 0, time.monotonic()
 
-    def add(self, counted: Counted, size: int) -> None:
+    def add(self, counted: Counted) -> None:
         self._counted.append(counted)
-        self._bytes += size
+        self._bytes += 0 if counted.census is None else counted.census.nbytes
         if self._bytes >= FLUSH_BYTES or time.monotonic() - self._since >= FLUSH_SECONDS:
             self.flush()
 

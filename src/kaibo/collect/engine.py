@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Done:
     error: KaiboError | None
 
 
-def counted(tasks: Iterable[Task], workers: int) -> Iterator[Done]:
+def counted(tasks: Iterable[Task], workers: int) -> Generator[Done, None, None]:
     """Every task's outcome, in order; at most four tasks a worker are under way or waiting to be taken.
 
     The calling thread only waits and hands on, so it can do the bookkeeping. When the caller stops asking, tasks
@@ -51,7 +51,7 @@ def counted(tasks: Iterable[Task], workers: int) -> Iterator[Done]:
         try:
             return Done(task, count_span(task.tensor, task.begin, task.end, local.workspace), None)
         except KaiboError as error:
-            return Done(task, None, error)
+            return Done(task, None, _named(error, task.tensor))
 
     waiting: deque[Future[Done]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="kaibo")
@@ -64,3 +64,10 @@ def counted(tasks: Iterable[Task], workers: int) -> Iterator[Done]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _named(error: KaiboError, tensor: Tensor) -> KaiboError:
+    """The same error, naming the tensor: a file that changed under its reader does not know which one was read."""
+    if error.tensor is not None:
+        return error
+    return type(error)(error.message, file=error.file, tensor=tensor.name, offset=error.offset, next=error.next)

