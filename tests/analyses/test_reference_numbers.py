@@ -12,7 +12,7 @@ from kaibo.verbs.components import pca
 from kaibo.verbs.laws import LawOptions, law
 from kaibo.verbs.measures import correlate
 from kaibo.verbs.selection import select
-from kaibo.verbs.tables import TableOptions, read, table
+from kaibo.verbs.tables import TableOptions, read
 from kaibo.verbs.trajectories import trajectories
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
@@ -113,12 +113,3 @@ def test_the_pythia_checkpoints_say_that_perplexity_decides():
     scores = read([REFERENCE / "pythia_zero_shot"]).table
     assert len(scores.models) == 8 * 27
     assert set(scores.fact("tokens") / scores.fact("step").clip(1)) == {0.0, 2_097_152.0}
-
-
-def test_the_overview_of_a_real_leaderboard_takes_no_time(benchmark_seconds=2.0):
-    import time
-
-    table([BASE])
-    begin = time.perf_counter()
-    table([BASE], options=MODELS_77)
-    assert time.perf_counter() - begin < benchmark_seconds

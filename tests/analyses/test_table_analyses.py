@@ -126,10 +126,14 @@ def test_collinear_columns_have_no_condition_number():
 def test_percent_beside_fractions_is_brought_to_one_scale_and_points_are_refused():
     values = np.random.default_rng(0).uniform(0.2, 0.9, (12, 3))
     plain = table_of(values)
-    mixed = ScoreTable("t", plain.models, plain.benchmarks, values * [1, 100, 1], ("fraction", "percent", "fraction"), plain.families)
+    mixed = ScoreTable(
+        "t", plain.models, plain.benchmarks, values * [1, 100, 1], ("fraction", "percent", "fraction"), plain.families
+    )
     how = ComponentSettings(draws=50)
     assert components(mixed, how).rows[0].explained == pytest.approx(components(plain, how).rows[0].explained)
-    points = ScoreTable("t", plain.models, plain.benchmarks, values * [1, 10, 1], ("fraction", "points", "fraction"), plain.families)
+    points = ScoreTable(
+        "t", plain.models, plain.benchmarks, values * [1, 10, 1], ("fraction", "points", "fraction"), plain.families
+    )
     with pytest.raises(UsageError, match="--standardise"):
         components(points, how)
     assert components(points, ComponentSettings(standardise=True, draws=50)).rows[0].explained
@@ -138,7 +142,9 @@ def test_percent_beside_fractions_is_brought_to_one_scale_and_points_are_refused
 def test_parallel_analysis_keeps_nothing_of_noise():
     rng = np.random.default_rng(5)
     kept = [
-        components(table_of(rng.uniform(0, 1, (60, 6))), ComponentSettings(draws=20, permutations=100)).rows[0].kept_components
+        components(table_of(rng.uniform(0, 1, (60, 6))), ComponentSettings(draws=20, permutations=100))
+        .rows[0]
+        .kept_components
         for _ in range(20)
     ]
     assert sum(one > 0 for one in kept) <= 4  # the level is 5 %
@@ -200,7 +206,9 @@ def law_table(seed=0, rows=60, noise=0.03):
     columns = 1 / (1 + np.exp(-ability[:, None] * rng.uniform(0.6, 1.2, 4) + rng.normal(size=4) * 0.3))
     columns = np.clip(columns + noise / 3 * rng.normal(size=columns.shape), 0, 1)
     target = np.clip(1 / (1 + np.exp(-(1.5 * ability - 0.5))) + noise * rng.normal(size=rows), 0, 1)
-    return table_of(np.column_stack([columns, target]), [f"f{i % 12}" for i in range(rows)], parameters=size, tokens=tokens)
+    return table_of(
+        np.column_stack([columns, target]), [f"f{i % 12}" for i in range(rows)], parameters=size, tokens=tokens
+    )
 
 
 def test_a_law_on_components_beats_size_and_its_intervals_cover():
@@ -353,7 +361,13 @@ def test_size_held_fixed_takes_away_what_size_explains():
     size = rng.normal(size=60)
     x, y = size + 0.3 * rng.normal(size=(2, 60))
     named = [dict(enumerate(values)) for values in (x, y, size)]
-    pair = Pair("x", "y", *({f"m{k}": v for k, v in one.items()} for one in named[:2]), "size", {f"m{k}": v for k, v in named[2].items()})
+    pair = Pair(
+        "x",
+        "y",
+        *({f"m{k}": v for k, v in one.items()} for one in named[:2]),
+        "size",
+        {f"m{k}": v for k, v in named[2].items()},
+    )
     row = correlate([pair]).rows[0]
     assert row.pearson > 0.8
     assert abs(row.partial.r) < 0.3

@@ -1,5 +1,6 @@
 """Any table a person may have: formats, encodings, numbers as people write them, and the faults they contain."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -89,7 +90,7 @@ def test_text_late_in_a_column_of_numbers_names_line_column_and_cell(file):
 def test_the_fast_way_says_the_same_as_the_exact_way(file, monkeypatch):
     import kaibo.tables.delimited as delimited
 
-    rows = "".join(f"org/m-{i},{i / 7:.4f},{'' if i % 5 == 0 else i},t{i % 3}\n" for i in range(500))
+    rows = "".join(f"org/m-{i},{i / 7:.4f},{'-' if i % 5 == 0 else i},t{i % 3}\n" for i in range(500))
     text = f"model,a,b,kind\n{rows}"
     exact = read(file("f.csv"), text)
     monkeypatch.setattr(delimited, "LARGE", 0)
@@ -270,11 +271,12 @@ def test_a_workbook_with_entities_is_refused(file):
 
 
 def test_formulas_stay_text_inside_and_are_harmless_outside(file):
-    table = read(file("f.csv"), 'model,x\n"=cmd|\'/C calc\'!A0",-3.5\n@b,+4\n')
+    table = read(file("f.csv"), "model,x\n\"=cmd|'/C calc'!A0\",-3.5\n@b,+4\n")
     assert table.models == ("=cmd|'/C calc'!A0", "@b")
     assert table.column("x").tolist() == [-3.5, 4]
     lines = wide_csv(table).splitlines()
-    assert lines[1].startswith("'=cmd") and lines[1].endswith(",-3.5")
+    assert lines[1].startswith("'=cmd")
+    assert lines[1].endswith(",-3.5")
     assert safe_cell("\tx") == "'\tx"
 
 
@@ -325,10 +327,8 @@ def test_what_is_not_there_is_missing_with_what_is_shipped(file):
 def test_no_bytes_make_anything_but_a_table_or_an_error_of_ours(tmp_path_factory, data, kind):
     path = tmp_path_factory.mktemp("any") / f"t.{kind}"
     path.write_bytes(data)
-    try:
+    with contextlib.suppress(UsageError, FormatError, MissingError):
         read_table([path])
-    except KaiboError as error:
-        assert error.exit in (2, 3, 4)
 
 
 @settings(max_examples=100, deadline=None)
@@ -336,7 +336,5 @@ def test_no_bytes_make_anything_but_a_table_or_an_error_of_ours(tmp_path_factory
 def test_no_text_makes_anything_but_a_table_or_an_error_of_ours(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "t.csv"
     path.write_bytes(b"model,x,y\n" + text.encode("utf-8", "surrogatepass"))
-    try:
+    with contextlib.suppress(UsageError, FormatError):
         overview(read_table([path]).table)
-    except KaiboError as error:
-        assert error.exit in (2, 3)

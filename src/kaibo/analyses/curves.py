@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 
 def knots_of(x: Floats, count: int = 5) -> Floats:
     """Knots at even quantiles of x, repeated ones dropped; shape (≤ count,)."""
-    knots: Floats = np.unique(np.quantile(x, np.linspace(0.03, 0.97, count)).astype(np.float64))
-    return knots
+    quantiles = np.quantile(x, np.linspace(0.03, 0.97, count)).tolist()
+    return np.array(sorted(set(quantiles)), dtype=np.float64)
 
 
 def natural_basis(x: Floats, knots: Floats) -> Floats:
@@ -24,14 +24,12 @@ def natural_basis(x: Floats, knots: Floats) -> Floats:
     z, k = (x - knots[0]) / scale, (knots - knots[0]) / scale
 
     def bend(place: int) -> Floats:
-        cubes: Floats = np.maximum(z - k[place], 0) ** 3 - np.maximum(z - k[-1], 0) ** 3
-        return cubes / (k[-1] - k[place])
+        cubes = np.maximum(z - k[place], 0) ** 3 - np.maximum(z - k[-1], 0) ** 3
+        return np.asarray(cubes / float(k[-1] - k[place]), dtype=np.float64)
 
-    columns: list[Floats] = [np.ones(len(z), dtype=np.float64), z]
-    if len(k) >= 3:
-        last = bend(len(k) - 2)
-        columns += [bend(place) - last for place in range(len(k) - 2)]
-    basis: Floats = np.column_stack(columns)
+    last = bend(len(k) - 2) if len(k) >= 3 else z
+    bends = [bend(place) - last for place in range(len(k) - 2)]
+    basis: Floats = np.column_stack([np.ones_like(z), z, *bends])
     return basis
 
 

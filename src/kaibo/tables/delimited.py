@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
@@ -106,17 +109,63 @@ def _through_arrow(data: bytes, path: Path, hints: Hints) -> Sheet | None:
         auto_dict_encode=False,
     )
     read = arrow_csv.ReadOptions(column_names=columns, skip_rows=1, block_size=1 << 22)
+    parsing = arrow_csv.ParseOptions(delimiter=delimiter)
     try:
         table = arrow_csv.read_csv(
-            pa.BufferReader(data), read_options=read, convert_options=convert,
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
-        )  # fmt: skip
+            pa.BufferReader(data), read_options=read, convert_options=convert, parse_options=parsing
+        )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
     out = [_column(name, table.column(place)) for place, name in enumerate(names)]
-    if any(column is None for column in out):
+    whole = [column for column in out if column is not None]
+    if len(whole) < len(out):
         return None
-    return Sheet(str(path), tuple(c for c in out if c is not None), table.num_rows, notes)
+    said = _originals(data, read, parsing, [(str(keep[place]), c) for place, c in enumerate(whole) if c.originals])
+    columns = tuple(replace(c, originals=said.get(str(keep[place]), c.originals)) for place, c in enumerate(whole))
+    return Sheet(str(path), columns, table.num_rows, notes)
+
+
+def _originals(data: bytes, read: Any, parsing: Any, holed: list[tuple[str, Column]]) -> dict[str, dict[int, str]]:
+    """What the missing cells said: only the columns that have any are read again, as text."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    if not holed:
+        return {}
+    convert = arrow_csv.ConvertOptions(
+        column_types={name: pa.string() for name, _ in holed},
+        include_columns=[name for name, _ in holed],
+        strings_can_be_null=False,
+    )
+    table = arrow_csv.read_csv(pa.BufferReader(data), read_options=read, convert_options=convert, parse_options=parsing)
+    out = {}
+    for name, column in holed:
+        rows = list(column.originals)
+        out[name] = dict(zip(rows, table.column(name).take(pa.array(rows)).to_pylist(), strict=True))
+    return out
+
+
+class _Texts(Sequence[str | None]):
+    """Arrow strings as a sequence; they become Python's only when somebody looks."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(self._values.to_pylist())
+
+    @overload
+    def __getitem__(self, place: int) -> str | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str | None]: ...
+    def __getitem__(self, place: int | slice) -> str | None | Sequence[str | None]:
+        if isinstance(place, slice):
+            return list(self._values.to_pylist()[place])
+        found: str | None = self._values[place].as_py()
+        return found
 
 
 def _spellings() -> set[str]:
@@ -140,4 +189,4 @@ def _column(name: str, values: object) -> Column | None:
         sample = pc.unique(values.slice(0, 100_000)).to_pylist()[:1000]  # type: ignore[attr-defined]
         if any(text and text.strip()[:1] in "0123456789.+-−０１２３４５６７８９" for text in sample):
             return None
-    return Column(name, texts=values.to_numpy(zero_copy_only=False))  # type: ignore[attr-defined]
+    return Column(name, texts=_Texts(values))
