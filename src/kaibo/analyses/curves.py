@@ -27,7 +27,7 @@ def natural_basis(x: Floats, knots: Floats) -> Floats:
         cubes = np.maximum(z - k[place], 0) ** 3 - np.maximum(z - k[-1], 0) ** 3
         return np.asarray(cubes / float(k[-1] - k[place]), dtype=np.float64)
 
-    last = bend(len(k) - 2) if len(k) >= 3 else z
+    last = bend(max(len(k) - 2, 0))
     bends = [bend(place) - last for place in range(len(k) - 2)]
     basis: Floats = np.column_stack([np.ones_like(z), z, *bends])
     return basis
@@ -35,8 +35,7 @@ def natural_basis(x: Floats, knots: Floats) -> Floats:
 
 def fitted(design: Floats, y: Floats) -> Floats:
     """Least squares coefficients of y on the columns of a design, by SVD."""
-    found: Floats = np.linalg.lstsq(design, y, rcond=None)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(design, y, rcond=None)[0], dtype=np.float64)
 
 
 def r_squared(y: Floats, predicted: Floats) -> float:

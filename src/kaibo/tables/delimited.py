@@ -121,8 +121,8 @@ def _through_arrow(data: bytes, path: Path, hints: Hints) -> Sheet | None:
     if len(whole) < len(out):
         return None
     said = _originals(data, read, parsing, [(str(keep[place]), c) for place, c in enumerate(whole) if c.originals])
-    columns = tuple(replace(c, originals=said.get(str(keep[place]), c.originals)) for place, c in enumerate(whole))
-    return Sheet(str(path), columns, table.num_rows, notes)
+    filled = tuple(replace(c, originals=said.get(str(keep[place]), c.originals)) for place, c in enumerate(whole))
+    return Sheet(str(path), filled, table.num_rows, notes)
 
 
 def _originals(data: bytes, read: Any, parsing: Any, holed: list[tuple[str, Column]]) -> dict[str, dict[int, str]]:
@@ -161,7 +161,7 @@ class _Texts(Sequence[str | None]):
     def __getitem__(self, place: int) -> str | None: ...
     @overload
     def __getitem__(self, place: slice) -> Sequence[str | None]: ...
-    def __getitem__(self, place: int | slice) -> str | None | Sequence[str | None]:
+    def __getitem__(self, place: int | slice) -> str | Sequence[str | None] | None:
         if isinstance(place, slice):
             return list(self._values.to_pylist()[place])
         found: str | None = self._values[place].as_py()
