@@ -2,6 +2,7 @@ import json
 
 import pytest
 import sample_findings as sample
+import sample_table_findings as tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,11 @@ FINDINGS = {
     "magnitudes": sample.magnitudes(),
     "inspect": sample.inspected(1),
     "inspect three": sample.inspected(3),
+    "components": tables.components_finding(),
+    "a law": tables.law_finding(),
+    "one pair": tables.pair_finding(),
+    "ten pairs": tables.pairs_finding(),
+    "trajectories": tables.trajectories_finding(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from kaibo.cli import census, digits, dissect, doctor, inspect, sql, stats, store
+from kaibo.cli import census, correlate, digits, dissect, doctor, inspect, law, pca, select, sql, stats, store, table
+from kaibo.cli import trajectories as along
 from kaibo.version import __version__
 
 application = typer.Typer(
@@ -36,6 +37,14 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("table")(table.command)
+application.command("pca")(pca.command)
+application.command("law")(law.law)
+application.command("forecast")(law.forecast)
+application.command("select")(select.command)
+application.command("correlate")(correlate.correlate)
+application.command("measures")(correlate.measures)
+application.command("trajectories")(along.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

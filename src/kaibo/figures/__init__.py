@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import UsageError
-from kaibo.figures import digits, magnitudes, parameters, profile, style
+from kaibo.figures import components, digits, laws, magnitudes, parameters, profile, relation, style, trajectories
 from kaibo.figures.export import FORMATS, render, save
 from kaibo.figures.words import LANGUAGES, word
 from kaibo.vocabulary import Finding
@@ -40,6 +40,26 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "kurtosis_map": Figure(profile.kurtosis_map, "profile.kurtosis_map_title", "profile.kurtosis_map_caption"),
     },
     "magnitudes": {"magnitudes": Figure(magnitudes.histogram, "magnitudes.title", "magnitudes.caption")},
+    "pca": {
+        "explained": Figure(components.explained, "pca.explained_title", "pca.explained_caption"),
+        "loadings": Figure(components.loadings, "pca.loadings_title", "pca.loadings_caption"),
+        "plane": Figure(components.plane, "pca.plane_title", "pca.plane_caption"),
+        "flops": Figure(components.against_flops, "pca.flops_title", "pca.flops_caption"),
+    },
+    "law": {
+        "predictions": Figure(laws.predictions, "law.predictions_title", "law.predictions_caption"),
+        "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
+    },
+    "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
+    "trajectories": {
+        "perplexity": Figure(
+            trajectories.perplexity, "trajectories.perplexity_title", "trajectories.perplexity_caption"
+        ),
+        "flops": Figure(trajectories.flops, "trajectories.flops_title", "trajectories.flops_caption"),
+        "tokens": Figure(trajectories.tokens, "trajectories.tokens_title", "trajectories.tokens_caption"),
+        "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
+        "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
+    },
 }
 """The drawings of each kind of finding, by name; the first is the one that `figure` draws unasked."""
 
@@ -47,7 +67,19 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
 def names(finding: Finding[Any]) -> tuple[str, ...]:
     """The names of the drawings that this finding has; none where there is nothing to draw."""
     empty = finding.kind == "inspect" and not any(row.parameters_by_role for row in finding.rows)
-    return tuple(FIGURES.get(finding.kind, {})) if finding.rows and not empty else ()
+    if not finding.rows or empty or finding.kind not in FIGURES:
+        return ()
+    return tuple(name for name in FIGURES[finding.kind] if _has(finding, name))
+
+
+def _has(finding: Finding[Any], name: str) -> bool:
+    """Whether a drawing of the table side has something to show; all others always do."""
+    if finding.kind == "pca":
+        row = finding.rows[0]
+        return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
+    if finding.kind == "trajectories" and name != "r2":
+        return any(one.against == name for row in finding.rows for one in row.explained)
+    return True
 
 
 def figure(finding: Finding[Any], *, name: str | None = None, language: str = "en") -> alt.TopLevelMixin:

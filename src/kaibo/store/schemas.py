@@ -131,8 +131,28 @@ FAILURES = Schema(
     columns={"model": "string", "tensor": "string", "kind": "string", "message": "string"},
 )
 
+SCORES = Schema(
+    "scores",
+    version=1,
+    key="source",
+    identity=("source", "model", "checkpoint", "benchmark", "metric", "n_shot"),
+    conflict="newest",  # a table that is read again with other hints says it better
+    columns={
+        "model": "string",
+        "checkpoint": "int64",
+        "benchmark": "string",
+        "metric": "string",
+        "value": "double",
+        "stderr": "double",
+        "n_shot": "int32",
+        "unit": "string",
+        "source": "string",
+        "original": "string",
+    },
+)
+
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, MODELS, FAILURES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 

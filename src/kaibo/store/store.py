@@ -14,7 +14,7 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SOURCES
+from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SCORES, SOURCES
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Row
@@ -114,8 +114,12 @@ class Store:
         """Adds what could not be measured."""
         self.parts.append(FAILURES.name, table_of([vars(failure) for failure in failures], FAILURES))
 
+    def record_scores(self, rows: Sequence[Any]) -> None:
+        """Adds scores, one tidy row each (any record with the columns of `scores` as its fields)."""
+        self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
+
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over `sources`, `census`, `models`, `failures` and the view `tensors`.
+        """The answer to a question over `sources`, `census`, `models`, `failures`, `scores` and the view `tensors`.
 
         Raises UsageError with the first line of what DuckDB says when the query fails.
         """

@@ -1,0 +1,286 @@
+"""Does one measurement go with another: correlations with intervals, permutation p, influence, and how many models
+it would take to know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.version import __version__
+from kaibo.vocabulary import Finding
+
+Floats = NDArray[np.float64]
+EXACT = 8
+"""Up to this many models all permutations are tried."""
+
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Association:
+    """One coefficient with its 95 % interval, the p of its usual test and the p over permutations."""
+
+    r: float
+    low: float
+    high: float
+    p: float
+    permutation_p: float
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What Pearson's r is without one model, and by how much it moves."""
+
+    model: str
+    pearson: float
+    shift: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model of the joined table; None where it lacks one of the two."""
+
+    model: str
+    x: float | None
+    y: float | None
+    third: float | None = None
+
+
+@dataclass(frozen=True)
+class CorrelateRow:
+    """How x goes with y over `n` models; `pearson`, `p`, `low`, `high` speak of Pearson's r, the rest stands beside.
+
+    `needed` is how many models would show such an r at 80 % power and 5 % level. `q` is p after
+    Benjamini–Hochberg over the pairs of the finding. `partial` holds Pearson's r given the third measurement.
+    `points` are sorted by y, models without one of the two last.
+    """
+
+    x: str
+    y: str
+    n: int
+    pearson: float
+    p: float
+    low: float
+    high: float
+    permutation_p: float
+    spearman: float
+    spearman_low: float
+    spearman_high: float
+    spearman_p: float
+    kendall: float
+    kendall_low: float
+    kendall_high: float
+    kendall_p: float
+    needed: int | None
+    q: float | None
+    given: str | None
+    partial: Association | None
+    influence: tuple[Influence, ...]
+    points: tuple[Point, ...]
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two measurements by model, and a third to hold fixed if there is one."""
+
+    x: str
+    y: str
+    x_values: Mapping[str, float]
+    y_values: Mapping[str, float]
+    third: str | None = None
+    third_values: Mapping[str, float] = field(default_factory=dict)
+
+
+def correlate(pairs: Sequence[Pair], seed: int = 0) -> Finding[CorrelateRow]:
+    """A row a pair, p corrected over all of them (Benjamini and Hochberg 1995)."""
+    rows = [_row(pair, seed) for pair in pairs]
+    if len(rows) > 1:
+        corrected = benjamini_hochberg([row.p for row in rows])
+        rows = [replace(row, q=q) for row, q in zip(rows, corrected, strict=True)]
+    scope = (f"q: Benjamini–Hochberg over {len(rows)} pairs",) if len(rows) > 1 else ()
+    notes = ("intervals: Fisher's z (Pearson), Bonett and Wright (Spearman), Fieller (Kendall)", *scope)
+    return Finding("correlate", tuple(rows), notes, {"kaibo": __version__, "seed": seed})
+
+
+def _row(pair: Pair, seed: int) -> CorrelateRow:
+    points = _points(pair)
+    both = [(p.model, p.x, p.y) for p in points if p.x is not None and p.y is not None]
+    x, y = np.array([a for _, a, _ in both], dtype=float), np.array([b for _, _, b in both], dtype=float)
+    why: dict[str, str] = {}
+    if len(x) < 3:
+        why["pearson"] = f"{len(x)} models have both; a correlation needs three"
+    elif np.ptp(x) == 0 or np.ptp(y) == 0:
+        why["pearson"] = f"{pair.x if np.ptp(x) == 0 else pair.y} is the same for every model"
+    if why:
+        lost = dict.fromkeys(("p", "low", "high", "spearman", "kendall", "needed"), why["pearson"]) | why
+        nan = math.nan
+        return CorrelateRow(
+            pair.x,
+            pair.y,
+            len(x),
+            *(nan,) * 5,
+            *(nan,) * 4,
+            *(nan,) * 4,
+            None,
+            None,
+            pair.third,
+            None,
+            (),
+            points,
+            lost,
+        )
+    r, rank, tau = (association(x, y, kind, seed) for kind in ("pearson", "spearman", "kendall"))
+    if math.isnan(r.low):
+        why |= dict.fromkeys(("low", "high"), "an interval needs four models")
+    if math.isnan(tau.low):
+        why |= dict.fromkeys(("kendall_low", "kendall_high"), "this interval needs five models")
+    return CorrelateRow(
+        pair.x, pair.y, len(x), r.r, r.p, r.low, r.high, r.permutation_p, rank.r, rank.low, rank.high,
+        rank.permutation_p, tau.r, tau.low, tau.high, tau.permutation_p, needed(r.r), None, pair.third,
+        _partial(points, seed) if pair.third else None, influence([m for m, _, _ in both], x, y), points, why,
+    )  # fmt: skip
+
+
+def _points(pair: Pair) -> tuple[Point, ...]:
+    def get(values: Mapping[str, float], model: str) -> float | None:
+        value = values.get(model)
+        return None if value is None or math.isnan(value) else float(value)
+
+    models = dict.fromkeys([*pair.y_values, *pair.x_values])
+    points = [Point(m, get(pair.x_values, m), get(pair.y_values, m), get(pair.third_values, m)) for m in models]
+    points = [point for point in points if point.x is not None or point.y is not None]
+    return tuple(sorted(points, key=lambda p: (p.y is None, p.x is None, -(p.y or 0.0), p.model)))
+
+
+Kind = Literal["pearson", "spearman", "kendall"]
+
+
+def association(x: Floats, y: Floats, kind: Kind = "pearson", seed: int = 0) -> Association:
+    """One coefficient of x and y (n,), neither constant, with interval, p and permutation p.
+
+    >>> one = association(np.array([0.0185, 0.0182, 0.0161, 0.0189]), np.array([26.59, 24.76, 23.18, 18.44]))
+    >>> f"{one.r:.4f} {one.p:.4f} {one.low:.2f} {one.high:.2f}"
+    '-0.1700 0.8300 -0.97 0.95'
+    """
+    from scipy import stats
+
+    if kind == "kendall":
+        found = stats.kendalltau(x, y)
+        r, p = float(found.statistic), float(found.pvalue)
+    else:
+        if kind == "spearman":
+            x, y = stats.rankdata(x), stats.rankdata(y)
+        r = float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
+        p = _student(r, len(x) - 2)
+    low, high = _interval(r, len(x), kind)
+    return Association(r, low, high, p, permutation_p(x, y, kind, seed))
+
+
+def _student(r: float, freedom: int) -> float:
+    from scipy import stats
+
+    if abs(r) >= 1:
+        return 0.0
+    return float(2 * stats.t.sf(abs(r) * math.sqrt(freedom / (1 - r * r)), freedom))
+
+
+def _interval(r: float, n: int, kind: Kind, given: int = 0) -> tuple[float, float]:
+    """On Fisher's z scale; variances of Fisher, Bonett and Wright (2000), and Fieller, Hartley and Pearson (1957)."""
+    freedom = n - given - (4 if kind == "kendall" else 3)
+    if freedom < 1:
+        return math.nan, math.nan
+    if abs(r) >= 1:
+        return r, r
+    factor = {"pearson": 1.0, "spearman": 1 + r * r / 2, "kendall": 0.437}[kind]
+    half = 1.959963984540054 * math.sqrt(factor / freedom)
+    return math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)
+
+
+def permutation_p(x: Floats, y: Floats, kind: Kind = "pearson", seed: int = 0) -> float:
+    """The share of permutations of y with a coefficient at least as far from zero; all of them up to `EXACT` models,
+    else 10,000 drawn ones (the observed order counted among them). Ranks have to be taken before.
+    """
+    n = len(x)
+    if n <= EXACT:
+        orders = np.array(list(permutations(range(n))))
+    else:
+        draws = min(DRAWS, max(200, int(4e8 / n**2))) if kind == "kendall" else min(DRAWS, max(200, int(2e8 / n)))
+        orders = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
+    if kind == "kendall":
+        signs, others = np.sign(x[:, None] - x[None]), np.sign(y[:, None] - y[None])
+        values = np.array([float((signs * others[order][:, order]).sum()) for order in orders])
+        observed = float((signs * others).sum())
+    else:
+        a = (x - x.mean()) / np.linalg.norm(x - x.mean())
+        b = (y - y.mean()) / np.linalg.norm(y - y.mean())
+        values, observed = b[orders] @ a, float(a @ b)
+    far = int((np.abs(values) >= abs(observed) - 1e-12 * max(1.0, abs(observed))).sum())
+    return far / len(orders) if n <= EXACT else (far + 1) / (len(orders) + 1)
+
+
+def needed(r: float, power: float = 0.8, level: float = 0.05) -> int | None:
+    """How many models show a Pearson r with that power at that level, two-sided, by Fisher's z.
+
+    >>> needed(-0.17)
+    270
+    """
+    from scipy import stats
+
+    if not math.isfinite(r) or r == 0:
+        return None
+    if abs(r) >= 1:
+        return 4
+    z = float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power))
+    return max(4, math.ceil((z / math.atanh(abs(r))) ** 2 + 3))
+
+
+def influence(models: Sequence[str], x: Floats, y: Floats) -> tuple[Influence, ...]:
+    """Pearson's r without each model in turn, the largest move first."""
+    whole = float(np.corrcoef(x, y)[0, 1])
+    out = []
+    for place, model in enumerate(models):
+        a, b = np.delete(x, place), np.delete(y, place)
+        if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+            continue
+        r = float(np.corrcoef(a, b)[0, 1])
+        out.append(Influence(model, r, r - whole))
+    return tuple(sorted(out, key=lambda one: -abs(one.shift)))
+
+
+def _partial(points: Sequence[Point], seed: int) -> Association | None:
+    kept = np.array([(p.x, p.y, p.third) for p in points if None not in (p.x, p.y, p.third)], dtype=float)
+    if len(kept) < 4 or (np.ptp(kept, axis=0) == 0).any():
+        return None
+    design = np.column_stack([np.ones(len(kept)), kept[:, 2]])
+    left, *_ = np.linalg.lstsq(design, kept[:, :2], rcond=None)
+    rest = kept[:, :2] - design @ left
+    scale = kept[:, :2].std(axis=0)
+    if (rest.std(axis=0) < 1e-9 * scale).any():
+        return None
+    r = float(np.clip(np.corrcoef(rest.T)[0, 1], -1, 1))
+    low, high = _interval(r, len(kept), "pearson", given=1)
+    return Association(r, low, high, _student(r, len(kept) - 3), permutation_p(rest[:, 0], rest[:, 1], "pearson", seed))
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float | None]:
+    """The smallest false discovery rate at which each test would be called; None where there was no test.
+
+    >>> benjamini_hochberg([0.01, 0.04, 0.03])
+    [0.03, 0.04, 0.04]
+    """
+    place = [i for i, value in enumerate(p) if not math.isnan(value)]
+    order = sorted(place, key=lambda i: p[i])
+    out: list[float | None] = [None] * len(p)
+    least = 1.0
+    for rank in range(len(order), 0, -1):
+        least = min(least, p[order[rank - 1]] * len(order) / rank)
+        out[order[rank - 1]] = least
+    return out

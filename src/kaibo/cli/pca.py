@@ -1,0 +1,64 @@
+"""`kaibo pca`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kaibo.cli import options, tables
+from kaibo.cli.running import answering
+
+Standardise = Annotated[bool, typer.Option("--standardise", help="Divide every column by its spread first.")]
+Components = Annotated[
+    int | None, typer.Option("--components", metavar="N", help="How many to report (up to five).", min=1)
+]
+Impute = Annotated[int, typer.Option("--impute", metavar="N", help="Components that fill the missing cells.", min=1)]
+ImputeRaw = Annotated[bool, typer.Option("--impute-raw", help="Fill missing cells on the columns as they are.")]
+KeepAverages = Annotated[bool, typer.Option("--keep-averages", help="Keep columns that are averages of others.")]
+Permutations = Annotated[int, typer.Option("--permutations", metavar="N", help="Of the parallel analysis.", min=20)]
+
+
+def command(
+    tables_: tables.Tables,
+    columns: tables.Columns = None,
+    without: tables.Without = None,
+    standardise: Standardise = False,
+    components: Components = None,
+    impute: Impute = 1,
+    impute_raw: ImputeRaw = False,
+    keep_averages: KeepAverages = False,
+    draws: tables.Draws = 2000,
+    permutations: Permutations = 1000,
+    seed: tables.Seed = 0,
+    alias: tables.Alias = None,
+    models: tables.OnlyModels = None,
+    unit: tables.Units = None,
+    missing: tables.Missing = None,
+    dedupe: tables.Dedupe = False,
+    encoding: tables.Encoding = None,
+    model_column: tables.ModelColumn = None,
+    sheet: tables.SheetName = None,
+    json: options.Json = False,
+    table: options.Export = None,
+    figure: options.Picture = None,
+    figures: tables.Pictures = None,
+    language: options.Language = "en",
+    force: options.Force = False,
+) -> None:
+    """Principal components of a table of scores: how many abilities it really measures.
+
+    Missing cells are filled by iterated PCA; columns that are averages of others are left out. Beside each number
+    stand bootstrap intervals over families and over models, and what permuted columns would give.
+    """
+    from kaibo.analyses.components import ComponentSettings
+    from kaibo.verbs.components import pca
+
+    with answering("pca", as_json=json) as answer:
+        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+        settings = ComponentSettings(components, standardise, impute, not impute_raw, draws, permutations, seed)
+        finding = pca(
+            tables_, columns=columns, without=without, keep_averages=keep_averages, settings=settings, options=how
+        )
+        tables.export(finding, table, figure, figures, language=language, force=force)
+        tables.present(answer, finding, language=language)

@@ -1,0 +1,63 @@
+"""`kaibo table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaibo.cli import options, tables
+from kaibo.cli.running import answering
+
+Normalise = Annotated[bool, typer.Option("--normalise", help="Scores above chance: (value - chance) / (max - chance).")]
+Chance = Annotated[
+    list[str] | None, typer.Option("--chance", metavar="COLUMN=LEVEL", help="Chance level of a column, as a fraction.")
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the tidy rows in the store (table scores).")]
+Wide = Annotated[
+    Path | None, typer.Option("--wide", metavar="FILE", help="Write the wide view as CSV.", dir_okay=False)
+]
+Tidy = Annotated[
+    Path | None, typer.Option("--tidy", metavar="FILE", help="Write one row a score as CSV.", dir_okay=False)
+]
+
+
+def command(
+    tables_: tables.Tables,
+    normalise: Normalise = False,
+    chance: Chance = None,
+    keep: Keep = False,
+    wide: Wide = None,
+    tidy: Tidy = None,
+    alias: tables.Alias = None,
+    models: tables.OnlyModels = None,
+    unit: tables.Units = None,
+    missing: tables.Missing = None,
+    dedupe: tables.Dedupe = False,
+    encoding: tables.Encoding = None,
+    model_column: tables.ModelColumn = None,
+    sheet: tables.SheetName = None,
+    json: options.Json = False,
+    table: options.Export = None,
+    language: options.Language = "en",
+    force: options.Force = False,
+    store: options.StoreFolder = None,
+) -> None:
+    """Read tables of scores and say what is in them: holes, duplicates, averages, units, joins."""
+    from kaibo.reports import Mark, write_output
+    from kaibo.tables.export import tidy_csv, wide_csv
+    from kaibo.verbs.tables import table as look
+
+    with answering("table", as_json=json) as answer:
+        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+        levels = tables.numbers(chance, "--chance")
+        finding, scores = look(
+            tables_, options=how, normalise=normalise or bool(levels), chance=levels, store=store, keep=keep
+        )
+        for path, write in ((wide, wide_csv), (tidy, tidy_csv)):
+            if path is not None:
+                content = {path.name: write(scores).encode("utf-8", "backslashreplace")}
+                write_output(path.parent, content, mark=Mark("table", scores.name), force=force)
+        tables.export(finding, table, None, None, language=language, force=force)
+        tables.present(answer, finding, language=language)

@@ -1,0 +1,97 @@
+"""When two names mean one model: NFKC, case folded, without the organisation, through one alias file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kaibo.errors import FormatError, MissingError
+
+_LINK = re.compile(r"<a\b[^>]*>(.*?)</a>.*", re.IGNORECASE | re.DOTALL)
+_MARKDOWN = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+
+
+def shown_name(name: str) -> str:
+    """A model's name as it is shown: links of leaderboard exports taken off.
+
+    >>> shown_name('<a target="_blank" href="https://x">org/Model-7B</a>  📑')
+    'org/Model-7B'
+    """
+    if "<" in name:
+        name = _LINK.sub(r"\1", name)
+    if "](" in name:
+        name = _MARKDOWN.sub(r"\1", name)
+    return name.strip()
+
+
+def canonical(name: str) -> str:
+    """The key under which a name is joined: NFKC, trimmed, case folded, without `org/`.
+
+    >>> canonical("Meta-Llama/Ｌlama-2-7b-hf ")
+    'llama-2-7b-hf'
+    """
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    return folded.rsplit("/", 1)[-1].strip() if "/" in folded.rstrip("/") else folded
+
+
+def read_aliases(path: str | os.PathLike[str]) -> dict[str, str]:
+    """An alias file, other name to name: TOML (`"other" = "name"`, at the top or under `[alias]`) or a CSV of two
+    columns. Both sides become canonical. Raises FormatError for a name that is given two meanings.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingError(f"the alias file cannot be read: {error}", file=file) from error
+    pairs = _toml(text, file) if file.suffix == ".toml" else _csv(text, file)
+    aliases: dict[str, str] = {}
+    for other, name in pairs:
+        key, value = canonical(other), canonical(name)
+        if aliases.setdefault(key, value) != value:
+            raise FormatError(f'"{other}" stands for two names, "{aliases[key]}" and "{value}"', file=file)
+    return aliases
+
+
+def _toml(text: str, file: Path) -> list[tuple[str, str]]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FormatError(f"no TOML: {error}", file=file) from error
+    table = document.get("alias", document)
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise FormatError('an alias file holds lines such as "other name" = "name"', file=file)
+    return list(table.items())
+
+
+def _csv(text: str, file: Path) -> list[tuple[str, str]]:
+    rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+    for number, row in enumerate(rows, 1):
+        if len(row) != 2:
+            raise FormatError(f"line {number}: an alias is two cells, the other name and the name", file=file)
+    return [(row[0], row[1]) for row in rows]
+
+
+def keys(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
+    """The key of each name, aliases followed once."""
+    found = (canonical(name) for name in names)
+    return [aliases.get(key, key) for key in found]
+
+
+_SIZE = re.compile(
+    r"[-_. ]*(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z]).*|[-_. ]+(?:instruct|chat|base|it|hf)\b.*", re.IGNORECASE
+)
+
+
+def family_of(name: str) -> str:
+    """The family a name suggests: what stands before the size.
+
+    >>> family_of("meta-llama/Llama-2-7b-hf"), family_of("Qwen/Qwen1.5-0.5B"), family_of("gpt-4")
+    ('Llama-2', 'Qwen1.5', 'gpt-4')
+    """
+    bare = unicodedata.normalize("NFKC", name).rsplit("/", 1)[-1].strip()
+    return _SIZE.sub("", bare) or bare

@@ -1,0 +1,148 @@
+"""Bytes to text: which encoding a file is in, decided by strict decoding and never by replacing characters."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+from kaibo.errors import FormatError, MissingError, UsageError
+
+LARGEST = 2 << 30
+"""Bytes of the largest table that is read: a table of scores is not larger, and it is held in memory."""
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SHOWN = {"utf-8-sig": "UTF-8 with a byte order mark", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+_SHOWN |= {"cp932": "Shift_JIS", "euc_jp": "EUC-JP", "cp1252": "CP1252"}
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a table, unpacked where it is gzip.
+
+    Raises MissingError where the file cannot be read, FormatError where it is (or unpacks to) more than `LARGEST`.
+    """
+    try:
+        if not path.is_file():
+            raise MissingError("no such file" if not path.exists() else "not a regular file", file=path)
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise FormatError(f"{size:,} bytes; tables of up to {LARGEST:,} are read", file=path, next="split it")
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingError(error.strerror or "cannot be read", file=path) from error
+    return _unpacked(data, path) if data[:2] == b"\x1f\x8b" else data
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    # A table of scores packs 3 to 20 times; what unpacks a thousandfold is an attack, so the cap follows the size.
+    cap = min(LARGEST, max(64 << 20, 100 * len(data)))
+    unpacker = zlib.decompressobj(wbits=gzip.zlib.MAX_WBITS | 16)  # type: ignore[attr-defined]
+    try:
+        unpacked = unpacker.decompress(data, cap + 1)
+    except zlib.error as error:
+        raise FormatError(f"broken gzip: {error}", file=path) from error
+    if len(unpacked) > cap:
+        raise FormatError(f"unpacks to more than {cap:,} bytes", file=path, next="unpack it yourself if you trust it")
+    if not unpacker.eof:
+        raise FormatError("the gzip stream ends too early", file=path, next="fetch it again")
+    return unpacked
+
+
+def decode(data: bytes, path: Path, encoding: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """The text of a table and notes about its encoding.
+
+    Tried in order: a byte order mark, UTF-16 without one, strict UTF-8, then Shift_JIS and EUC-JP by how much of
+    what they give is everyday Japanese, then CP1252. A file that mixes encodings is an error with line and byte.
+    """
+    if encoding is not None:
+        return _strict(data, path, encoding), ()
+    guess = _encoding(data, path)
+    if guess == "utf-8":
+        return data.decode(), ()
+    return _strict(data, path, guess), (f"read as {_SHOWN[guess]}",)
+
+
+def _strict(data: bytes, path: Path, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except LookupError as error:
+        raise UsageError(
+            f'no encoding "{encoding}" is known', next="utf-8, utf-16, shift_jis, euc_jp, cp1252"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise FormatError(
+            f"line {line}: byte 0x{data[error.start]:02x} is not {_SHOWN.get(encoding, encoding)}",
+            file=path,
+            offset=error.start,
+            next="say what it is with --encoding",
+        ) from error
+
+
+def _encoding(data: bytes, path: Path) -> str:
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return name
+    head = data[:4096]
+    if len(head) >= 4 and head.count(0) * 4 >= len(head):  # ASCII in UTF-16 has a zero in every second byte
+        return "utf-16-le" if head[1::2].count(0) > head[0::2].count(0) else "utf-16-be"
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return _legacy(data, path, error)
+    return "utf-8"
+
+
+def _legacy(data: bytes, path: Path, error: UnicodeDecodeError) -> str:
+    line = data[: error.start].count(b"\n") + 1
+    place = f"line {line}: byte 0x{data[error.start]:02x}"
+    if re.search(rb"[\xe3-\xe9][\x80-\xbf]{2}[\xe3-\xef][\x80-\xbf]{2}", data[: error.start]):
+        raise FormatError(
+            f"{place} is not UTF-8, though the lines before it are",
+            file=path,
+            offset=error.start,
+            next="the file mixes encodings; write it again in one",
+        )
+    japanese = {name: _everyday(data, name) for name in ("cp932", "euc_jp")}
+    best = max(japanese, key=lambda name: japanese[name])
+    if japanese[best] > 0:
+        return best
+    try:
+        data.decode("cp1252")
+    except UnicodeDecodeError as western:
+        line = data[: western.start].count(b"\n") + 1
+        raise FormatError(
+            f"line {line}: byte 0x{data[western.start]:02x} fits neither UTF-8, Shift_JIS, EUC-JP nor CP1252",
+            file=path,
+            offset=western.start,
+            next="say what it is with --encoding",
+        ) from western
+    return "cp1252"
+
+
+def _everyday(data: bytes, encoding: str) -> int:
+    """Everyday Japanese characters less the unusual ones: the wrong guess of the two gives mostly the latter."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        return -1
+    usual = unusual = 0
+    for character in set(text) - set(map(chr, range(128))):
+        count = text.count(character)
+        if "\uff61" <= character <= "\uff9f" or not _common_kanji(character):
+            unusual += count
+        else:
+            usual += count
+    return usual - 2 * unusual
+
+
+def _common_kanji(character: str) -> bool:
+    # JIS X 0208 rows 16 to 47 are level 1, the everyday kanji; rows 1 to 8 signs, kana, full-width letters.
+    # Accented Western letters read as Japanese land in level 2 (rows 48 and up) or among half-width kana.
+    try:
+        code = character.encode("euc_jp")
+    except UnicodeEncodeError:
+        return False
+    return len(code) == 2 and code[0] - 0xA0 < 48

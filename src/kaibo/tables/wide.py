@@ -1,0 +1,242 @@
+"""From a sheet to a score table: which column names the models, which are facts about them, which are scores."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.errors import FormatError, UsageError, escaped
+from kaibo.tables.cells import read_amount
+from kaibo.tables.headers import (
+    BENCHMARK_HEADERS,
+    CHECKPOINT_HEADERS,
+    MODEL_HEADERS,
+    SIZE_HEADERS,
+    VALUE_HEADERS,
+    fact_of,
+    header_key,
+    is_family,
+    is_label,
+)
+from kaibo.tables.names import canonical, family_of, shown_name
+from kaibo.tables.sheets import Column, Hints, Sheet
+from kaibo.tables.units import unit_of
+from kaibo.vocabulary.scores import ScoreTable
+
+
+def wide(sheet: Sheet, hints: Hints) -> ScoreTable:
+    """The score table of a sheet, wide or long (one row a score, with columns model, benchmark and value).
+
+    Raises UsageError where no column names the models, FormatError for models that occur twice and for columns
+    that mix percent and fractions.
+    """
+    naming = _model_column(sheet, hints)
+    if sheet.rows == 0:
+        raise FormatError("the table has a header and no rows", file=sheet.source)
+    long = _long_columns(sheet)
+    if long is not None:
+        sheet = _pivoted(sheet, naming, *long)
+        naming = sheet.columns[0]
+    return _assembled(sheet, naming, hints)
+
+
+def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
+    written, notes = _model_names(sheet, naming)
+    names, keep, more = _once(written, sheet, hints.dedupe)
+    notes = (*sheet.notes, *notes, *more)
+    scores: list[Column] = []
+    facts: dict[str, NDArray[np.float64]] = {}
+    labels: dict[str, tuple[str | None, ...]] = {}
+    families: tuple[str, ...] | None = None
+    for column in sheet.columns:
+        fact = None if column.name in hints.units else fact_of(column.name)
+        if column.name == naming.name:
+            continue
+        if is_family(column.name):
+            texts = column.as_texts
+            families = tuple(texts[row] or names[place] for place, row in enumerate(keep))
+        elif fact is not None and fact.name not in facts:
+            facts[fact.name], note = _fact(column, fact.name, fact.scale)
+            facts[fact.name] = facts[fact.name][keep]
+            notes += (note,) if note else ()
+        elif column.numbers is None or is_label(column.name) or _is_flag(column):
+            texts = column.as_texts
+            labels[column.name] = tuple(texts[row] for row in keep)
+        else:
+            scores.append(column)
+    if families is None:
+        families = tuple(family_of(name) for name in names)
+        notes += ("families are guessed from the names (what stands before the size)",)
+    values = (
+        np.column_stack([c.numbers[keep] for c in scores if c.numbers is not None])
+        if scores
+        else np.empty((len(keep), 0))
+    )
+    units = tuple(unit_of(column, sheet.source, hints.units) for column in scores)
+    place_of = {int(row): name for row, name in zip(keep, names, strict=True)}
+    originals = {
+        (place_of[row], column.name): text
+        for column in scores
+        for row, text in column.originals.items()
+        if row in place_of
+    }
+    benchmarks = tuple(column.name for column in scores)
+    return ScoreTable(sheet.source, names, benchmarks, values, units, families, facts, labels, originals, None, notes)
+
+
+def _is_flag(column: Column) -> bool:
+    said = set() if column.numbers is None else set(column.numbers[~np.isnan(column.numbers)].tolist())
+    return said == {0.0, 1.0} and not column.percent
+
+
+def _model_column(sheet: Sheet, hints: Hints) -> Column:
+    if hints.model is not None:
+        found = sheet.column(hints.model)
+        if found is None:
+            raise UsageError(f'{sheet.source} has no column "{hints.model}"', next=f"it has {_listed(sheet)}")
+        return replace(found, texts=found.as_texts, numbers=None)
+    keyed = {header_key(column.name): column for column in reversed(sheet.columns)}
+    # Open LLM Leaderboard exports carry both "Model" (a link) and "fullname" (the address).
+    order = ("fullname", *MODEL_HEADERS) if "model" in keyed and "fullname" in keyed else MODEL_HEADERS
+    for header in order:
+        if header in keyed and keyed[header].texts is not None:
+            return keyed[header]
+    for column in sheet.columns:
+        if column.texts is not None and len(set(column.texts)) == len(column.texts) and None not in column.texts:
+            return column
+    texts = next((column for column in sheet.columns if column.texts is not None), None)
+    if texts is None:
+        raise UsageError(
+            f"no column of {sheet.source} names the models",
+            next=f"say which with --model-column; it has {_listed(sheet)}",
+        )
+    return texts
+
+
+def _listed(sheet: Sheet) -> str:
+    return ", ".join(escaped(column.name, 60) for column in sheet.columns[:12]) + (
+        " …" if len(sheet.columns) > 12 else ""
+    )
+
+
+def _model_names(sheet: Sheet, naming: Column) -> tuple[list[str], tuple[str, ...]]:
+    """The names, made distinct by size or step where the column alone does not tell the models apart."""
+    raw = [shown_name(text or "") for text in naming.texts or ()]
+    for place, name in enumerate(raw):
+        if not name:
+            raise FormatError(f"row {place + 1} has no model name", file=sheet.source)
+    notes: tuple[str, ...] = ()
+    for headers, joiner in ((SIZE_HEADERS, " "), (CHECKPOINT_HEADERS, "@")):
+        beside = next((c for c in sheet.columns if header_key(re.sub(r"\(.*\)", "", c.name)) in headers), None)
+        if beside is not None and len(set(raw)) < len(raw):
+            texts = beside.as_texts
+            together = [f"{name}{joiner}{text}" if text else name for name, text in zip(raw, texts, strict=True)]
+            if len(set(together)) > len(set(raw)):
+                raw = together
+                notes += (f'models are named by "{naming.name}" and "{beside.name}" together',)
+    return raw, notes
+
+
+def _once(names: list[str], sheet: Sheet, dedupe: bool) -> tuple[tuple[str, ...], NDArray[np.intp], tuple[str, ...]]:
+    folded = [canonical(name) if "/" not in name else _whole_key(name) for name in names]
+    counts = Counter(folded)
+    if len(counts) == len(names):
+        return tuple(names), np.arange(len(names)), ()
+    twice = [key for key, count in counts.items() if count > 1]
+    shown = ", ".join(f'"{escaped(key, 80)}" ({counts[key]} rows)' for key in twice[:5])
+    more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
+    if not dedupe:
+        raise FormatError(
+            f"{len(twice)} models occur more than once: {shown}{more}", file=sheet.source,
+            next="--dedupe keeps the first row of each",
+        )  # fmt: skip
+    first = {key: place for place, key in reversed(list(enumerate(folded)))}
+    keep = np.array(sorted(first.values()), dtype=np.intp)
+    return tuple(names[row] for row in keep), keep, (f"kept the first row of models that occur twice: {shown}{more}",)
+
+
+def _whole_key(name: str) -> str:
+    return canonical(name.replace("/", "\0")).replace("\0", "/")  # a/m and b/m are two models inside one table
+
+
+def _fact(column: Column, name: str, scale: float) -> tuple[NDArray[np.float64], str]:
+    if column.numbers is None:
+        amounts = np.array([read_amount(text) for text in column.texts or ()])
+        return amounts * scale, ""
+    numbers = column.numbers
+    largest = np.nanmax(numbers) if not np.isnan(numbers).all() else np.nan
+    if scale == 1.0 and name == "parameters" and largest < 1e5:
+        return numbers * 1e9, f'"{column.name}" is read as thousands of millions of parameters (largest {largest:g})'
+    if scale == 1.0 and name == "tokens" and largest < 1e4:
+        return numbers * 1e12, f'"{column.name}" is read as millions of millions of tokens (largest {largest:g})'
+    return numbers * scale, ""
+
+
+def _long_columns(sheet: Sheet) -> tuple[Column, Column, Column | None, Column | None] | None:
+    keyed = {header_key(column.name): column for column in reversed(sheet.columns)}
+    benchmark = next((keyed[header] for header in BENCHMARK_HEADERS if header in keyed), None)
+    value = next((keyed[header] for header in VALUE_HEADERS if header in keyed), None)
+    if benchmark is None or value is None or benchmark.texts is None or value.numbers is None:
+        return None
+    step = keyed.get("checkpoint", keyed.get("step"))
+    return benchmark, value, keyed.get("metric"), step
+
+
+def _pivoted(
+    sheet: Sheet, naming: Column, benchmark: Column, value: Column, metric: Column | None, step: Column | None
+) -> Sheet:
+    """A long sheet made wide: one row a (model, checkpoint), one column a benchmark (and metric, where several)."""
+    assert value.numbers is not None
+    steps = step.as_texts if step is not None else [None] * sheet.rows
+    metrics = metric.as_texts if metric is not None else [None] * sheet.rows
+    several = len({text for text in metrics if text}) > 1
+    titles = [
+        f"{task}.{kind}" if several and kind else str(task)
+        for task, kind in zip(benchmark.as_texts, metrics, strict=True)
+    ]
+    rows = list(zip(naming.as_texts, steps, strict=True))
+    row_of = {row: place for place, row in enumerate(dict.fromkeys(rows))}
+    column_of = {title: place for place, title in enumerate(dict.fromkeys(titles))}
+    cells = np.full((len(row_of), len(column_of)), np.nan)
+    seen: set[tuple[int, int]] = set()
+    for row, title, number in zip(rows, titles, value.numbers.tolist(), strict=True):
+        place = (row_of[row], column_of[title])
+        if place in seen:
+            raise FormatError(f'two rows for model "{row[0]}" on "{title}"', file=sheet.source, next="keep one of them")
+        seen.add(place)
+        cells[place] = number
+    columns: list[Column] = [Column(naming.name, texts=[name for name, _ in row_of])]
+    if any(text is not None for text in steps):
+        columns.append(Column("step", np.array([float(text or "nan") for _, text in row_of])))
+    columns += _facts_beside(
+        sheet, rows, row_of, {naming.name, benchmark.name, value.name, *(c.name for c in (metric, step) if c)}
+    )
+    columns += [Column(title, cells[:, place], originals=_empty(cells[:, place])) for title, place in column_of.items()]
+    return Sheet(sheet.source, tuple(columns), len(row_of), (*sheet.notes, "one row a score; made wide"))
+
+
+def _facts_beside(
+    sheet: Sheet, rows: Sequence[object], row_of: dict[tuple[str | None, str | None], int], used: set[str]
+) -> list[Column]:
+    first = {row: place for place, row in reversed(list(enumerate(rows)))}
+    places = [first[row] for row in row_of]
+    out = []
+    for column in sheet.columns:
+        if column.name not in used and (fact_of(column.name) or is_family(column.name)):
+            texts = column.as_texts
+            kept = [texts[place] for place in places]
+            out.append(
+                Column(column.name, column.numbers[places])
+                if column.numbers is not None
+                else Column(column.name, texts=kept)
+            )
+    return out
+
+
+def _empty(values: NDArray[np.float64]) -> dict[int, str]:
+    return {int(row): "" for row in np.flatnonzero(np.isnan(values))}

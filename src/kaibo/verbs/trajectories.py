@@ -1,0 +1,19 @@
+"""`kaibo trajectories`: published evaluations of checkpoints, and what accuracy is a function of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kaibo.analyses.trajectories import TrajectoryRow
+from kaibo.analyses.trajectories import trajectories as along
+from kaibo.verbs.tables import Address, TableOptions, read
+from kaibo.vocabulary import Finding
+
+
+def trajectories(
+    tables: Address | Iterable[Address], *, columns: str | None = None, perplexity: str | None = None,
+    options: TableOptions | None = None,
+) -> Finding[TrajectoryRow]:  # fmt: skip
+    """Curves of every score against perplexity, FLOPs, tokens, steps and size, and where small models lead."""
+    scores = read(tables, options).table
+    return along(scores, scores.matching(columns) if columns else None, perplexity)
