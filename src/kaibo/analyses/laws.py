@@ -193,11 +193,17 @@ class Laws:
     settings: LawSettings
 
     @property
+    def _bounds(self) -> tuple[str, ...]:
+        """Which floors ran into their bound: the data do not show where the law levels off."""
+        named = [name for name, law in self.fitted.items() if law.form.log_errors and law.theta[0] <= law.form.low[0]]
+        return (f"no floor E can be seen in the data ({', '.join(named)}); it is taken as 0",) if named else ()
+
+    @property
     def finding(self) -> Finding[LawRow]:
         """The row as a finding."""
         prepared = self.prepared
         held = {"table": prepared.table.name, "kaibo": __version__, "seed": self.settings.fit.seed}
-        notes = (*prepared.table.notes, *prepared.notes, self.settings.split.sentence, _INTERVAL_NOTE)
+        notes = (*prepared.table.notes, *prepared.notes, *self._bounds, self.settings.split.sentence, _INTERVAL_NOTE)
         return Finding("law", (self.row,), notes, held)
 
 
