@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from kaibo.analyses.forecasts import forecast as forecast_of
+from kaibo.analyses.law_records import ForecastRow, LawRow
 from kaibo.analyses.lawfit import FitSettings
-from kaibo.analyses.laws import ForecastRow, LawRow, Laws, LawSettings, fit_laws
-from kaibo.analyses.laws import forecast as forecast_of
+from kaibo.analyses.laws import Laws, LawSettings, fit_laws
 from kaibo.analyses.splits import Split
 from kaibo.errors import UsageError
 from kaibo.tables import averages
