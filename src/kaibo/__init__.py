@@ -24,7 +24,7 @@ _HOMES = {
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
-    "kaibo.verbs.stats": ("stats",),
+    "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),
     "kaibo.verbs.laws": ("LawOptions", "forecast", "law"),

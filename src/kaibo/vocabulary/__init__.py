@@ -3,7 +3,7 @@
 from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
 from kaibo.vocabulary.census import Census, total
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen
-from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown
+from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 
@@ -35,4 +35,5 @@ __all__ = [
     "total",
     "values_of",
     "widen",
+    "with_reasons",
 ]
