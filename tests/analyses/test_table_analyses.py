@@ -13,10 +13,11 @@ from kaibo.analyses.component_kernels import bootstrap_components
 from kaibo.analyses.components import ComponentSettings, components
 from kaibo.analyses.curves import breakthroughness, cross_validated, linearity, natural_basis
 from kaibo.analyses.fitting import Loss, fit_best
+from kaibo.analyses.forecasts import forecast
 from kaibo.analyses.forms import FORMS, chinchilla
 from kaibo.analyses.imputation import ImputationSettings, fit_imputation
 from kaibo.analyses.lawfit import FitSettings, fit
-from kaibo.analyses.laws import LawSettings, fit_laws, forecast
+from kaibo.analyses.laws import LawSettings, fit_laws
 from kaibo.analyses.relation import Pair, association, benjamini_hochberg, correlate, needed
 from kaibo.analyses.selection import SelectSettings, candidates, select, value_of
 from kaibo.analyses.splits import Split

@@ -57,6 +57,11 @@ def test_a_file_that_mixes_encodings_is_refused_with_line_and_byte(file):
     assert mixed[caught.value.offset] == 0x95
 
 
+def test_a_file_that_ends_inside_a_character_is_cut(file):
+    with pytest.raises(FormatError, match="ends inside a character"):
+        read(file("c.csv"), JAPANESE.encode()[:-2])
+
+
 def test_a_byte_that_no_encoding_has_is_refused(file):
     with pytest.raises(FormatError, match="line 2: byte 0x81"):
         read(file("m.csv"), b"model,x\na\x81 ,1\n")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kaibo.analyses.axes import Axes, fit_axes
 from kaibo.analyses.components import ComponentSettings, one_unit, usable
 from kaibo.analyses.imputation import Imputation, fit_imputation
+from kaibo.analyses.law_records import Comparison, LawRow, Residual
 from kaibo.analyses.lawfit import Chosen, FitSettings, Fitted, choose_components, fit, fold_errors
 from kaibo.analyses.resampling import family_weights, interval
 from kaibo.analyses.splits import Split
@@ -21,7 +22,6 @@ from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
 
 Floats = NDArray[np.float64]
-Interval = tuple[float, float]
 MOST_COMPONENTS = 5
 _PERPLEXITY = re.compile(r"(^|[^a-z])(ppl|perplexity)", re.IGNORECASE)
 
@@ -38,70 +38,6 @@ class LawSettings:
     split: Split = field(default_factory=Split)
     chance: float = 0.0
     reference: str | None = None
-
-
-@dataclass(frozen=True)
-class Residual:
-    """One model under the law: observed and predicted target, its prediction interval, and the training FLOPs with
-    which the reference family would do as well (None without one).
-    """
-
-    model: str
-    family: str
-    train: bool
-    observed: float
-    predicted: float
-    low: float
-    high: float
-    residual: float
-    equivalent_flops: float | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Test error of one law less that of another, with a paired bootstrap over the families tested; `share` is the
-    share of draws in which the first is better.
-    """
-
-    first: str
-    second: str
-    difference: float
-    low: float
-    high: float
-    share: float
-
-
-@dataclass(frozen=True)
-class LawRow:
-    """The laws of one target; `train_mse`, `test_mse`, `parameters`, `intervals` are keyed by predictor set.
-
-    Size and FLOPs enter as natural logarithms. `chosen` is the component law that residuals, intervals and `raw` (the
-    weights on the benchmarks as they are) speak of; `cross_validated` the error of each number of components where
-    nested cross-validation chose it, `nested_error` the error of that whole procedure. `coverage` is the share of
-    tested models inside their 95 % prediction interval.
-    """
-
-    target: str
-    form: str
-    loss: str
-    split: str
-    chance: float
-    n_train: int
-    n_test: int
-    predictors: tuple[str, ...]
-    chosen: str
-    train_mse: Mapping[str, float]
-    test_mse: Mapping[str, float | None]
-    parameters: Mapping[str, Mapping[str, float]]
-    intervals: Mapping[str, Mapping[str, Interval]]
-    raw: Mapping[str, float]
-    comparisons: tuple[Comparison, ...]
-    residuals: tuple[Residual, ...]
-    coverage: float | None
-    cross_validated: tuple[float, ...] = ()
-    nested_error: float | None = None
-    reference: str | None = None
-    why: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,15 +129,21 @@ class Laws:
     settings: LawSettings
 
     @property
+    def _bounds(self) -> tuple[str, ...]:
+        """Which floors ran into their bound: the data do not show where the law levels off."""
+        named = [name for name, law in self.fitted.items() if law.form.log_errors and law.theta[0] <= law.form.low[0]]
+        return (f"no floor E can be seen in the data ({', '.join(named)}); it is taken as 0",) if named else ()
+
+    @property
     def finding(self) -> Finding[LawRow]:
         """The row as a finding."""
         prepared = self.prepared
         held = {"table": prepared.table.name, "kaibo": __version__, "seed": self.settings.fit.seed}
-        notes = (*prepared.table.notes, *prepared.notes, self.settings.split.sentence, _INTERVAL_NOTE)
+        notes = (*prepared.table.notes, *prepared.notes, *self._bounds, self.settings.split.sentence, INTERVAL_NOTE)
         return Finding("law", (self.row,), notes, held)
 
 
-_INTERVAL_NOTE = (
+INTERVAL_NOTE = (
     "intervals: 95 %, bootstrap over the training families; components are held as fitted on the training models; a "
     "prediction interval adds the scatter of the training models"
 )
@@ -369,62 +311,3 @@ def _compare(
 def law(table: ScoreTable, target: str, settings: LawSettings | None = None) -> Finding[LawRow]:
     """The finding of `fit_laws`."""
     return fit_laws(table, target, settings).finding
-
-
-@dataclass(frozen=True)
-class ForecastRow:
-    """What a law says of a model that is not in the table, on the target's fraction scale above chance.
-
-    `value` lies in [`low`, `high`] with 95 %; `extrapolated` says that a predictor lies outside the training range.
-    """
-
-    model: str
-    target: str
-    predictor: str
-    value: float
-    low: float
-    high: float
-    extrapolated: bool
-    why: Mapping[str, str] = field(default_factory=dict)
-
-
-def forecast(
-    laws: Laws, model: str, *, scores: Mapping[str, float] | None = None, flops: float | None = None,
-    parameters: float | None = None, tokens: float | None = None,
-) -> Finding[ForecastRow]:  # fmt: skip
-    """The law applied to a new model, from its scores (missing ones are imputed), its FLOPs, its size, or N and D."""
-    name, x = _position(laws, scores, flops, parameters, tokens)
-    law_ = laws.fitted[name]
-    value = float(law_.predict(x)[0])
-    low, high = law_.prediction_interval(x)
-    outside = bool(law_.extrapolated(x)[0])
-    notes: tuple[str, ...] = (laws.settings.split.sentence, _INTERVAL_NOTE)
-    if outside:
-        ends = ", ".join(f"{a:.3g} … {b:.3g}" for a, b in zip(law_.low, law_.high, strict=True))
-        notes += (f"warning: {name} = {', '.join(f'{v:.3g}' for v in x[0])} lies outside the training range ({ends})",)
-    row = ForecastRow(model, laws.row.target, name, value, float(low[0]), float(high[0]), outside)
-    return Finding("forecast", (row,), notes, laws.finding.provenance)
-
-
-def _position(
-    laws: Laws, scores: Mapping[str, float] | None, flops: float | None, parameters: float | None, tokens: float | None
-) -> tuple[str, Floats]:
-    prepared = laws.prepared
-    if parameters and tokens and "size+tokens" in laws.fitted:
-        return "size+tokens", np.log([[parameters, tokens]])
-    if scores and prepared.axes is not None and prepared.imputation is not None:
-        unknown = [name for name in scores if name not in prepared.columns]
-        if unknown:
-            raise UsageError(
-                f"the law knows no column {', '.join(unknown)}", next=f"it uses {', '.join(prepared.columns)}"
-            )
-        given = np.array([[scores.get(name, np.nan) for name in prepared.columns]])
-        name = laws.row.chosen
-        k = len(laws.fitted[name].centre)
-        return name, prepared.axes.scores(prepared.imputation.apply(given))[:, :k]
-    if flops is None and parameters and tokens:
-        flops = 6.0 * parameters * tokens
-    for name, value in (("flops", flops), ("size", parameters)):
-        if value and name in laws.fitted:
-            return name, np.log([[value]])
-    raise UsageError("nothing to forecast from", next="--score NAME=VALUE …, --flops F, or --parameters N [--tokens D]")

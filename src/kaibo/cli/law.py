@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +35,9 @@ Chance = Annotated[
 ]
 Reference = Annotated[
     str | None, typer.Option("--reference", metavar="FAMILY", help="Say which FLOPs of this family would do as well.")
+]
+FromStep = Annotated[
+    int | None, typer.Option("--from-step", metavar="N", help="Leave out checkpoints before this training step.")
 ]
 Starts = Annotated[int, typer.Option("--starts", metavar="N", help="Starts of every fit.", min=1)]
 Name = Annotated[str, typer.Option("--model", metavar="NAME", help="What to call the new model.")]
@@ -77,6 +81,7 @@ def law(
     huber: Huber = 1.0,
     chance: Chance = None,
     reference: Reference = None,
+    from_step: FromStep = None,
     starts: Starts = 50,
     draws: tables.Draws = 1000,
     seed: tables.Seed = 0,
@@ -107,6 +112,7 @@ def law(
         how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
         split = parse_split(cutoff, top, random, by_family)
         asked = _law(columns, without, components, form, floor, huber, split, chance, reference, (starts, draws, seed))
+        asked = replace(asked, from_step=from_step)
         finding = fit_law(tables_, target, law=asked, options=how)
         tables.export(finding, table, figure, figures, language=language, force=force)
         tables.present(answer, finding, language=language)

@@ -10,7 +10,7 @@ from kaibo.figures.style import BAR, INK, LAW, MIXTURE, MUTED, title
 from kaibo.figures.words import word
 
 if TYPE_CHECKING:
-    from kaibo.analyses.laws import LawRow
+    from kaibo.analyses.law_records import LawRow
     from kaibo.vocabulary import Finding
 
 

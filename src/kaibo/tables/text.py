@@ -98,6 +98,13 @@ def _encoding(data: bytes, path: Path) -> str:
 def _legacy(data: bytes, path: Path, error: UnicodeDecodeError) -> str:
     line = data[: error.start].count(b"\n") + 1
     place = f"line {line}: byte 0x{data[error.start]:02x}"
+    if error.reason == "unexpected end of data" and error.end == len(data):
+        raise FormatError(
+            f"line {line}: the file ends inside a character; it is cut",
+            file=path,
+            offset=error.start,
+            next="fetch it again",
+        )
     if re.search(rb"[\xe3-\xe9][\x80-\xbf]{2}[\xe3-\xef][\x80-\xbf]{2}", data[: error.start]):
         raise FormatError(
             f"{place} is not UTF-8, though the lines before it are",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from kaibo.analyses.forecasts import forecast as forecast_of
+from kaibo.analyses.law_records import ForecastRow, LawRow
 from kaibo.analyses.lawfit import FitSettings
-from kaibo.analyses.laws import ForecastRow, LawRow, Laws, LawSettings, fit_laws
-from kaibo.analyses.laws import forecast as forecast_of
+from kaibo.analyses.laws import Laws, LawSettings, fit_laws
 from kaibo.analyses.splits import Split
 from kaibo.errors import UsageError
 from kaibo.tables import averages
@@ -19,7 +20,7 @@ from kaibo.vocabulary import Finding
 @dataclass(frozen=True)
 class LawOptions:
     """How a law is fitted, named as the options of the command line. `chance` is a level, `known` (the shipped one)
-    or None (0); `components` None lets nested cross-validation choose.
+    or None (0); `components` None lets nested cross-validation choose; `from_step` leaves out earlier checkpoints.
     """
 
     columns: str | None = None
@@ -29,6 +30,7 @@ class LawOptions:
     split: Split = field(default_factory=Split)
     chance: str | None = None
     reference: str | None = None
+    from_step: int | None = None
 
 
 def laws(
@@ -39,6 +41,8 @@ def laws(
     law = law or LawOptions()
     several = list(tables) if not isinstance(tables, str) and isinstance(tables, Iterable) else [tables]
     scores = read(several, options).table
+    if law.from_step is not None:
+        scores = scores.rows(scores.fact("step") >= law.from_step)
     if law.columns:
         names = scores.matching(law.columns)
     else:
