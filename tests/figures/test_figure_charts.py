@@ -20,6 +20,10 @@ FINDINGS = {
     "80 layers, 20 roles": sample.profile(80, 20),
     "three models": sample.profile(4, 3, 3),
     "magnitudes": sample.magnitudes(),
+    "what changed, one": sample.norm_curve(),
+    "what changed, three": sample.norm_curve(3),
+    "where it changed": sample.change_map(),
+    "where it changed, three": sample.change_map(40, 3),
     "inspect": sample.inspected(1),
     "inspect three": sample.inspected(3),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kaibo.cli import census, digits, dissect, doctor, inspect, sql, stats, store
+from kaibo.cli import census, diff, digits, dissect, doctor, inspect, sql, stats, store
 from kaibo.version import __version__
 
 application = typer.Typer(
@@ -36,6 +36,7 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("diff")(diff.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

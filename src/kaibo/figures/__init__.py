@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import UsageError
-from kaibo.figures import digits, magnitudes, parameters, profile, style
+from kaibo.figures import differences, digits, magnitudes, parameters, profile, style
 from kaibo.figures.export import FORMATS, render, save
 from kaibo.figures.words import LANGUAGES, word
 from kaibo.vocabulary import Finding
@@ -40,6 +40,8 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "kurtosis_map": Figure(profile.kurtosis_map, "profile.kurtosis_map_title", "profile.kurtosis_map_caption"),
     },
     "magnitudes": {"magnitudes": Figure(magnitudes.histogram, "magnitudes.title", "magnitudes.caption")},
+    "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
+    "diff-map": {"map": Figure(differences.change_map, "diff.map_title", "diff.map_caption")},
 }
 """The drawings of each kind of finding, by name; the first is the one that `figure` draws unasked."""
 

@@ -128,10 +128,16 @@ def difference(tuned: Model, base: Model) -> Model:
     Tensors that meet in no other are left out and named in the notes; see `pair_models`.
     """
     paired = pair_models(base, tuned)
-    tensors = tuple(Difference(pair) for pair in paired.pairs)
+    tensors = tuple(Difference(pair, _key(pair)) for pair in paired.pairs)
     left_out = tuple(f"{lone.side}: {lone.tensor} is left out ({lone.why})" for lone in paired.unmatched)
     address = f"{tuned.address} - {base.address}"
     return Model(address, f"{tuned.name} - {base.name}", base.family, tensors, notes=(*paired.notes, *left_out))
+
+
+def _key(pair: Pair) -> str | None:
+    """The same two sides give the same difference: what was measured of it may be looked up."""
+    keys = pair.base.source_key, pair.tuned.source_key
+    return None if None in keys else f"difference:{keys[0]}:{keys[1]}"
 
 
 def scaled(model: Model, factor: float) -> Model:
