@@ -58,7 +58,9 @@ def test_moments_norms_and_tails_are_those_of_numpy(tmp_path: Path, dtype: str) 
         assert quantile.low - slack <= exact <= quantile.high + slack
         assert dtype in ("F32", "F64") or quantile.low == quantile.high
     if dtype not in ("F32", "F64"):
-        _, counts = np.unique(values.astype(TYPES[dtype]).view(f"u{np.dtype(TYPES[dtype]).itemsize}"), return_counts=True)
+        _, counts = np.unique(
+            values.astype(TYPES[dtype]).view(f"u{np.dtype(TYPES[dtype]).itemsize}"), return_counts=True
+        )
         assert math.isclose(row.entropy, reference.entropy(counts, base=2), rel_tol=1e-12)
 
 

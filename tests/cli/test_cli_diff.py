@@ -149,3 +149,21 @@ def test_the_verb_gives_findings_and_figures(kaibo: Callable[..., Any], three: t
     assert type(api.figure(found.depth, language="ja")).__module__.startswith("altair")
     assert "<table>" in found._repr_html_()
     assert kaibo("diff", "a", "b", "--figure", "change.svg", "--table", "change.csv").code == 0
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_dissection_with_a_base_has_the_chapter_of_what_changed(
+    language: str, kaibo: Callable[..., Any], three: tuple[str, str, str], tmp_path: Path
+) -> None:
+    ran = kaibo("dissect", "b", "--base", "a", "--lang", language, "--out", "out", "--json")
+    assert ran.code == 0
+    (result,) = ran.document["results"]
+    assert result["diff"] == kaibo("diff", "a", "b", "--json").document["results"][0]
+    page = Path(result["page"]).read_text()
+    assert {"en": "What changed", "ja": "何が変わったか"}[language] in page
+    assert "figure-diff-map-map" in page
+    assert "figure-norm-curve-curve" in page
+    assert str(tmp_path) not in page
+    document = json.loads(Path(result["json"]).read_text())
+    assert set(document["diff"]) == {"model", "layer", "role", "tensor", "curve", "changes", "unmatched"}
+    assert "diff" not in kaibo("dissect", "b", "--out", "plain", "--json").document["results"][0]

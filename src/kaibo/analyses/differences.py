@@ -32,7 +32,7 @@ CURVE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0,
 TIES = ("reference", "exact")
 
 NOTES = (
-    "Δ = tuned − base, formed in float32 from the stored values; relative is ‖Δ‖/‖base‖.",
+    "Δ = tuned − base, formed in float32 from the stored values; relative is ‖Δ‖ ÷ ‖base‖.",
     "Differences of 16-bit models are full of ties: `reference` keeps all ties, `exact` what is asked, never a zero.",
     "The resolution of a type is what rounding each weight once would do on average: L2² = Σ ulp²/12, L1 = Σ ulp/4.",
 )

@@ -31,7 +31,7 @@ RESAMPLES, SEED = 1000, 0
 
 NOTES = (
     "Shares are of the nonzero finite values; zeros stand apart.",
-    "The interval of the MAE is a 95 % bootstrap over tensors, 1,000 resamples.",
+    "The interval of the MAE is a 95 % bootstrap over tensors, 1,000 resamples; too narrow below about 40 tensors.",
     "No chi-square p-value is given: with this many values, which are not independent, any departure is significant.",
 )
 
@@ -146,14 +146,21 @@ def _nulls(measured: list[Census], counts: NDArray[np.int64]) -> tuple[Floats, F
 
 
 def _interval(counts: NDArray[np.int64]) -> tuple[float | None, float | None]:
-    """The 95 % bootstrap interval of the MAE over tensors, (None, None) for fewer than two tensors with values."""
+    """The 95 % bootstrap interval of the MAE over tensors, (None, None) for fewer than two tensors with values.
+
+    Percentiles are expanded for few tensors, from Φ(−√(T/(T−1))·t) with Student's t of T − 1 degrees of freedom
+    (Hesterberg 2015, The American Statistician 69:371).
+    """
+    from scipy.special import ndtr, stdtrit
+
     counts = counts[counts.sum(axis=1) > 0]
     if len(counts) < 2:
         return None, None
     draws = np.random.default_rng(SEED).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES)
     resampled = draws.astype(np.float64) @ counts.astype(np.float64)
     maes = mean_absolute_error(resampled / resampled.sum(axis=1, keepdims=True))
-    low, high = np.quantile(maes, [0.025, 0.975])
+    tail = float(ndtr(-math.sqrt(len(counts) / (len(counts) - 1)) * stdtrit(len(counts) - 1, 0.975)))
+    low, high = np.quantile(maes, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -20,8 +20,8 @@ BLOCK = 16 << 20
 SPAN = 2 * BLOCK
 """Bytes that one task counts before its tables are emptied: whole blocks, few enough that no table word overflows."""
 
-CHUNK = 1 << 20
-"""Bytes read at a time; a power of two that divides BLOCK. Small enough to stay in a core's own cache."""
+CHUNK = 4 << 20
+"""Bytes read at a time; a power of two that divides BLOCK. Fits the cache, and the calls around it cost little."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def content_hash(tensor: Tensor, digests: tuple[bytes, ...]) -> str:
 class Workspace:
     """What one worker owns and uses again: a buffer for a chunk, and the tables that the kernels add to.
 
-    About 3 MiB. Not to be shared between threads.
+    About 6 MiB. Not to be shared between threads.
     """
 
     def __init__(self) -> None:

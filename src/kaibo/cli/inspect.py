@@ -8,6 +8,7 @@ import typer
 
 from kaibo.cli import options
 from kaibo.cli.running import Answer, answering
+from kaibo.errors import escaped
 
 Tokens = Annotated[int | None, typer.Option("--tokens", metavar="N", help="Training tokens: adds FLOPs = 6·N·D.")]
 Tensors = Annotated[bool, typer.Option("--tensors", help="List every tensor: type, shape, file, byte offsets.")]
@@ -47,10 +48,7 @@ def _show(answer: Answer, finding: Any, lists: list[Any], language: str) -> None
         show_side_by_side([(row.model, facts(row, language)) for row in finding], to=out)
     for row in finding.rows if len(finding.rows) == 1 else ():
         show_dissection(row.model, facts=facts(row, language), to=out, language=language)
-    for row in finding:
-        for remark in row.remarks:
-            out.print(f"• {remark}")
     for note in finding.notes:
-        out.print(f"note: {note}")
+        out.print(f"note: {escaped(note, 2000)}")
     for listed in lists:
         show(listed, to=out, language=language, rows=100_000)

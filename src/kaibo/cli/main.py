@@ -9,7 +9,10 @@ from typing import Any
 
 from kaibo.cli.application import application
 from kaibo.cli.running import READER_GONE, Answer, forget_stdout, interrupted, say
-from kaibo.errors import StorageError, UsageError, escaped
+from kaibo.errors import KaiboError, StorageError, UsageError
+
+FAULT = 70
+"""The exit code for a fault of kaibo's own: none of the codes that say what a user can do about it."""
 
 
 def main_loop(arguments: list[str]) -> int:
@@ -37,11 +40,9 @@ def main_loop(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        say(
-            sys.stderr,
-            f"kaibo: {escaped(type(error).__name__)}: {escaped(error, 2000)} (a fault of kaibo's; --debug shows where)",
-        )
-        code = 70
+        fault = KaiboError(f"{type(error).__name__}: {error} (a fault of kaibo's)", next="--debug shows where")
+        _say_problem(fault, arguments)
+        code = FAULT
     return code
 
 
@@ -58,7 +59,13 @@ def _run(arguments: list[str]) -> int:
 
 
 def _usage(error: Any, arguments: Sequence[str]) -> None:
-    problem = UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is")
+    _say_problem(
+        UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is"), arguments
+    )
+
+
+def _say_problem(problem: KaiboError, arguments: Sequence[str]) -> None:
+    """One line on stderr and, with --json, the one document, for what went wrong outside any command."""
     if "--json" in arguments:
         command = next((argument for argument in arguments if not argument.startswith("-")), "")
         say(sys.stdout, json.dumps(Answer(command, True, errors=[problem]).document()))

@@ -17,7 +17,10 @@ from kaibo.store import Counted, Failure, Store
 from kaibo.vocabulary import Census, Model, Row, Tensor
 
 FLUSH_BYTES, FLUSH_SECONDS = 64 << 20, 2.0
-"""A part of the store holds what was finished within so many bytes read, or so many seconds."""
+"""A part of the store holds what was finished within so many bytes of censuses, or so many seconds.
+
+Bytes of censuses, not of weights: a flush syncs to disk, and after every 64 MiB read it took longer than the reading.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Collected:
-    """A model's rows, and what it took to have them.
+    """A model's rows, and what it took to have them; `model_id` is empty where tensors are missing.
 
     `measured` tensors were read, `known` ones were looked up; `bytes` were read in `seconds`. `failures` are the
     tensors that could not be measured; their rows are missing.
@@ -77,6 +80,7 @@ def take_census(model: Model, store: Store, options: Options | None = None) -> C
     model_id = identity(
         {tensor.canonical: found.contents[i] for i, tensor in enumerate(model.tensors) if i in found.contents}
     )
+    model_id = "" if failures else model_id  # the identity of a part would be taken for the whole's
     rows = tuple(_rows(model, model_id, found))
     if not failures:
         store.record_model(model.name, model.family, rows)
@@ -130,7 +134,7 @@ def _measure(model: Model, todo: list[int], store: Store, options: Options, foun
                 found.contents[place] = content
                 if census is not None:
                     found.censuses[place] = census
-                pending.add(Counted(tensor.source_key, content, census), _bytes(tensor))
+                pending.add(Counted(tensor.source_key, content, census))
         finally:
             pending.flush()
         stopping.check()
@@ -208,9 +212,9 @@ class _Pending:
         self._counted: list[Counted] = []
         self._bytes, self._since = 0, time.monotonic()
 
-    def add(self, counted: Counted, size: int) -> None:
+    def add(self, counted: Counted) -> None:
         self._counted.append(counted)
-        self._bytes += size
+        self._bytes += 0 if counted.census is None else counted.census.nbytes
         if self._bytes >= FLUSH_BYTES or time.monotonic() - self._since >= FLUSH_SECONDS:
             self.flush()
 

@@ -79,7 +79,9 @@ def change_map(finding: Finding[DifferenceCell], language: str) -> Any:
     roles = list(dict.fromkeys(short(row.role) for row in finding.rows))
     layers = sorted({row.layer for row in finding.rows})
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 1000, 10**9) if len(layers) / step <= 24)
-    legend = alt.Legend(title=word("diff.relative", language), orient="bottom", gradientLength=260, format=".3~g")
+    legend = alt.Legend(
+        title=word("diff.relative", language), orient="bottom", gradientLength=260, format=".3~g", labelOverlap="greedy"
+    )
     chart = (
         alt.Chart(alt.InlineData(values=records))
         .mark_rect()
@@ -91,7 +93,7 @@ def change_map(finding: Finding[DifferenceCell], language: str) -> Any:
                 axis=alt.Axis(values=[layer for layer in layers if layer % step == 0], labelAngle=0, ticks=False),
             ),
             y=alt.Y("role:N", sort=roles, scale=alt.Scale(domain=roles), title=None, axis=alt.Axis(ticks=False)),
-            color=alt.Color("relative:Q", scale=alt.Scale(scheme="inferno", zero=False), legend=legend),
+            color=alt.Color("relative:Q", scale=alt.Scale(type="log", scheme="inferno"), legend=legend),
             tooltip=[
                 alt.Tooltip("role:N", title=word("diff.role", language)),
                 alt.Tooltip("layer:O", title=word("columns.layer", language)),

@@ -21,7 +21,7 @@ class CensusRow:
     """
 
     model: str
-    model_id: str
+    model_id: str | None
     family: str
     tensors: int
     values: int
@@ -50,7 +50,7 @@ def _row(collected: Collected) -> CensusRow:
     weights = [row for row in collected.rows if row.census is not None]
     return CensusRow(
         model=collected.model.address,
-        model_id=collected.model_id,
+        model_id=collected.model_id or None,
         family=collected.model.family,
         tensors=len(weights),
         values=sum(row.n for row in weights),
@@ -59,4 +59,5 @@ def _row(collected: Collected) -> CensusRow:
         known=collected.known,
         bytes=collected.bytes,
         seconds=collected.seconds,
+        why={} if collected.model_id else {"model_id": "some tensors could not be read"},
     )

@@ -123,6 +123,15 @@ def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compar
     return take_difference(base, tuned, pairing, store, options)
 
 
+def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
+    """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
+    before, after = (open_model(address, trust_shards=settings.trust_shards) for address in (base, tuned))
+    compared = compare(before, after, open_store(settings.store), _options(settings))
+    if compared.failures:
+        raise compared.failures[0]
+    return compared
+
+
 def gathered(
     compared: Sequence[Compared], by: By, top: Sequence[float], pairs: Iterable[PairwiseRow] = ()
 ) -> Differences:

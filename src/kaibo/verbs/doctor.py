@@ -52,7 +52,8 @@ def doctor(store: str | os.PathLike[str] | None = None) -> Finding[CheckRow]:
 def _versions() -> Iterator[CheckRow]:
     yield CheckRow("kaibo", True, __version__)
     python = platform.python_version()
-    yield CheckRow("python", sys.version_info >= (3, 11), python, "Python 3.11 or newer is needed")
+    new = sys.version_info >= (3, 11)
+    yield CheckRow("python", new, python, None if new else "Python 3.11 or newer is needed")
     for name in CORE:
         version = _version(name)
         yield CheckRow(name, version is not None, version or "missing", None if version else "pip install kaibo")

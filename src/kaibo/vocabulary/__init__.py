@@ -1,10 +1,11 @@
 """The nouns that every room shares: plain values without any reading or writing."""
 
 from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
-from kaibo.vocabulary.census import Census, Points, Sums, points, sums, total
+from kaibo.vocabulary.census import Census, total
 from kaibo.vocabulary.differences import Joint, PairRow, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown
+from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 
 __all__ = [
