@@ -147,3 +147,13 @@ def test_rows_of_different_types_say_why_they_have_no_resolution() -> None:
     assert found.one_ulp is None
     assert found.why["one_ulp"] == found.why["times_resolution"] == "stored in different types"
     assert found.l2 > 0
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_a_model_that_was_only_rounded_differs_by_the_error_of_rounding_it_once(dtype: str) -> None:
+    values = np.random.default_rng(0).normal(size=4000).astype(np.float32)
+    found = differences([row(tensor(values), tensor(values, dtype))]).rows[0]
+    assert found.rounding_l1 == pytest.approx(found.l1, rel=1e-6)
+    assert found.rounding_l2 == pytest.approx(found.l2, rel=1e-6)
+    same = differences([row(tensor(values, dtype), tensor(values, dtype))]).rows[0]
+    assert same.rounding_l2 is None

@@ -135,6 +135,8 @@ def _row(group: Group, members: Sequence[PairRow], percents: Sequence[float]) ->
         resolution_l1=None if own is None else own.l1,
         resolution_l2=None if own is None else own.l2,
         times_resolution=None if own is None or not own.l2 else l2 / own.l2,
+        rounding_l1=joint.rounding,
+        rounding_l2=None if joint.rounding_square is None else math.sqrt(joint.rounding_square),
         top=tuple(_tops(group, percents)),
         why=_why(joint, nonzero, own),
     )

@@ -132,7 +132,8 @@ class DifferenceRow:
     `one_ulp` (by exactly one unit in the last place) and `flipped` (in sign) are shares of the pairs of which both
     are finite; the others are `nonfinite`. `counts` are the first digits of Δ and `mae` their distance from
     Benford's law. `resolution_l1` and `resolution_l2` are what rounding each weight once would do on average, and
-    `times_resolution` is L2 as a multiple of it.
+    `times_resolution` is L2 as a multiple of it. Where tensors are stored in a coarser type than the base's,
+    `rounding_l1` and `rounding_l2` are the error of rounding the base of those once to that type.
     """
 
     base: str
@@ -158,6 +159,8 @@ class DifferenceRow:
     resolution_l1: float | None
     resolution_l2: float | None
     times_resolution: float | None
+    rounding_l1: float | None
+    rounding_l2: float | None
     top: tuple[Top, ...]
     why: Why = field(default_factory=dict)
 

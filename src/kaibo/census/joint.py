@@ -25,6 +25,9 @@ CHUNK_VALUES = 1 << 18
 SPAN_VALUES = 1 << 23
 """Values whose differences are counted before the table is emptied: few enough that no word of it overflows."""
 
+COARSER = frozenset({("F32", "BF16"), ("F32", "F16"), ("F16", "BF16"), ("F64", "F32"), ("F64", "F16")})
+"""Types of base and tuned for which the error of rounding the base once is computed."""
+
 Floating = NDArray[np.floating]
 
 
@@ -194,7 +197,33 @@ def _sums(sides: tuple[Tensor, Tensor], chunks: tuple[Patterns, ...], workspace:
         good = np.isfinite(base) & np.isfinite(tuned)
         base, tuned = np.where(good, base, 0), np.where(good, tuned, 0)
     dot, base_square, tuned_square = _multiply(base, tuned)
-    return Joint(before.size, finite, dot, base_square, tuned_square, changed, one_ulp, same, flipped)
+    rounding = _rounding(sides, base)
+    return Joint(before.size, finite, dot, base_square, tuned_square, changed, one_ulp, same, flipped, *rounding)
+
+
+def _rounding(sides: tuple[Tensor, Tensor], base: Floating) -> tuple[float | None, float | None]:
+    """Σ|error| and Σ error² of rounding the base once to the tuned side's type; None unless that is coarser."""
+    names = tuple(side.dtype.name for side in sides)
+    if names not in COARSER:
+        return None, None
+    error = rounded(names[1], base).astype(np.float64) - base
+    error = error[np.isfinite(error)]
+    return float(np.abs(error).sum()), float((error * error).sum())
+
+
+def rounded(name: str, values: Floating) -> Floating:
+    """Values rounded to nearest, ties to even, to one of the types of `COARSER`.
+
+    >>> rounded("BF16", np.array([1.00390625, 1.01171875], np.float32)).tolist()
+    [1.0, 1.015625]
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if name != "BF16":
+            narrowed: Floating = values.astype("<f2" if name == "F16" else "<f4")
+            return narrowed
+        patterns = values.astype("<f4").view("<u4")
+        kept: Floating = ((patterns + ((patterns >> 16 & 1) + 0x7FFF)) & 0xFFFF0000).astype("<u4").view("<f4")
+        return kept
 
 
 def merged_pair(parts: Sequence[PairPart]) -> tuple[Census, Joint]:

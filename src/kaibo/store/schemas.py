@@ -123,6 +123,8 @@ JOINT = Schema(
         "one_ulp": "int64",
         "same_sign": "int64",
         "flipped": "int64",
+        "rounding": "double",
+        "rounding_square": "double",
     },
 )
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the

@@ -17,6 +17,8 @@ class Joint:
     `dot` is Σ base·tuned, `base_square` and `tuned_square` Σ base² and Σ tuned², in float64. `changed` counts the
     pairs of different value, `one_ulp` those that lie exactly one unit in the last place apart (None where the two
     are stored in different types), `same_sign` those of one sign and `flipped` those of opposite signs.
+    Where the tuned values are stored in a coarser type, `rounding` is Σ|error| and `rounding_square` Σ error² of
+    rounding the base once to it, over the values that stay finite; None elsewhere.
     """
 
     n: int
@@ -28,6 +30,8 @@ class Joint:
     one_ulp: int | None
     same_sign: int
     flipped: int
+    rounding: float | None = None
+    rounding_square: float | None = None
 
 
 def joined(parts: Iterable[Joint]) -> Joint:
@@ -48,7 +52,15 @@ def joined(parts: Iterable[Joint]) -> Joint:
         one_ulp=None if None in steps else sum(step for step in steps if step is not None),
         same_sign=sum(part.same_sign for part in several),
         flipped=sum(part.flipped for part in several),
+        rounding=_known(part.rounding for part in several),
+        rounding_square=_known(part.rounding_square for part in several),
     )
+
+
+def _known(numbers: Iterable[float | None]) -> float | None:
+    """The sum of what is known; None where nothing is."""
+    known = [number for number in numbers if number is not None]
+    return _exactly(known) if known else None
 
 
 def _exactly(numbers: Iterable[float]) -> float:
