@@ -156,10 +156,13 @@ def _positions(model: Architecture, language: str) -> str | None:
 def _cache(model: Architecture, language: str) -> str | None:
     if model.kv_bytes_per_token is None:
         return None
-    parts = [word("page.bytes_per_token", language, size=bytes_in_words(model.kv_bytes_per_token))]
-    if "16" in model.kv_bytes_full:
-        parts.append(word("page.kv_full", language, size=bytes_in_words(model.kv_bytes_full["16"])))
-    return _joined(parts)
+    said = []
+    for bits, per_token in (("16", model.kv_bytes_per_token), ("8", model.kv_bytes_per_token // 2)):
+        parts = [word("page.bytes_per_token", language, size=bytes_in_words(per_token), bits=bits)]
+        if bits in model.kv_bytes_full:
+            parts.append(word("page.kv_full", language, size=bytes_in_words(model.kv_bytes_full[bits])))
+        said.append(_joined(parts))
+    return "; ".join(text for text in said if text)
 
 
 def _memory(model: Architecture, language: str) -> str | None:
