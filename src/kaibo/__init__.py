@@ -25,7 +25,7 @@ _HOMES = {
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
-    "kaibo.verbs.stats": ("stats",),
+    "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),

@@ -96,7 +96,7 @@ def test_a_reader_that_leaves_is_no_error_message(tmp_path: Path) -> None:
             process.stdout.read(1)
             process.stdout.close()
             err = process.stderr.read()
-        assert process.returncode == 141
+        assert process.returncode in (0, 141)  # 0 where everything was written before the reader left
         assert err == b""
 
 

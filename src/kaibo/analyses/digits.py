@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses import moments
 from kaibo.analyses.groups import Group, groups
 from kaibo.analyses.provenance import provenance
 from kaibo.analyses.records import DigitsRow
@@ -94,7 +95,7 @@ def gaussian_shares(sigma: Floats) -> Floats:
 def _digits_row(group: Group) -> DigitsRow:
     measured = [row.census for row in group.rows if row.census is not None]
     counts = np.array([digit_counts(census) for census in measured], dtype=np.int64)
-    nonfinite = sum(_nonfinite(census) for census in measured)
+    nonfinite = sum(moments.nonfinite(census) for census in measured)
     whole = counts.sum(axis=0)
     nonzero = whole[1:]
     n = sum(census.n for census in measured)
@@ -127,10 +128,6 @@ def _digits_row(group: Group) -> DigitsRow:
         tensors=len(measured),
         why=_why(nonzero, gaussian, mixture),
     )
-
-
-def _nonfinite(census: Census) -> int:
-    return census.digits64[10] if census.digits64 else census.nonfinite
 
 
 def _nulls(measured: list[Census], counts: NDArray[np.int64]) -> tuple[Floats, Floats]:

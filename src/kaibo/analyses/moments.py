@@ -95,15 +95,18 @@ def shape(found: Bins, mean: float, variance: float, n: int) -> Shape:
     )
 
 
-def quantiles(found: Bins, shares: Sequence[float]) -> tuple[Quantile, ...]:
-    """For each share p the ⌈p·n⌉-th smallest value, or the ends of the bin that holds it."""
+def quantiles(found: Bins, shares: Sequence[float], low: float, high: float) -> tuple[Quantile, ...]:
+    """For each share p the ⌈p·n⌉-th smallest value, or the ends of the bin that holds it.
+
+    `low` and `high` are the exact extremes; no bin reaches past them.
+    """
     if not found.counts.size:
         return ()
     below = np.cumsum(found.counts)
     ranks = np.clip(np.ceil(np.asarray(shares) * below[-1]), 1, below[-1])
     places = np.searchsorted(below, ranks, side="left")
     return tuple(
-        Quantile(share, float(found.low[place]), float(found.high[place]))
+        Quantile(share, max(low, float(found.low[place])), min(high, float(found.high[place])))
         for share, place in zip(shares, places, strict=True)
     )
 
@@ -112,6 +115,8 @@ def beyond(found: Bins, mean: float, sigma: float, times: float) -> tuple[float,
     """The share of values with |x − mean| > times·σ: at least, and at most (bins that straddle the line included)."""
     if not found.counts.size:
         return math.nan, math.nan
+    if sigma == 0:
+        return 0.0, 0.0  # all values are the mean
     n = found.counts.sum()
     left, right = mean - times * sigma, mean + times * sigma
     certain = (found.high < left) | (found.low > right)
@@ -173,6 +178,19 @@ def _entropy(counts: Floats) -> float:
         return 0.0
     shares = counts / counts.sum()
     return float(-(shares * np.log2(shares)).sum()) + 0.0
+
+
+def zeros(census: Census) -> int:
+    """How many values are zero; of 64-bit floats, before rounding."""
+    if census.digits64:
+        return census.digits64[0]
+    found = points(census)
+    return int(found.counts[found.digit == 0].sum())
+
+
+def nonfinite(census: Census) -> int:
+    """How many values are NaN or infinite; of 64-bit floats, before rounding."""
+    return census.digits64[10] if census.digits64 else census.nonfinite
 
 
 def subnormals(census: Census) -> int:

@@ -20,7 +20,7 @@ class DigitsRow:
     the law for the two nulls: one Gaussian with the same σ, and the mixture of per-tensor Gaussians with the
     measured σ's. `from_gaussian` and `from_mixture` are the mean |share − null's share|. `conformity` is
     Nigrini's class of the MAE; `kl` the Kullback–Leibler divergence from the law in nats; `cramers_v`
-    √(χ²/(n·8)).
+    √(χ²/(n·8)), which can pass 1 where few digits occur, since the law's shares differ.
     """
 
     model: str

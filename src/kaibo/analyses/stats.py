@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kaibo.analyses import moments
 from kaibo.analyses.grids import common_grid
@@ -70,10 +71,10 @@ def _describe(group: Group, censuses: list[Census], found: Sums, minimum: float,
         max=max(abs(minimum), abs(maximum)),
         minimum=minimum,
         maximum=maximum,
-        zeros=int(bins.counts[(bins.low == 0) & (bins.high == 0)].sum()),
+        zeros=sum(moments.zeros(census) for census in censuses),
         subnormals=sum(moments.subnormals(census) for census in censuses),
-        nonfinite=sum(census.nonfinite for census in censuses),
-        quantiles=moments.quantiles(bins, SHARES),
+        nonfinite=sum(moments.nonfinite(census) for census in censuses),
+        quantiles=moments.quantiles(bins, SHARES, minimum, maximum),
         beyond3=beyond3[0],
         beyond3_high=beyond3[1],
         gaussian3=moments.NORMAL_TAILS[3],
@@ -86,7 +87,7 @@ def _describe(group: Group, censuses: list[Census], found: Sums, minimum: float,
         kurtosis_bound=shape.kurtosis_bound,
         grid=common_grid([row.census for row in group.rows if row.census is not None]),
         dtypes=tuple(census.dtype for census in censuses),
-        why=_why(found),
+        why=_why(found) | _unrepresented(censuses),
     )
 
 
@@ -94,6 +95,17 @@ def _extremes(censuses: Sequence[Census]) -> tuple[float, float]:
     minima = [census.minimum for census in censuses if census.minimum is not None]
     maxima = [census.maximum for census in censuses if census.maximum is not None]
     return (min(minima), max(maxima)) if minima else (math.nan, math.nan)
+
+
+def _unrepresented(censuses: Sequence[Census]) -> dict[str, str]:
+    """What sums leave out of 64-bit values, which are added as rounded to float32."""
+    doubles = [census for census in censuses if census.digits64]
+    beyond = sum(census.nonfinite - census.digits64[10] for census in doubles)
+    vanished = sum(moments.zeros(replace(census, digits64=())) - census.digits64[0] for census in doubles)
+    reasons = {"l2": f"{beyond} 64-bit values lie beyond float32 and are in no sum"} if beyond else {}
+    return reasons | (
+        {"mean": f"{vanished} 64-bit values are so small that sums take them for zero"} if vanished else {}
+    )
 
 
 def _why(found: Sums) -> dict[str, str]:

@@ -21,6 +21,7 @@ def command(
     json: options.Json = False,
     language: options.Language = "en",
     trust_shards: options.TrustShards = False,
+    store: options.UnusedStore = None,
 ) -> None:
     """What a model is, from its config.json and the headers of its files; no weights are read."""
     from kaibo.verbs.inspect import inspect, tensor_list

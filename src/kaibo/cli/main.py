@@ -41,6 +41,7 @@ def main_loop(arguments: list[str]) -> int:
         if debug:
             raise
         fault = KaiboError(f"{type(error).__name__}: {error} (a fault of kaibo's)", next="--debug shows where")
+        fault.exit = FAULT
         _say_problem(fault, arguments)
         code = FAULT
     return code

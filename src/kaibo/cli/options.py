@@ -26,6 +26,9 @@ StoreFolder = Annotated[
     Path | None,
     typer.Option("--store", metavar="DIR", help="Where measurements are kept (KAIBO_STORE, ./kaibo-store)."),
 ]
+UnusedStore = Annotated[
+    Path | None, typer.Option("--store", metavar="DIR", hidden=True, help="Taken by every command; nothing is kept.")
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Threads (KAIBO_WORKERS; default: the cores granted).")
 ]
@@ -63,7 +66,7 @@ def present(answer: Answer, finding: Any, *, language: str = "en") -> None:
 
     answer.results = finding.records()
     if answer.json:
-        answer.warnings += finding.notes
+        answer.warnings += finding.notes if finding.rows else ()
     elif finding.rows:
         answer.show = lambda: show(finding, language=language)
 

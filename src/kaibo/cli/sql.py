@@ -8,6 +8,7 @@ import typer
 
 from kaibo.cli import options
 from kaibo.cli.running import answering
+from kaibo.vocabulary import with_reasons
 
 Query = Annotated[
     str, typer.Argument(metavar="QUERY", help='For instance "SELECT role, sum(n) FROM models GROUP BY role".')
@@ -20,7 +21,7 @@ def command(query: Query, json: options.Json = False, store: options.StoreFolder
 
     with answering("sql", as_json=json) as answer:
         columns, rows, warnings = sql(query, store=store)
-        answer.results = [dict(zip(columns, row, strict=True)) for row in rows]
+        answer.results = [with_reasons(dict(zip(columns, row, strict=True))) for row in rows]
         answer.warnings += warnings
         answer.show = lambda: _show(columns, rows)
 

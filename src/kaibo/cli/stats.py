@@ -27,15 +27,21 @@ def command(
     fail_fast: options.FailFast = False,
     grid: Grid = False,
 ) -> None:
-    """Moments, norms, tails, entropy and hidden grids of the weights."""
+    """Moments, norms, tails, entropy and hidden grids of the weights.
+
+    The figure shows the spread of the weights over depth, a line a role.
+    """
     from kaibo.collect import progress_bar
     from kaibo.verbs.grids import grids
-    from kaibo.verbs.stats import stats
+    from kaibo.verbs.stats import profile, stats
 
     with answering("stats", as_json=json) as answer, progress_bar() as progress:
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
         finding = stats(models, by, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
-        options.export(finding, table, figure, language=language, force=force)
+        options.export(finding, table, None, language=language, force=force)
+        if figure is not None:
+            drawn = profile(list(finding.provenance["models"]), settings=settings)
+            options.export(drawn, None, figure, language=language, force=force)
         options.present(answer, finding, language=language)
         if grid:
             readable = list(finding.provenance["models"])

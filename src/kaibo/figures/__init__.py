@@ -68,6 +68,10 @@ def caption(finding: Finding[Any], *, name: str | None = None, language: str = "
 
 
 def _chosen(finding: Finding[Any], name: str | None) -> Figure:
+    if not isinstance(finding, Finding):
+        raise UsageError(
+            f"a {type(finding).__name__} is no finding", next="draw what kaibo.digits(…) gives, for instance"
+        )
     drawings = FIGURES.get(finding.kind)
     if drawings is None:
         raise UsageError(f"no figure for {finding.kind!r}", next=f"kinds with one: {', '.join(FIGURES)}")

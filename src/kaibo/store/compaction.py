@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kaibo.errors import StorageError
 from kaibo.store import disk
 from kaibo.store.ledger import Entry
 from kaibo.store.locks import alone
@@ -40,6 +41,8 @@ class Compaction:
 
 def compact(parts: Parts) -> Compaction:
     """Merges neighbouring small parts of each table. Raises StorageError when another compaction is under way."""
+    if parts.path.exists() and not parts.path.is_dir():
+        raise StorageError("is a file, not the folder of a store", file=parts.path, next="name another with --store")
     if not parts.ledger.is_dir() and not parts.parts.is_dir():
         return Compaction(0, 0, 0, 0, 0)
     with alone(parts.path / "locks"):

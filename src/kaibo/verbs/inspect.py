@@ -71,14 +71,24 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
 
 def _architecture(described: Description, tokens: int | None) -> Architecture:
     found = architecture(described.config, documents=described.documents, tokens=tokens, model=described.address)
-    if found.parameters is None and described.tensors is not None:
-        return _from_headers(found, described.tensors)
-    return found
+    if described.tensors is None or _packed(described.tensors):
+        return found
+    stored = sum(tensor.size for tensor in described.tensors if _is_weight(tensor))
+    return found if found.parameters == stored else _from_headers(found, described.tensors)
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    return tensor.dtype.measurable and tensor.role != "buffer"
+
+
+def _packed(tensors: Sequence[Tensor]) -> bool:
+    """Whether weights are packed in codes, so that the headers cannot tell their number."""
+    return any(not tensor.dtype.measurable and tensor.role != "buffer" for tensor in tensors)
 
 
 def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architecture:
-    """Parameters and memory counted from the headers, where the config alone does not say them."""
-    weights = [tensor for tensor in tensors if tensor.dtype.measurable and tensor.role != "buffer"]
+    """Parameters and memory counted from the headers, where the config does not say them or says otherwise."""
+    weights = [tensor for tensor in tensors if _is_weight(tensor)]
     by_role: dict[str, int] = {}
     for tensor in weights:
         by_role[tensor.role] = by_role.get(tensor.role, 0) + tensor.size
@@ -89,9 +99,13 @@ def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architectur
         parameters=total,
         parameters_by_role=by_role,
         weights_bytes={str(bits): -(-total * bits // 8) for bits in (32, 16, 8, 4)},
-        remarks=(*found.remarks, "Parameters are counted from the headers of the weights."),
+        remarks=("Parameters are counted from the headers of the weights.", *_promised(found)),
         why=why,
     )
+
+
+def _promised(found: Architecture) -> tuple[str, ...]:
+    return () if found.parameters is None else (f"The config promises {found.parameters:,} parameters.",)
 
 
 def _tensor_row(tensor: StoredTensor) -> TensorRow:

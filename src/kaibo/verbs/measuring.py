@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ def measured(
         progress=settings.progress,
         fail_fast=settings.fail_fast,
     )
+    told: set[str] = set()
     for address in addresses(models):
         try:
             collected = take_census(open_model(address, trust_shards=settings.trust_shards), store, options)
@@ -65,6 +67,10 @@ def measured(
             continue
         if collected.failures and settings.fail_fast:
             raise collected.failures[0]
+        for warning in store.warnings:
+            if warning not in told:
+                warnings.warn(warning, stacklevel=2)
+        told |= set(store.warnings)
         for failure in collected.failures:
             report(failure)
         yield collected

@@ -4,7 +4,7 @@ from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Nor
 from kaibo.vocabulary.census import Census, total
 from kaibo.vocabulary.differences import Joint, PairRow, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
-from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown
+from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 
@@ -40,4 +40,5 @@ __all__ = [
     "values_of",
     "widen",
     "widen32",
+    "with_reasons",
 ]

@@ -108,11 +108,21 @@ def plain(row: Record) -> dict[str, Any]:
     """A record as a dictionary that JSON can hold: NaN and infinity become null, with the reason under `why`."""
     record = {f.name: getattr(row, f.name) for f in dataclasses.fields(row)}
     why = dict(record.pop("why", None) or {})
-    out = {name: jsonable(value) for name, value in record.items()}
+    return with_reasons(record, why)
+
+
+def with_reasons(record: Mapping[str, Any], why: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Values as JSON can hold them; what is not finite is null, and `why` says so where nothing said it yet.
+
+    >>> with_reasons({"a": float("nan"), "b": 1})
+    {'a': None, 'b': 1, 'why': {'a': 'not a number'}}
+    """
+    reasons = dict(why or {})
     for name, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
-            why.setdefault(name, "not a number" if math.isnan(value) else "infinite")
-    return {**out, "why": why} if why else out
+            reasons.setdefault(name, "not a number" if math.isnan(value) else "infinite")
+    out = {name: jsonable(value) for name, value in record.items()}
+    return {**out, "why": reasons} if reasons else out
 
 
 def jsonable(value: Any) -> Any:

@@ -174,7 +174,8 @@ def _generic_layer(parts: list[str]) -> int | None:
 def _family_by_names(names: tuple[str, ...]) -> str | None:
     """The family whose kinds cover most of the name patterns of a model, if more than half of them.
 
-    Of several the one with the fewest kinds unseen that it always has, then the one with the most seen.
+    Of several one without experts where no expert is seen, then the one with the fewest kinds unseen that it
+    always has, then the one with the most seen, then the plainest.
     """
     patterns = {".".join("0" if _number(part) is not None else part for part in _short(name)) for name in names}
     scores = {name: _score(family(name), patterns) for name in families()}
@@ -186,10 +187,11 @@ def _short(name: str) -> list[str]:
     return name[:2000].split(".", _DEEPEST)
 
 
-def _score(anatomy: Family, patterns: set[str]) -> tuple[int, int, int]:
+def _score(anatomy: Family, patterns: set[str]) -> tuple[int, bool, int, int]:
     tree = _tree(anatomy.name)
     found = [_found(tree, _bare(pattern, anatomy.prefixes).split(".", _DEEPEST)) for pattern in patterns]
     seen = {kind.name for kind, _ in found if kind is not None}
     always = {kind.name for kind in anatomy.kinds if kind.shape is not None and not kind.conditions}
     covered = sum(kind is not None for kind, _ in found) if any(layer is not None for _, layer in found) else 0
-    return covered, -len(always - seen), len(always & seen)
+    experts = {kind.name for kind in anatomy.kinds if kind.role.startswith(("expert", "router"))}
+    return covered, not experts or bool(experts & seen), -len(always - seen), len(always & seen)
