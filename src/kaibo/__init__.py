@@ -2,7 +2,7 @@
 
 >>> import kaibo
 >>> sorted(kaibo.__all__)[:3]
-['Census', 'CensusRow', 'Dissection']
+['Census', 'CensusRow', 'Differences']
 
 Everything is loaded when it is first used, so that importing kaibo costs nothing.
 """
@@ -18,6 +18,7 @@ from kaibo.version import __version__ as __version__
 
 _HOMES = {
     "kaibo.verbs.census": ("CensusRow", "census"),
+    "kaibo.verbs.diff": ("Differences", "diff"),
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
     "kaibo.verbs.doctor": ("doctor",),

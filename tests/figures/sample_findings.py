@@ -4,7 +4,7 @@ import dataclasses
 import math
 import random
 
-from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
+from kaibo.analyses.records import CurveRow, DifferenceCell, DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Activation, Architecture, Norm, PositionEncoding
 
@@ -85,3 +85,27 @@ def inspected(models=1):
 
 def renamed(finding, model):
     return dataclasses.replace(finding, rows=tuple(dataclasses.replace(row, model=model) for row in finding.rows))
+
+
+def norm_curve(models=1):
+    points = [(0.1, 0.02), (1, 0.1), (20, 0.55), (100, 1.0)]
+    return Finding(
+        "norm-curve",
+        tuple(
+            CurveRow("base", f"/models/tuned{number}", percent, round(1e4 * percent), 3 * share, share, share**2, share)
+            for number in range(models)
+            for percent, share in points
+        ),
+    )
+
+
+def change_map(layers=4, models=1):
+    return Finding(
+        "diff-map",
+        tuple(
+            DifferenceCell("base", f"/models/tuned{number}", layer, role, 10**6, 0.1 * layer, 0.01 * layer)
+            for number in range(models)
+            for layer in range(layers)
+            for role in ROLES
+        ),
+    )

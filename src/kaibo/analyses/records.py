@@ -102,6 +102,114 @@ class StatsRow:
 
 
 @dataclass(frozen=True)
+class Top:
+    """What trimming to the largest `percent` keeps, in one scope and with one way to deal with ties.
+
+    `threshold` is the least |Δ| kept and `threshold_high` its upper bound (equal where it is exact), `kept` how many
+    values at least and `kept_high` at most; `l1` and `l2` their norms, which lie within `l1_bound` and `l2_bound`.
+    In scope `tensor` each tensor is trimmed alone, and the threshold of the row is the least of theirs.
+    """
+
+    percent: float
+    scope: str
+    ties: str
+    kept: int
+    kept_high: int
+    threshold: float | None
+    threshold_high: float | None
+    l1: float
+    l1_bound: float
+    l2: float
+    l2_bound: float
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """What changed in one model, layer, role or tensor; Δ = tuned − base.
+
+    Of `n` values in `tensors` tensors (`identical` of them to the last bit) `l0` differ; `l1`, `l2`, `linf` and
+    `mean_absolute` are over the finite Δ. `relative` is ‖Δ‖/‖base‖, `cosine` that between base and tuned. `changed`,
+    `one_ulp` (by exactly one unit in the last place) and `flipped` (in sign) are shares of the pairs of which both
+    are finite; the others are `nonfinite`. `counts` are the first digits of Δ and `mae` their distance from
+    Benford's law. `resolution_l1` and `resolution_l2` are what rounding each weight once would do on average, and
+    `times_resolution` is L2 as a multiple of it. Where tensors are stored in a coarser type than the base's,
+    `rounding_l1` and `rounding_l2` are the error of rounding the base of those once to that type.
+    """
+
+    base: str
+    tuned: str
+    by: By
+    key: str | int | None
+    tensors: int
+    identical: int
+    n: int
+    l0: int
+    l1: float
+    l2: float
+    linf: float
+    mean_absolute: float
+    relative: float
+    cosine: float
+    changed: float
+    one_ulp: float | None
+    flipped: float
+    counts: tuple[int, ...]
+    mae: float
+    nonfinite: int
+    resolution_l1: float | None
+    resolution_l2: float | None
+    times_resolution: float | None
+    rounding_l1: float | None
+    rounding_l2: float | None
+    top: tuple[Top, ...]
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """A point of the norm@k curve: the largest `percent` of |Δ|, how many they are, their norms and their share."""
+
+    base: str
+    tuned: str
+    percent: float
+    kept: int
+    l1: float
+    l2: float
+    l1_share: float
+    l2_share: float
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DifferenceCell:
+    """One role in one layer: how much it changed, as L2 and relative to the base."""
+
+    base: str
+    tuned: str
+    layer: int
+    role: str
+    n: int
+    l2: float
+    relative: float
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairwiseRow:
+    """Two models made from one base: `l1` and `l2` of their difference, the cosine between their task vectors, and
+    the share of weights that the two move in opposite directions."""
+
+    a: str
+    b: str
+    n: int
+    l1: float
+    l2: float
+    cosine: float
+    sign_conflict: float
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ProfileRow:
     """One role in one layer: the cell of the heat map and the point of the profiles over depth."""
 

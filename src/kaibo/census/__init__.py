@@ -2,5 +2,33 @@
 
 from kaibo.census.counting import BLOCK, Part, Workspace, content_hash, count_span, merged, spans
 from kaibo.census.grouped import Groups, count_groups
+from kaibo.census.joint import (
+    PairPart,
+    PairWorkspace,
+    count_pair,
+    identical_joint,
+    merged_pair,
+    merged_sides,
+    no_difference,
+    pair_spans,
+)
 
-__all__ = ["BLOCK", "Groups", "Part", "Workspace", "content_hash", "count_groups", "count_span", "merged", "spans"]
+__all__ = [
+    "BLOCK",
+    "Groups",
+    "PairPart",
+    "PairWorkspace",
+    "Part",
+    "Workspace",
+    "content_hash",
+    "count_groups",
+    "count_pair",
+    "count_span",
+    "identical_joint",
+    "merged",
+    "merged_pair",
+    "merged_sides",
+    "no_difference",
+    "pair_spans",
+    "spans",
+]

@@ -83,18 +83,19 @@ def count_span(tensor: Tensor, begin: int, end: int, workspace: Workspace) -> Pa
             hasher.update(chunk.view(np.uint8).data)
             hashed += chunk.nbytes
             if tensor.dtype.measurable:
-                _add(tensor.dtype.name, chunk, workspace)
+                add(tensor.dtype.name, chunk, workspace)
             if hashed == BLOCK:
                 digests.append(hasher.digest())
                 hasher, hashed = xxhash.xxh3_128(), 0
         if hashed:
             digests.append(hasher.digest())
-        return Part(_collect(tensor.dtype.name, workspace) if tensor.dtype.measurable else None, tuple(digests))
+        return Part(collect(tensor.dtype.name, workspace) if tensor.dtype.measurable else None, tuple(digests))
     finally:
-        _empty(workspace)
+        emptied(workspace)
 
 
-def _add(dtype: str, chunk: Patterns, workspace: Workspace) -> None:
+def add(dtype: str, chunk: Patterns, workspace: Workspace) -> None:
+    """Counts a chunk of patterns into the workspace's tables."""
     if chunk.dtype.itemsize == 1:
         _add8(chunk, workspace)
     elif chunk.dtype.itemsize == 2:
@@ -155,7 +156,8 @@ def _digit_index64() -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
     return np.searchsorted(boundaries, begins, side="right").astype(np.int32), boundaries
 
 
-def _collect(dtype: str, workspace: Workspace) -> Census:
+def collect(dtype: str, workspace: Workspace) -> Census:
+    """The census of everything counted since the tables were emptied."""
     if dtype == "F64":
         return _collect64(workspace)
     if dtype == "F32":
@@ -247,7 +249,8 @@ def _from_ordered(ordered: int) -> float:
     return float(pattern.view(np.float32))
 
 
-def _empty(workspace: Workspace) -> None:
+def emptied(workspace: Workspace) -> None:
+    """Makes the tables ready for the next span."""
     workspace.table16.fill(0)
     workspace.odd8.clear()
     if workspace.low != 2**31 - 1 or workspace.table32[:, 0].any():

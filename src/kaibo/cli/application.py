@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from kaibo.cli import census, correlate, digits, dissect, doctor, inspect, law, pca, select, sql, stats, store, table
+from kaibo.cli import (
+    census,
+    correlate,
+    diff,
+    digits,
+    dissect,
+    doctor,
+    inspect,
+    law,
+    pca,
+    select,
+    sql,
+    stats,
+    store,
+    table,
+)
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
 
@@ -37,6 +52,7 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("diff")(diff.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)

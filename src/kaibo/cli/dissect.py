@@ -15,10 +15,12 @@ from kaibo.cli.running import answering
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Output folder (./kaibo-report/NAME).")]
 Figures = Annotated[str, typer.Option("--figures", metavar="LIST", help="Static figures beside the page: svg,png,pdf.")]
 Tokens = Annotated[int | None, typer.Option("--tokens", metavar="N", help="Training tokens: adds FLOPs = 6·N·D.")]
+Base = Annotated[str | None, typer.Option("--base", metavar="BASE", help="The model it was made from: what changed.")]
 
 
 def command(
     model: options.Model,
+    base: Base = None,
     out: Out = None,
     language: options.Language = "en",
     figures: Figures = "",
@@ -38,7 +40,7 @@ def command(
         formats = tuple(name.strip().lower() for name in figures.split(",") if name.strip())
         output = Output(out, language, formats, force, shlex.join(["kaibo", *sys.argv[1:]]))
         settings = options.settings(store, workers, verify, trust_shards, False, progress)
-        found = dissect(model, output=output, settings=settings, tokens=tokens)
+        found = dissect(model, base=base, output=output, settings=settings, tokens=tokens)
         answer.results = [found.record()]
         if json:
             answer.warnings += [*found.chapters.inspect.notes, *found.chapters.stats[0].notes]
@@ -46,7 +48,7 @@ def command(
 
 
 def _show(found: Any, language: str) -> None:
-    from kaibo.reports import console, facts, show_dissection
+    from kaibo.reports import console, facts, show, show_dissection
 
     out = console()
     described = facts(found.chapters.inspect.rows[0], language)
@@ -58,6 +60,9 @@ def _show(found: Any, language: str) -> None:
         to=out,
         language=language,
     )
+    for changed in found.chapters.diff[:1]:
+        out.print()
+        show(changed.norms, to=out, language=language)
     out.print()
     for path in (found.page, found.json):
         out.print(path, soft_wrap=True)

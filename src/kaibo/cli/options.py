@@ -77,7 +77,14 @@ def export(finding: Any, table: Path | None, picture: Path | None, *, language: 
     from kaibo.figures import figure, render
     from kaibo.reports import Mark, to_csv, to_latex, to_markdown, write_output
 
-    model = "+".join(sorted({str(getattr(row, "model", "")).rstrip("/").rpartition("/")[2] for row in finding.rows}))
+    model = "+".join(
+        sorted(
+            {
+                str(getattr(row, "model", getattr(row, "tuned", ""))).rstrip("/").rpartition("/")[2]
+                for row in finding.rows
+            }
+        )
+    )
     mark = Mark(finding.kind, model)
     if table is not None:
         writers = {".csv": lambda: to_csv(finding), ".md": lambda: to_markdown(finding, language)}

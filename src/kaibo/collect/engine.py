@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kaibo.census import Part, Workspace, count_span
 from kaibo.errors import KaiboError
 from kaibo.vocabulary import Tensor
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,7 @@ class Done:
 
 
 def counted(tasks: Iterable[Task], workers: int) -> Generator[Done, None, None]:
-    """Every task's outcome, in order; at most four tasks a worker are under way or waiting to be taken.
-
-    The calling thread only waits and hands on, so it can do the bookkeeping. When the caller stops asking, tasks
-    that have not begun are dropped and those under way are waited for.
-    """
+    """Every task's outcome, in order; see `ordered`."""
     local = threading.local()
 
     def run(task: Task) -> Done:
@@ -51,9 +51,18 @@ def counted(tasks: Iterable[Task], workers: int) -> Generator[Done, None, None]:
         try:
             return Done(task, count_span(task.tensor, task.begin, task.end, local.workspace), None)
         except KaiboError as error:
-            return Done(task, None, _named(error, task.tensor))
+            return Done(task, None, named(error, task.tensor))
 
-    waiting: deque[Future[Done]] = deque()
+    return ordered(tasks, run, workers)
+
+
+def ordered(tasks: Iterable[T], run: Callable[[T], D], workers: int) -> Generator[D, None, None]:
+    """What `run` makes of each task, in order; at most four tasks a worker are under way or waiting to be taken.
+
+    The calling thread only waits and hands on, so it can do the bookkeeping. When the caller stops asking, tasks
+    that have not begun are dropped and those under way are waited for.
+    """
+    waiting: deque[Future[D]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="kaibo")
     try:
         for task in tasks:
@@ -66,7 +75,7 @@ def counted(tasks: Iterable[Task], workers: int) -> Generator[Done, None, None]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _named(error: KaiboError, tensor: Tensor) -> KaiboError:
+def named(error: KaiboError, tensor: Tensor) -> KaiboError:
     """The same error, naming the tensor: a file that changed under its reader does not know which one was read."""
     if error.tensor is not None:
         return error

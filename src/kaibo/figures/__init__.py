@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import UsageError
-from kaibo.figures import components, digits, laws, magnitudes, parameters, profile, relation, style, trajectories
+from kaibo.figures import (
+    components,
+    differences,
+    digits,
+    laws,
+    magnitudes,
+    parameters,
+    profile,
+    relation,
+    style,
+    trajectories,
+)
 from kaibo.figures.export import FORMATS, render, save
 from kaibo.figures.words import LANGUAGES, word
 from kaibo.vocabulary import Finding
@@ -60,6 +71,8 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
+    "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
+    "diff-map": {"map": Figure(differences.change_map, "diff.map_title", "diff.map_caption")},
 }
 """The drawings of each kind of finding, by name; the first is the one that `figure` draws unasked."""
 

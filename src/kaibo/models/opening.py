@@ -43,7 +43,7 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False) -
     the hub is out of reach.
     """
     text = text_of(address)
-    target = _target(text, weights=True)
+    target = target_of(text, weights=True)
     if _lone_json(target):
         raise MissingError("describes a model and holds no weights", file=text, next="name the folder with the weights")
     opened = open_weights(target, trust=trust_shards)
@@ -57,7 +57,7 @@ def open_description(address: str | os.PathLike[str], *, trust_shards: bool = Fa
     From the hub only the small files are fetched. Raises as `open_model` does, except that weights may be absent.
     """
     text = text_of(address)
-    target = _target(text, weights=False)
+    target = target_of(text, weights=False)
     described = _describe(target)
     notes = (*target.notes, *described.notes)
     if not _lone_json(target):
@@ -91,7 +91,8 @@ def _lone_json(target: Target) -> bool:
     return target.file is not None and target.file.endswith(".json") and not target.file.endswith(".index.json")
 
 
-def _target(address: str, *, weights: bool) -> Target:
+def target_of(address: str, *, weights: bool) -> Target:
+    """Where an address leads; from the hub the small files are fetched first, and the weights where asked for."""
     if not address.startswith("hf:"):
         return local_target(address)
     from kaibo.models.places.hub import snapshot

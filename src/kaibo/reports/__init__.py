@@ -8,7 +8,7 @@
 """
 
 from kaibo.reports.facts import facts
-from kaibo.reports.page import Section, facts_section, page, section, sentences_section
+from kaibo.reports.page import Section, differences_section, facts_section, page, section, sentences_section
 from kaibo.reports.provenance import Mark
 from kaibo.reports.tables import to_csv, to_latex, to_markdown
 from kaibo.reports.terminal import console, show, show_dissection
@@ -18,6 +18,7 @@ __all__ = [
     "Mark",
     "Section",
     "console",
+    "differences_section",
     "facts",
     "facts_section",
     "page",

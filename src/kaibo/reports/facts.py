@@ -29,10 +29,15 @@ def without_folders(text: str) -> str:
     return FOLDERS.sub(lambda found: found[1] or "…", text)
 
 
+ADDRESSES = ("model", "base", "tuned", "a", "b")
+"""Columns that hold the address of a model."""
+
+
 def published(findings: Iterable[Finding[Any]]) -> list[Finding[Any]]:
     """The findings with readable names in place of addresses, in rows and notes: nothing of the maker's folders."""
     found = list(findings)
-    names = model_names(row.model for finding in found for row in finding.rows if hasattr(row, "model"))
+    rows = [row for finding in found for row in finding.rows]
+    names = model_names(getattr(row, name) for name in ADDRESSES for row in rows if hasattr(row, name))
     return [
         dataclasses.replace(
             finding,
@@ -46,8 +51,9 @@ def published(findings: Iterable[Finding[Any]]) -> list[Finding[Any]]:
 
 def _renamed(row: Any, names: Mapping[str, str]) -> Any:
     changed: dict[str, Any] = {}
-    if hasattr(row, "model"):
-        changed["model"] = names[row.model]
+    for name in ADDRESSES:
+        if hasattr(row, name):
+            changed[name] = names[getattr(row, name)]
     for field in dataclasses.fields(row):
         value = getattr(row, field.name)
         if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):

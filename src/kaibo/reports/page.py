@@ -36,6 +36,10 @@ MOST_ROWS = 1000
 """Rows that stand in the page itself; the CSV holds them all."""
 
 
+LABELS = {"digit-shares": "page.by_digit", "changes": "page.changes", "unmatched": "page.unmatched"}
+"""What stands above a table that is not one of a level."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """A figure on the page: its place there, its specification, and the caption that says how to read it."""
@@ -90,19 +94,38 @@ def section(
     """
     shown = published([findings] if isinstance(findings, Finding) else findings)
     first = shown[0]
-    wanted = [name for name in names(first) if drawings is None or name in drawings]
-    charts = tuple(
-        Chart(
-            f"figure-{first.kind}-{name}".replace("_", "-"),
-            specification(figure(first, name=name, language=language)),
-            caption(first, name=name, language=language),
-        )
-        for name in wanted
-    )
+    charts = _charts(first, [name for name in names(first) if drawings is None or name in drawings], language)
     title = word("page.parameters" if first.kind == "inspect" else f"page.{first.kind}", language)
     tables = tuple(page_table(finding, language) for finding in _tabled(shown))
     notes = tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes))
     return Section(first.kind, title, charts=charts, tables=tables, notes=notes)
+
+
+def differences_section(
+    norms: Sequence[Finding[Any]], drawn: Sequence[Finding[Any]], others: Sequence[Finding[Any]], language: str = "en"
+) -> Section:
+    """What changed: the findings of `drawn` as figures, `others` and then the norms at each level as tables."""
+    shown = published([*norms, *drawn, *others])
+    pictures = shown[len(norms) : len(norms) + len(drawn)]
+    tabled = [*shown[len(norms) + len(drawn) :], *shown[: len(norms)]]
+    return Section(
+        "diff",
+        word("page.diff", language),
+        charts=tuple(chart for finding in pictures for chart in _charts(finding, names(finding), language)),
+        tables=tuple(page_table(finding, language) for finding in tabled if finding.rows),
+        notes=tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes)),
+    )
+
+
+def _charts(finding: Finding[Any], wanted: Iterable[str], language: str) -> tuple[Chart, ...]:
+    return tuple(
+        Chart(
+            f"figure-{finding.kind}-{name}".replace("_", "-"),
+            specification(figure(finding, name=name, language=language)),
+            caption(finding, name=name, language=language),
+        )
+        for name in wanted
+    )
 
 
 def _tabled(findings: Sequence[Finding[Any]]) -> list[Finding[Any]]:
@@ -115,9 +138,7 @@ def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
     """A finding as the page shows it; its CSV has every column, unrounded, under the names of JSON."""
     table = read(finding)
     level = getattr(finding.rows[0], "by", None) if finding.rows else None
-    label = word(
-        f"page.by_{level}" if level else "page.by_digit" if finding.kind == "digit-shares" else "page.table", language
-    )
+    label = word(f"page.by_{level}" if level else LABELS.get(finding.kind, "page.table"), language)
     headings = tuple((name, heading(name, language), numeric(table, place)) for place, name in enumerate(table.columns))
     rows = tuple(
         tuple(cell(name, value, language) for name, value in zip(table.columns, row, strict=True))

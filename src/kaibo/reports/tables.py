@@ -40,6 +40,14 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "by", "key", "n", "mean", "std", "skew", "kurtosis", "l1", "l2", "max", "zeros", "nonfinite"),
         *("beyond6", "gaussian6", "entropy", "grid"),
     ),
+    "diff": (
+        *("base", "tuned", "by", "key", "n", "l0", "l1", "l2", "linf", "relative", "cosine", "changed", "one_ulp"),
+        *("times_resolution", "rounding_l2", "mae", "nonfinite"),
+    ),
+    "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
+    "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
+    "changes": ("tuned", "what", "before", "after"),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }
@@ -75,12 +83,18 @@ def read(finding: Finding[Any]) -> Table:
     return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
 
 
+KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
+"""Columns that tell something wherever they have a value, also zero."""
+
+TELLING = ("model", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
+
+
 def _dull(rows: tuple[Any, ...], name: str) -> bool:
     """A column that tells nothing: the one model, the one level, no part, no damage and no grid anywhere."""
-    values = {getattr(row, name) for row in rows} if name in ("model", "by", "key", "nonfinite", "grid") else set()
-    if name == "model":
+    values = {getattr(row, name) for row in rows} if name in TELLING else set()
+    if name in ("model", "base", "tuned"):
         return len(values) == 1 and len(rows) > 1
-    return (name == "by" and len(values) == 1) or values in ({None}, {0})
+    return (name == "by" and len(values) == 1) or values == {None} or (name not in KNOWN and values == {0})
 
 
 @dataclass(frozen=True)

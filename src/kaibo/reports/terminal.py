@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from kaibo.errors import escaped
 from kaibo.figures.names import model_name, short
 from kaibo.figures.words import heading, note, word
-from kaibo.reports.facts import Fact
+from kaibo.reports.facts import ADDRESSES, Fact
 from kaibo.reports.tables import Table, cell, numeric, read
 from kaibo.vocabulary import Finding
 
@@ -110,7 +110,7 @@ def _table(table: Table, language: str) -> RenderableType:
 
 
 def _cell(name: str, value: Any, language: str) -> str:
-    if name == "model" and isinstance(value, str):
+    if name in ADDRESSES and isinstance(value, str):
         return short(model_name(value), 40)
     return short(cell(name, value, language), 60)
 

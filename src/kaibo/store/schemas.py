@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CENSUS_VERSION = 1
 """Raised when the census of the same bytes would come out different; older rows are then measured again."""
 
+JOINT_VERSION = 1
+"""The same for joint sums."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -101,6 +104,32 @@ CENSUS = Schema(
     rows_per_group=64,  # a few megabytes: one tensor can be read without the rest of its part
 )
 
+JOINT = Schema(
+    "joint",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "tuned": "string",
+        "n": "int64",
+        "finite": "int64",
+        "dot": "double",
+        "base_square": "double",
+        "tuned_square": "double",
+        "changed": "int64",
+        "one_ulp": "int64",
+        "same_sign": "int64",
+        "flipped": "int64",
+        "rounding": "double",
+        "rounding_square": "double",
+    },
+)
+"""Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
+table `census` has the census of their difference."""
+
 MODELS = Schema(
     "models",
     version=1,
@@ -152,7 +181,7 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, MODELS, FAILURES, SCORES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 

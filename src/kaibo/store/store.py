@@ -14,10 +14,10 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, MODELS, SCORES, SOURCES
+from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, JOINT, JOINT_VERSION, MODELS, SCORES, SOURCES
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Row
+from kaibo.vocabulary import Census, Joint, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,17 @@ class Counted:
     source_key: str | None
     content: str
     census: Census | None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two tensors that were read side by side: the key of the pair, their contents, Δ's census, the joint sums."""
+
+    content: str
+    base: str
+    tuned: str
+    census: Census
+    joint: Joint
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,25 @@ class Store:
         rows = [{"source_key": one.source_key, "content": one.content} for one in counted if one.source_key is not None]
         self.parts.append(SOURCES.name, table_of(rows, SOURCES))
 
+    def joints(self, contents: Collection[str]) -> dict[str, Joint]:
+        """The joint sums for each key of a pair that is known."""
+        found = self.parts.read(JOINT.name, contents).to_pylist()
+        names = Joint.__dataclass_fields__
+        return {
+            row["content"]: Joint(**{name: row[name] for name in names})
+            for row in found
+            if row["version"] == JOINT_VERSION
+        }
+
+    def record_pairs(self, paired: Sequence[Paired]) -> None:
+        """Adds the differences of pairs; durable when this returns. Raises as `record` does."""
+        self.parts.append(CENSUS.name, to_table((one.content, one.census) for one in paired))
+        rows = [
+            {"content": one.content, "version": JOINT_VERSION, "base": one.base, "tuned": one.tuned, **vars(one.joint)}
+            for one in paired
+        ]
+        self.parts.append(JOINT.name, table_of(rows, JOINT))
+
     def record_model(self, name: str, family: str, rows: Sequence[Row]) -> None:
         """Adds a model's tensors, a row each; saying the same twice changes nothing."""
         self.parts.append(MODELS.name, table_of([_model_row(name, family, row) for row in rows], MODELS))
@@ -119,7 +149,7 @@ class Store:
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over `sources`, `census`, `models`, `failures`, `scores` and the view `tensors`.
+        """The answer to a question over `sources`, `census`, `joint`, `models`, `failures`, `scores`, the view `tensors`.
 
         Raises UsageError with the first line of what DuckDB says when the query fails.
         """

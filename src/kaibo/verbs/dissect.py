@@ -6,16 +6,19 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kaibo import analyses
+from kaibo.analyses.differences import PERCENTS
 from kaibo.analyses.highlights import Highlight, highlights
 from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Collected
+from kaibo.collect.differences import Compared
 from kaibo.errors import UsageError
 from kaibo.verbs.addresses import Address, raising
+from kaibo.verbs.diff import Differences, compare_addresses, gathered
 from kaibo.verbs.inspect import inspect
 from kaibo.verbs.measuring import Settings, measured, with_notes
 from kaibo.version import __version__
@@ -26,7 +29,10 @@ LANGUAGES = ("en", "ja")
 
 @dataclass(frozen=True)
 class Chapters:
-    """The findings of one model, each level of digits and statistics in the order of `LEVELS`."""
+    """The findings of one model, each level of digits and statistics in the order of `LEVELS`.
+
+    `diff` is what changed from the base, a level each, empty where no base was named.
+    """
 
     inspect: Finding[Architecture]
     digits: tuple[Finding[DigitsRow], ...]
@@ -34,6 +40,7 @@ class Chapters:
     profile: Finding[ProfileRow]
     magnitudes: Finding[MagnitudeRow]
     highlights: tuple[Highlight, ...]
+    diff: tuple[Differences, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Dissection:
     def record(self) -> dict[str, Any]:
         """What `--json` prints: the model as a whole, its page and its sentences."""
         chapters = self.chapters
+        changed = [record for level in chapters.diff[:1] for record in level.norms.records()]
         return {
             "model": self.model,
             "model_id": self.model_id,
@@ -80,6 +88,7 @@ class Dissection:
                 {"key": found.key, "values": jsonable(found.values), "sentence": sentence}
                 for found, sentence in zip(chapters.highlights, self.sentences, strict=True)
             ],
+            **({"diff": changed[0] if changed else None} if chapters.diff else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -91,9 +100,14 @@ class Dissection:
 
 
 def dissect(
-    model: Address, *, output: Output | None = None, settings: Settings | None = None, tokens: int | None = None
+    model: Address,
+    *,
+    base: Address | None = None,
+    output: Output | None = None,
+    settings: Settings | None = None,
+    tokens: int | None = None,
 ) -> Dissection:
-    """Takes one model apart and writes its page (HTML) and its findings (JSON).
+    """Takes one model apart and writes its page (HTML) and its findings (JSON), with `base` also what changed.
 
     Raises UsageError for an unknown language or format, StorageError where files would be overwritten that are not
     kaibo's own, and whatever opening and reading the model raises.
@@ -103,8 +117,9 @@ def dissect(
     output = output or Output()
     _check(output)
     settings = settings or Settings()
-    collected = next(iter(measured(model, settings, raising)))
-    chapters = _chapters(collected, tokens, settings)
+    compared = () if base is None else (compare_addresses(base, model, settings),)  # first: it reads both at once
+    collected = next(iter(measured(model, replace(settings, verify=settings.verify and base is None), raising)))
+    chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared))
     sentences = tuple(sentence(found.key, found.values, output.language) for found in chapters.highlights)
     folder = Path(output.folder) if output.folder else Path("kaibo-report") / _file_name(collected.model.name)
     paths = _write(collected, chapters, sentences, folder, output)
@@ -145,6 +160,10 @@ def _chapters(collected: Collected, tokens: int | None, settings: Settings) -> C
     )
 
 
+def _changed(compared: tuple[Compared, ...]) -> tuple[Differences, ...]:
+    return tuple(gathered(compared, by, PERCENTS) for by in LEVELS) if compared else ()
+
+
 def _write(
     collected: Collected, chapters: Chapters, sentences: Sequence[str], folder: Path, output: Output
 ) -> tuple[Path, ...]:
@@ -160,7 +179,7 @@ def _write(
 
 
 def _page(collected: Collected, chapters: Chapters, sentences: Sequence[str], output: Output) -> str:
-    from kaibo.reports import facts, facts_section, page, section, sentences_section
+    from kaibo.reports import differences_section, facts, facts_section, page, section, sentences_section
 
     language = output.language
     provenance = {
@@ -173,6 +192,11 @@ def _page(collected: Collected, chapters: Chapters, sentences: Sequence[str], ou
         sentences_section(sentences, language),
         *(section(part, language) for part in _parts(chapters)),
     ]
+    if chapters.diff:
+        found = chapters.diff[0]
+        norms = [level.norms for level in chapters.diff]
+        drawn = [finding for finding in (found.depth, found.curve) if finding.rows]
+        sections.insert(2, differences_section(norms, drawn, [found.changes, found.unmatched], language))
     return page(sections, title=collected.model.name, language=language, provenance=provenance)
 
 
@@ -191,7 +215,8 @@ def _parts(chapters: Chapters) -> Iterator[list[Finding[Any]]]:
 def _static(chapters: Chapters, output: Output) -> Iterator[tuple[str, bytes]]:
     from kaibo.figures import figure, names, render
 
-    for findings in _parts(chapters) if output.formats else ():
+    changed = [[found] for level in chapters.diff[:1] for found in (level.depth, level.curve)]
+    for findings in (*_parts(chapters), *changed) if output.formats else ():
         for name in names(findings[0]):
             chart = figure(findings[0], name=name, language=output.language)
             for form in output.formats:
@@ -225,7 +250,21 @@ def _document(collected: Collected, chapters: Chapters) -> str:
         ],
         "notes": list(chapters.inspect.notes) + list(chapters.stats[0].notes),
     }
-    return json.dumps(document, ensure_ascii=True, allow_nan=False)
+    return json.dumps({**document, **_diff_document(chapters)}, ensure_ascii=True, allow_nan=False)
+
+
+def _diff_document(chapters: Chapters) -> dict[str, Any]:
+    """What changed, at every level, beside what stands in no number."""
+    if not chapters.diff:
+        return {}
+    first = chapters.diff[0]
+    levels = {by: found.norms.records() for by, found in zip(LEVELS, chapters.diff, strict=True)}
+    others = {
+        "curve": first.curve.records(),
+        "changes": first.changes.records(),
+        "unmatched": first.unmatched.records(),
+    }
+    return {"diff": {**levels, **others}}
 
 
 def _file_name(name: str) -> str:

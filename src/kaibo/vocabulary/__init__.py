@@ -2,7 +2,8 @@
 
 from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
 from kaibo.vocabulary.census import Census, total
-from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen
+from kaibo.vocabulary.differences import Joint, PairRow, joined
+from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
@@ -18,8 +19,10 @@ __all__ = [
     "DType",
     "Experts",
     "Finding",
+    "Joint",
     "Model",
     "Norm",
+    "PairRow",
     "Patterns",
     "Points",
     "PositionEncoding",
@@ -27,6 +30,7 @@ __all__ = [
     "Sums",
     "Tensor",
     "first_digits",
+    "joined",
     "jsonable",
     "plain",
     "points",
@@ -35,5 +39,6 @@ __all__ = [
     "total",
     "values_of",
     "widen",
+    "widen32",
     "with_reasons",
 ]

@@ -144,6 +144,31 @@ def widen(name: str, patterns: Patterns) -> Floats:
         return values
 
 
+def widen32(name: str, patterns: Patterns) -> NDArray[np.float32] | Floats:
+    """The values of patterns in the type in which differences are formed: float32, or float64 for 64-bit floats.
+
+    Every value is exact. The array may share its memory with the patterns.
+
+    >>> widen32("BF16", np.array([0x3F80], np.uint16)).tolist()
+    [1.0]
+    """
+    if name == "BF16":
+        widened: NDArray[np.uint32] = patterns.astype(np.uint32)
+        np.left_shift(widened, np.uint32(16), out=widened)
+        return widened.view(np.float32)
+    if name in _MINIFLOATS:
+        looked_up: NDArray[np.float32] = _values32(name)[patterns]
+        return looked_up
+    stored: NDArray[np.floating] = patterns.view(np.dtype(f"f{DTYPES[name].itemsize}"))
+    with np.errstate(invalid="ignore"):
+        return stored.astype(np.float32) if name == "F16" else stored
+
+
+@cache
+def _values32(name: str) -> NDArray[np.float32]:
+    return values_of(name).astype(np.float32)
+
+
 def first_digits(values: Floats) -> NDArray[np.uint8]:
     """The first decimal digit of each |value|, by exact decimal value; 0 for zero and for what is not finite.
 

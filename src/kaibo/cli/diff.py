@@ -1,0 +1,74 @@
+"""`kaibo diff`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.cli import options
+from kaibo.cli.running import answering
+
+Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
+Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
+Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
+
+
+def command(
+    base: Base,
+    tuned: Tuned,
+    by: options.Level = "model",
+    top: Top = "20",
+    json: options.Json = False,
+    table: options.Export = None,
+    figure: options.Picture = None,
+    language: options.Language = "en",
+    force: options.Force = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
+    verify: options.Verify = False,
+    trust_shards: options.TrustShards = False,
+    fail_fast: options.FailFast = False,
+) -> None:
+    """What changed between a base and the models made from it: settings first, then the weights, exactly.
+
+    Tensors are paired by name, tables by token; what has no counterpart is listed. Differences are formed in
+    float32 and counted; nothing that the store knows is read again.
+    """
+    from kaibo.collect import progress_bar
+    from kaibo.verbs.diff import diff
+
+    with answering("diff", as_json=json) as answer, progress_bar() as progress:
+        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        percents = _percents(top)
+        found = diff(base, tuned, by, top=percents, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
+        drawn = found.curve if by == "model" else found.depth
+        options.export(found.norms, table, None, language=language, force=force)
+        options.export(drawn, None, figure, language=language, force=force)
+        options.present(answer, found.norms, language=language)
+        answer.lists = {
+            "changes": found.changes.records(),
+            "pairs": found.pairs.records(),
+            "unmatched": found.unmatched.records(),
+        }
+        answer.show = lambda: _show(found, language)
+
+
+def _percents(text: str) -> tuple[float, ...]:
+    from kaibo.errors import UsageError
+
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
+
+
+def _show(found: Any, language: str) -> None:
+    """What differs beside the weights, the norms, the distances between several, what was left out."""
+    from kaibo.reports import console, show
+
+    out = console()
+    for finding in (found.changes, found.norms, found.pairs, found.unmatched):
+        if finding.rows:
+            show(finding, to=out, language=language)
+            out.print()

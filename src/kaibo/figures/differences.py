@@ -1,0 +1,107 @@
+"""What changed: how concentrated the change is, and where in the model it lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kaibo.figures.names import distinct, model_names, short
+from kaibo.figures.style import BAR, MIXTURE, panel_width, panels, title
+from kaibo.figures.words import word
+
+if TYPE_CHECKING:
+    from kaibo.analyses.records import CurveRow, DifferenceCell
+    from kaibo.vocabulary import Finding
+
+
+def _labels(finding: Finding[Any]) -> dict[str, str]:
+    names = model_names(row.tuned for row in finding.rows)
+    return dict(zip(names, distinct(names.values(), 44), strict=True))
+
+
+def curve(finding: Finding[CurveRow], language: str) -> Any:
+    """The share of L1 and of L2 that the largest k % of the change hold, a panel for each tuned model."""
+    import altair as alt
+
+    labels = _labels(finding)
+    texts = [word(f"diff.{name}", language) for name in ("l1", "l2")]
+    records = [
+        {"model": labels[row.tuned], "percent": row.percent, "norm": name, "share": 100 * share, "kept": row.kept}
+        for row in finding.rows
+        for name, share in zip(texts, (row.l1_share, row.l2_share), strict=True)
+    ]
+    marks = [0.1, 0.5, 1, 5, 10, 20, 50, 100]
+    scale = alt.Scale(type="log", domain=[0.1, 100], nice=False)
+    chart = (
+        alt.Chart(alt.InlineData(values=records))
+        .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.8)
+        .encode(
+            x=alt.X(
+                "percent:Q",
+                title=word("diff.percent", language),
+                scale=scale,
+                axis=alt.Axis(values=marks, format="~g", labelOverlap=False),
+            ),
+            y=alt.Y("share:Q", title=word("diff.share", language), scale=alt.Scale(domain=[0, 100])),
+            color=alt.Color(
+                "norm:N",
+                scale=alt.Scale(domain=texts, range=[BAR, MIXTURE]),
+                legend=alt.Legend(title=word("diff.norm", language), orient="bottom", symbolType="circle"),
+            ),
+            tooltip=[
+                "norm:N",
+                alt.Tooltip("percent:Q", title="%"),
+                alt.Tooltip("share:Q", title=word("diff.share", language), format=".4g"),
+                alt.Tooltip("kept:Q", title=word("columns.kept", language), format=","),
+            ],
+        )
+        .properties(width=panel_width(len(labels)), height=280)
+    )
+    names = list(labels.values())
+    return panels(chart, names).properties(title=title(word("diff.curve_title", language), names))
+
+
+def change_map(finding: Finding[DifferenceCell], language: str) -> Any:
+    """‖Δ‖/‖base‖ as colour: a column per layer, a row per role, a panel for each tuned model."""
+    import altair as alt
+
+    labels = _labels(finding)
+    records = [
+        {
+            "model": labels[row.tuned],
+            "layer": row.layer,
+            "role": short(row.role),
+            "n": row.n,
+            "relative": 100 * row.relative,
+        }
+        for row in finding.rows
+        if 0 < row.relative < 1e300
+    ]
+    roles = list(dict.fromkeys(short(row.role) for row in finding.rows))
+    layers = sorted({row.layer for row in finding.rows})
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 1000, 10**9) if len(layers) / step <= 24)
+    legend = alt.Legend(
+        title=word("diff.relative", language), orient="bottom", gradientLength=260, format=".3~g", labelOverlap="greedy"
+    )
+    chart = (
+        alt.Chart(alt.InlineData(values=records))
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "layer:O",
+                title=word("diff.layer", language),
+                scale=alt.Scale(domain=layers),
+                axis=alt.Axis(values=[layer for layer in layers if layer % step == 0], labelAngle=0, ticks=False),
+            ),
+            y=alt.Y("role:N", sort=roles, scale=alt.Scale(domain=roles), title=None, axis=alt.Axis(ticks=False)),
+            color=alt.Color("relative:Q", scale=alt.Scale(type="log", scheme="inferno"), legend=legend),
+            tooltip=[
+                alt.Tooltip("role:N", title=word("diff.role", language)),
+                alt.Tooltip("layer:O", title=word("columns.layer", language)),
+                alt.Tooltip("relative:Q", title=word("diff.relative", language), format=".4g"),
+                alt.Tooltip("n:Q", title=word("diff.values", language), format=","),
+            ],
+        )
+        .properties(width=min(panel_width(len(labels), 640), max(120, 22 * len(layers))), height={"step": 20})
+    )
+    names = list(labels.values())
+    return panels(chart, names).properties(title=title(word("diff.map_title", language), names))

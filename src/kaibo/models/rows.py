@@ -1,0 +1,98 @@
+"""Chosen rows of a tensor, in a chosen order, as a tensor of their own: how tables of different vocabulary meet."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.vocabulary import Buffer, DType, Patterns, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenRows:
+    """Rows of `tensor`, along its first axis; `runs` are (first chosen row, row of the tensor, how many).
+
+    It satisfies the `Tensor` protocol. Its source key is that of the tensor together with the choice.
+    """
+
+    tensor: Tensor
+    runs: tuple[tuple[int, int, int], ...] = field(repr=False)
+    rows: int
+    source_key: str | None
+
+    @property
+    def name(self) -> str:
+        """The tensor's own name."""
+        return self.tensor.name
+
+    @property
+    def canonical(self) -> str:
+        """The tensor's canonical name."""
+        return self.tensor.canonical
+
+    @property
+    def dtype(self) -> DType:
+        """The tensor's type."""
+        return self.tensor.dtype
+
+    @property
+    def layer(self) -> int | None:
+        """The tensor's layer."""
+        return self.tensor.layer
+
+    @property
+    def role(self) -> str:
+        """The tensor's role."""
+        return self.tensor.role
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As many rows as were chosen, each as long as the tensor's."""
+        return (self.rows, *self.tensor.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
+        """The chosen values, a buffer's worth at a time; raises what the tensor's own chunks raise."""
+        width = self.dtype.itemsize
+        step, stop = buffer.nbytes // width, self.size if end is None else end
+        room = buffer[: step * width].view(self.dtype.patterns)
+        scratch = np.empty_like(buffer)
+        for first in range(begin, stop, step):
+            last = min(first + step, stop)
+            self._fill(room[: last - first], first, last, scratch)
+            yield room[: last - first]
+
+    def _fill(self, out: Patterns, first: int, last: int, scratch: Buffer) -> None:
+        long = math.prod(self.shape[1:])
+        for chosen, row, count in self.runs:
+            low, high = max(first, chosen * long), min(last, (chosen + count) * long)
+            shift = (row - chosen) * long
+            at = low - first
+            for chunk in self.tensor.chunks(scratch, low + shift, high + shift) if low < high else ():
+                out[at : at + chunk.size] = chunk
+                at += chunk.size
+
+
+def chosen_rows(tensor: Tensor, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:
+    """These rows of a tensor, in this order; the tensor itself where that is all of them in its own order."""
+    index = np.asarray(rows, dtype=np.int64)
+    if np.array_equal(index, np.arange(tensor.shape[0])):
+        return tensor
+    starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)
+    counts = np.diff(starts, append=index.size)
+    runs = tuple((int(at), int(index[at]), int(count)) for at, count in zip(starts, counts, strict=True))
+    key = (
+        None
+        if tensor.source_key is None
+        else f"rows:{hashlib.sha256(index.tobytes()).hexdigest()[:32]}:{tensor.source_key}"
+    )
+    return ChosenRows(tensor, runs, index.size, key)

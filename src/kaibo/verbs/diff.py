@@ -1,0 +1,191 @@
+"""`kaibo diff`: what changed between a base and the models made from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from kaibo import analyses
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow
+from kaibo.collect import Options, granted_workers
+from kaibo.collect.differences import Compared, take_difference
+from kaibo.errors import KaiboError, UsageError
+from kaibo.models import open_model
+from kaibo.models.comparing import Change, changes
+from kaibo.models.derived import difference
+from kaibo.models.pairing import Unmatched, pair_models
+from kaibo.models.vocabularies import vocabulary_of
+from kaibo.store import Store
+from kaibo.verbs.addresses import Address, OnError, addresses, raising
+from kaibo.verbs.measuring import Settings, open_store
+from kaibo.vocabulary import By, Finding, Model
+
+
+@dataclass(frozen=True)
+class UnmatchedRow:
+    """A tensor, or rows of one, that has nothing to be compared with.
+
+    `side` is `base` or `tuned`, `n` the values left out, `share` their part of that model.
+    """
+
+    base: str
+    tuned: str
+    side: str
+    tensor: str
+    shape: tuple[int, ...]
+    n: int
+    share: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """Something beside the weights that differs: what it is, and its value in base and tuned."""
+
+    base: str
+    tuned: str
+    what: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Differences:
+    """All that was found between a base and models made from it.
+
+    `changes` is what differs beside the weights, `norms` the numbers at the level asked for, `curve` the norm@k
+    curve, `depth` how much each role changed in each layer, `pairs` the distances between the tuned models,
+    `unmatched` what could not be compared.
+    """
+
+    changes: Finding[ChangeRow]
+    norms: Finding[DifferenceRow]
+    curve: Finding[CurveRow]
+    depth: Finding[DifferenceCell]
+    pairs: Finding[PairwiseRow]
+    unmatched: Finding[UnmatchedRow]
+    compared: tuple[Compared, ...] = field(repr=False, default=())
+
+    def _repr_html_(self) -> str:
+        return self.norms._repr_html_()
+
+
+def diff(
+    base: Address,
+    tuned: Address | Iterable[Address],
+    by: By = "model",
+    *,
+    top: Sequence[float] = (20.0,),
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Differences:
+    """What changed from `base` to each tuned model, by model, layer, role or tensor, and between the tuned models.
+
+    `top` are the percents of the largest |Δ| whose norms are given. Nothing that the store knows is read again; a
+    model that cannot be opened is given to `on_error` and the others go on. Raises UsageError for an unknown level
+    or a percent outside (0, 100], and whatever opening the base raises.
+    """
+    settings, report = settings or Settings(), on_error or raising
+    _check(top)
+    store, options = open_store(settings.store), _options(settings)
+    before = open_model(base, trust_shards=settings.trust_shards)
+    compared: list[Compared] = []
+    for address in addresses(tuned):
+        try:
+            after = open_model(address, trust_shards=settings.trust_shards)
+            compared.append(compare(before, after, store, options))
+        except KaiboError as error:
+            if settings.fail_fast or error.kind in ("storage", "stopped"):
+                raise
+            report(error)
+            continue
+        for failure in compared[-1].failures:
+            report(failure)
+    return gathered(compared, by, top, _pairs(before, compared, store, options))
+
+
+def _check(top: Sequence[float]) -> None:
+    for percent in top:
+        if not 0 < percent <= 100:
+            raise UsageError(f"{percent} % is no share", next="give a percent above 0, at most 100")
+
+
+def _options(settings: Settings) -> Options:
+    return Options(granted_workers(settings.workers), settings.verify, settings.progress, settings.fail_fast)
+
+
+def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compared:
+    """Two opened models, paired and measured; tables are aligned through the tokenizers beside the weights."""
+    pairing = pair_models(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    return take_difference(base, tuned, pairing, store, options)
+
+
+def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
+    """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
+    before, after = (open_model(address, trust_shards=settings.trust_shards) for address in (base, tuned))
+    compared = compare(before, after, open_store(settings.store), _options(settings))
+    if compared.failures:
+        raise compared.failures[0]
+    return compared
+
+
+def gathered(
+    compared: Sequence[Compared], by: By, top: Sequence[float], pairs: Iterable[PairwiseRow] = ()
+) -> Differences:
+    """The findings of models that were compared with one base."""
+    rows = [row for one in compared for row in one.rows]
+    norms = analyses.differences(rows, by, top)
+    notes = dict.fromkeys(note for one in compared for note in _notes(one))
+    norms = Finding(norms.kind, norms.rows, (*norms.notes, *notes), norms.provenance)
+    changed = tuple(
+        ChangeRow(one.base.model.address, one.tuned.model.address, change.what, change.before, change.after)
+        for one in compared
+        for change in _changes(one)
+    )
+    return Differences(
+        changes=Finding("changes", changed),
+        norms=norms,
+        curve=analyses.norm_curve(rows),
+        depth=analyses.change_map(rows),
+        pairs=Finding("pairs", tuple(pairs)),
+        unmatched=Finding(
+            "unmatched", tuple(_unmatched(one, lone) for one in compared for lone in one.pairing.unmatched)
+        ),
+        compared=tuple(compared),
+    )
+
+
+def _changes(one: Compared) -> list[Change]:
+    base, tuned = one.base.model, one.tuned.model
+    return changes(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+
+
+def _unmatched(one: Compared, lone: Unmatched) -> UnmatchedRow:
+    addressed = one.base.model.address, one.tuned.model.address
+    return UnmatchedRow(*addressed, lone.side, lone.tensor, lone.shape, lone.n, lone.share, lone.why)
+
+
+def _notes(one: Compared) -> Iterator[str]:
+    tuned = os.path.basename(one.tuned.model.address.rstrip("/"))
+    yield from one.base.model.notes
+    yield from one.tuned.model.notes
+    for note in one.pairing.notes:
+        yield f"{tuned}: {note}"
+    for side in ("base", "tuned"):
+        lone = [found for found in one.pairing.unmatched if found.side == side]
+        if lone:
+            share = 100 * sum(found.share for found in lone)
+            yield f"{tuned}: {len(lone)} tensors or parts of them are only in the {side}, {share:.3g} % of its values"
+
+
+def _pairs(base: Model, compared: Sequence[Compared], store: Store, options: Options) -> Iterator[PairwiseRow]:
+    """Every two tuned models: directly, and their task vectors against each other."""
+    vectors = [difference(one.tuned.model, base) for one in compared] if len(compared) > 1 else []
+    for (one, a), (other, b) in combinations(list(zip(compared, vectors, strict=False)), 2):
+        direct = compare(one.tuned.model, other.tuned.model, store, options)
+        crossed = take_difference(a, b, pair_models(a, b), store, options)
+        if direct.rows and crossed.rows:
+            yield analyses.between(direct.rows, crossed.rows)

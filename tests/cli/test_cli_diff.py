@@ -1,0 +1,169 @@
+"""`kaibo diff`: settings first, then the weights; nothing dropped in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kaibo as api
+from kaibo.testing import tiny_model, write_safetensors
+
+NAMES = {"base", "tuned", "by", "key", "n", "l0", "l1", "l2", "linf", "relative", "cosine", "changed", "top"}
+TOP = {"percent", "scope", "ties", "kept", "threshold", "l1", "l2"}
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> tuple[str, str, str]:
+    for seed, name in enumerate("abc"):
+        tiny_model(tmp_path / name, seed=seed, shards=1 + seed)
+    return "a", "b", "c"
+
+
+def test_the_document_has_the_names_of_the_design(kaibo: Callable[..., Any], three: tuple[str, str, str]) -> None:
+    ran = kaibo("diff", *three, "--json", "--top", "5,20")
+    assert ran.code == 0
+    document = ran.document
+    assert [row["tuned"] for row in document["results"]] == ["b", "c"]
+    for row in document["results"]:
+        assert row.keys() >= NAMES
+        assert [(top["percent"], top["scope"], top["ties"]) for top in row["top"]] == [
+            (percent, scope, ties)
+            for percent in (5, 20)
+            for ties in ("reference", "exact")
+            for scope in ("global", "tensor")
+        ]
+        assert all(top.keys() >= TOP for top in row["top"])
+    (pair,) = document["pairs"]
+    assert (pair["a"], pair["b"]) == ("b", "c")
+    assert pair.keys() >= {"l1", "l2", "cosine", "sign_conflict"}
+    assert document["unmatched"] == document["changes"] == []
+    assert kaibo("diff", *three, "--json", "--top", "5,20").document == document
+
+
+@pytest.mark.parametrize("by", ["layer", "role", "tensor"])
+def test_the_parts_of_a_difference_add_up_to_the_whole(
+    by: str, kaibo: Callable[..., Any], three: tuple[str, str, str]
+) -> None:
+    whole = kaibo("diff", "a", "b", "--json").document["results"][0]
+    parts = kaibo("diff", "a", "b", "--by", by, "--json").document["results"]
+    assert sum(part["n"] for part in parts) == whole["n"]
+    assert sum(part["l0"] for part in parts) == whole["l0"]
+    assert sum(part["l1"] for part in parts) == pytest.approx(whole["l1"])
+    assert sum(part["l2"] ** 2 for part in parts) == pytest.approx(whole["l2"] ** 2)
+
+
+def test_a_copy_in_other_shards_is_equal(kaibo: Callable[..., Any], tmp_path: Path) -> None:
+    tiny_model(tmp_path / "a")
+    tiny_model(tmp_path / "copy", shards=3)
+    (row,) = kaibo("diff", "a", "copy", "--json").document["results"]
+    assert row["identical"] == row["tensors"] == 21
+    assert row["l1"] == row["l2"] == row["linf"] == row["changed"] == 0
+    assert row["cosine"] == 1
+    assert row["mae"] is None
+    assert row["why"]["mae"] == "nothing changed"
+
+
+def test_another_vocabulary_other_shards_and_a_missing_tensor_are_said(
+    kaibo: Callable[..., Any], tmp_path: Path
+) -> None:
+    tiny_model(tmp_path / "a")
+    tuned = tiny_model(tmp_path / "b", seed=1, vocabulary=66, shards=3)
+    (tuned / "model.safetensors.index.json").unlink()
+    shard = sorted(tuned.glob("*.safetensors"))[0]
+    gone = drop(shard)
+    for folder, size in ((tmp_path / "a", 64), (tuned, 66)):
+        tokens = {f"t{row}": row for row in range(size)}
+        (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": tokens}}))
+    ran = kaibo("diff", "a", "b", "--json")
+    assert ran.code == 0
+    document = ran.document
+    changed = {change["what"]: (change["before"], change["after"]) for change in document["changes"]}
+    assert changed["config: vocab_size"] == (64, 66)
+    assert changed["vocabulary: added"] == (None, 2)
+    lone = {(row["side"], row["tensor"]): row["reason"] for row in document["unmatched"]}
+    assert lone.pop(("base", gone)) == "the other model has no such tensor"
+    assert set(lone.values()) == {"2 rows that the other model lacks"}
+    assert any("aligned by token, 64 rows of 64 and 66" in warning for warning in document["warnings"])
+    shown = kaibo("diff", "a", "b")
+    assert gone in shown.out
+
+
+def drop(shard: Path) -> str:
+    """Writes a shard again without its first tensor inside the layers; the canonical name of what is gone."""
+    raw = shard.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    header.pop("__metadata__", None)
+    gone = next(name for name in header if ".layers." in name)
+    kept = {
+        name: (
+            entry["dtype"],
+            entry["shape"],
+            raw[8 + size + entry["data_offsets"][0] : 8 + size + entry["data_offsets"][1]],
+        )
+        for name, entry in header.items()
+        if name != gone
+    }
+    write_safetensors(shard, kept)
+    return gone.removeprefix("model.")
+
+
+def test_a_tuned_model_that_is_not_there_is_reported_and_the_others_go_on(
+    kaibo: Callable[..., Any], three: tuple[str, str, str]
+) -> None:
+    ran = kaibo("diff", "a", "nowhere", "c", "--json")
+    assert ran.code == 4
+    assert [row["tuned"] for row in ran.document["results"]] == ["c"]
+    assert len(ran.lines) == 1
+
+
+@pytest.mark.parametrize("top", ["0", "101", "many", "nan"])
+def test_a_percent_that_is_none_is_a_wrong_call(
+    top: str, kaibo: Callable[..., Any], three: tuple[str, str, str]
+) -> None:
+    assert kaibo("diff", "a", "b", "--top", top).code == 2
+
+
+def test_a_level_that_is_none_is_a_wrong_call(kaibo: Callable[..., Any], three: tuple[str, str, str]) -> None:
+    assert kaibo("diff", "a", "b", "--by", "head").code == 2
+
+
+def test_nan_is_counted_and_nothing_fails(kaibo: Callable[..., Any], tmp_path: Path) -> None:
+    for name, patterns in (("a", [0x7FC0, 0x3F80, 0x7F80, 0]), ("b", [0x3F80, 0x3F81, 0x7F80, 0])):
+        write_safetensors(tmp_path / f"{name}.safetensors", {"w": ("BF16", (4,), np.array(patterns, np.uint16))})
+    (row,) = kaibo("diff", "a.safetensors", "b.safetensors", "--json").document["results"]
+    assert (row["n"], row["nonfinite"], row["l0"]) == (4, 2, 1)
+    assert (row["changed"], row["one_ulp"]) == (0.5, 0.5)
+
+
+def test_the_verb_gives_findings_and_figures(kaibo: Callable[..., Any], three: tuple[str, str, str]) -> None:
+    found = api.diff("a", ["b", "c"], "role")
+    assert isinstance(found, api.Differences)
+    assert len(found.pairs) == 1
+    assert type(api.figure(found.curve)).__module__.startswith("altair")
+    assert type(api.figure(found.depth, language="ja")).__module__.startswith("altair")
+    assert "<table>" in found._repr_html_()
+    assert kaibo("diff", "a", "b", "--figure", "change.svg", "--table", "change.csv").code == 0
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_dissection_with_a_base_has_the_chapter_of_what_changed(
+    language: str, kaibo: Callable[..., Any], three: tuple[str, str, str], tmp_path: Path
+) -> None:
+    ran = kaibo("dissect", "b", "--base", "a", "--lang", language, "--out", "out", "--json")
+    assert ran.code == 0
+    (result,) = ran.document["results"]
+    assert result["diff"] == kaibo("diff", "a", "b", "--json").document["results"][0]
+    page = Path(result["page"]).read_text()
+    assert {"en": "What changed", "ja": "何が変わったか"}[language] in page
+    assert "figure-diff-map-map" in page
+    assert "figure-norm-curve-curve" in page
+    assert str(tmp_path) not in page
+    document = json.loads(Path(result["json"]).read_text())
+    assert set(document["diff"]) == {"model", "layer", "role", "tensor", "curve", "changes", "unmatched"}
+    assert "diff" not in kaibo("dissect", "b", "--out", "plain", "--json").document["results"][0]
