@@ -149,7 +149,9 @@ class Store:
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over `sources`, `census`, `joint`, `models`, `failures`, `scores`, the view `tensors`.
+        """The answer to a question over the tables `sources`, `census`, `joint`, `models`, `failures`, `scores`.
+
+        The view `tensors` joins the models with what was counted of each tensor.
 
         Raises UsageError with the first line of what DuckDB says when the query fails.
         """
