@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Figure, Process, in_turn, kaibo, process
+from kaibo.census import content_hash, merged, spans
 from kaibo.collect import Options, take_census
+from kaibo.collect.engine import Task, counted
 from kaibo.models import open_model
 from kaibo.store import Store
 from kaibo.testing.models import sparse_model, write_safetensors
@@ -25,10 +27,10 @@ def figures(folder: Path) -> Iterator[Figure]:
     """Every figure in order; `folder` holds the files meanwhile and needs about 5 GiB."""
     narrow = gaussian_model(folder / "bf16", "BF16", 2.0)
     wide = gaussian_model(folder / "f32", "F32", 1.0)
-    yield beside_reading(narrow, folder)
-    yield beside_numpy_digits(narrow, folder)
-    yield beside_strings(narrow, folder)
-    yield beside_numpy_sums(wide, folder)
+    yield beside_reading(narrow)
+    yield beside_numpy_digits(narrow)
+    yield beside_strings(narrow)
+    yield beside_numpy_sums(wide)
     yield from memory(folder)
     yield from start_up(folder)
     yield from doubling(narrow, folder)
@@ -49,8 +51,32 @@ def gaussian_model(folder: Path, dtype: str, gib: float) -> Path:
     return folder
 
 
+def pass_over(model: Path, workers: int) -> Callable[[], object]:
+    """The whole pass, file to censuses and content hashes; nothing is stored."""
+
+    def work() -> object:
+        weights = open_model(model).weights
+        tasks = [
+            Task(tensor, begin, end, last=end == pieces[-1][1])
+            for tensor in weights
+            for pieces in [spans(tensor)]
+            for begin, end in pieces
+        ]
+        parts = [done.part for done in counted(tasks, workers) if done.part is not None]
+        assert len(parts) == len(tasks), "every span was counted"
+        found, place = [], 0
+        for tensor in weights:
+            count = len(spans(tensor))
+            census, digests = merged(parts[place : place + count])
+            found.append((census, content_hash(tensor, digests)))
+            place += count
+        return found
+
+    return work
+
+
 def census_of(model: Path, folder: Path, workers: int) -> Callable[[], object]:
-    """The whole pass, file to census in a fresh store."""
+    """The same with the store: file to durable part, in a fresh store."""
 
     def work() -> object:
         store = folder / "store"
@@ -60,7 +86,7 @@ def census_of(model: Path, folder: Path, workers: int) -> Callable[[], object]:
     return work
 
 
-def beside_reading(model: Path, folder: Path) -> Figure:
+def beside_reading(model: Path) -> Figure:
     file = model / "model.safetensors"
     buffer = bytearray(BUFFER)
 
@@ -69,7 +95,7 @@ def beside_reading(model: Path, folder: Path) -> Figure:
             while stream.readinto(buffer):
                 pass
 
-    ours, peer = in_turn(census_of(model, folder, 2), plain)
+    ours, peer = in_turn(pass_over(model, 2), plain)
     size = file.stat().st_size / 1e9
     seen = f"{size / ours:.2f} against {size / peer:.2f} GB/s"
     name = "census of 2 GiB bf16 with content hash, 2 workers"
@@ -99,15 +125,15 @@ def string_digits(values: np.ndarray) -> object:
     return np.unique(first(values[values != 0]).astype("U1"), return_counts=True)
 
 
-def beside_numpy_digits(model: Path, folder: Path) -> Figure:
+def beside_numpy_digits(model: Path) -> Figure:
     sample = stored(model, 1 << 24)
-    ours, peer = in_turn(census_of(model, folder, 1), lambda: numpy_digits(widened(sample)), runs=3)
+    ours, peer = in_turn(pass_over(model, 1), lambda: numpy_digits(widened(sample)), runs=3)
     return per_value("numpy log10, floor, bincount", ours, peer, sample.size, 40)
 
 
-def beside_strings(model: Path, folder: Path) -> Figure:
+def beside_strings(model: Path) -> Figure:
     sample = stored(model, 1 << 20)
-    ours, peer = in_turn(census_of(model, folder, 1), lambda: string_digits(widened(sample)), runs=3)
+    ours, peer = in_turn(pass_over(model, 1), lambda: string_digits(widened(sample)), runs=3)
     return per_value("a string per value, numpy.frompyfunc", ours, peer, sample.size, 2000)
 
 
@@ -118,14 +144,14 @@ def per_value(peer_name: str, ours: float, peer: float, size: int, reach: int) -
     return Figure("the same, 1 worker", peer_name, its / mine, "x", f">= {reach}", its / mine >= reach, seen)
 
 
-def beside_numpy_sums(model: Path, folder: Path) -> Figure:
+def beside_numpy_sums(model: Path) -> Figure:
     sample = stored(model, 1 << 24).view(np.float32)
 
     def peer_work() -> object:
         wide = sample.astype(np.float64)
         return numpy_digits(sample), np.abs(wide).sum(), (wide * wide).sum()
 
-    ours, peer = in_turn(census_of(model, folder, 2), peer_work, runs=3)
+    ours, peer = in_turn(pass_over(model, 2), peer_work, runs=3)
     ratio = (peer / sample.size) / (ours / (2**30 / 4))
     name = "float32 census with sums, 1 GiB, 2 workers"
     seen = f"{2**30 / ours / 1e9:.2f} GB/s"

@@ -8,7 +8,6 @@ import typer
 
 from kaibo.cli import options
 from kaibo.cli.running import answering
-from kaibo.vocabulary import with_reasons
 
 Query = Annotated[
     str, typer.Argument(metavar="QUERY", help='For instance "SELECT role, sum(n) FROM models GROUP BY role".')
@@ -18,6 +17,7 @@ Query = Annotated[
 def command(query: Query, json: options.Json = False, store: options.StoreFolder = None) -> None:
     """Ask the store in SQL: tables sources, census, models, failures, and the view tensors. It reads nothing else."""
     from kaibo.verbs.sql import sql
+    from kaibo.vocabulary import with_reasons
 
     with answering("sql", as_json=json) as answer:
         columns, rows, warnings = sql(query, store=store)
