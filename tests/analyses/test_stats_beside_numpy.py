@@ -138,3 +138,13 @@ def test_norms_that_cannot_be_are_noticed() -> None:
     assert norms_hold(2.0, math.sqrt(2.0), 1.0, 2)
     assert not norms_hold(2.1, math.sqrt(2.0), 1.0, 2)
     assert not norms_hold(2.0, 3.0, 1.0, 2)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 1e-50, 1e39])
+def test_a_64_bit_value_that_float32_rounds_passes_the_check_of_its_norms(tmp_path: Path, value: float) -> None:
+    """The sums hold the rounded value, the maximum the exact one; comparing the two once ended in a fault."""
+    patterns = np.array([value]).view(np.uint64)
+    model = write_safetensors(tmp_path / "one.safetensors", {"a": ("F64", (1,), patterns)})
+    (row,) = kaibo.stats(model, settings=kaibo.Settings(store=tmp_path / "store"))
+    assert row.max == value
+    assert (row.zeros, row.nonfinite) == (0, 0)

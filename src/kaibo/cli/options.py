@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,8 +95,3 @@ def export(finding: Any, table: Path | None, picture: Path | None, *, language: 
     if picture is not None:
         drawn = render(figure(finding, language=language), picture.suffix.lower().removeprefix("."))
         write_output(picture.parent, {picture.name: drawn}, mark=mark, force=force)
-
-
-def unique(models: Sequence[str]) -> list[str]:
-    """The addresses in order, each once."""
-    return list(dict.fromkeys(models))
