@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.census.compiling import compiled
 from kaibo.census.counting import Workspace
 from kaibo.vocabulary import Tensor
+from kaibo.vocabulary.compiling import compiled
 
 SIZES = (32, 64, 128)
 """Group sizes that are in use: 32 (GGUF, MX), 64 (nf4), 128 (GPTQ, AWQ)."""

@@ -14,10 +14,10 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from kaibo.census.compiling import compiled
 from kaibo.census.counting import BLOCK, Part, Workspace, add, collect, emptied, merged
 from kaibo.vocabulary import Census, Joint, Patterns, Tensor, joined, points, sums, total, widen32
 from kaibo.vocabulary.census import SIDE
+from kaibo.vocabulary.compiling import compiled
 
 CHUNK_VALUES = 1 << 18
 """Values of each side that are read at a time: 1 MiB of float32."""

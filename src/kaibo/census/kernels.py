@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.census.compiling import compiled
+from kaibo.vocabulary.compiling import compiled
 
 PACK = 40
 """A word of the 32-bit table holds count << PACK | Σlo: right for up to 2²⁴ − 1 values."""

@@ -85,7 +85,7 @@ def _fonts() -> CheckRow:
 def _cache() -> CheckRow:
     import warnings
 
-    from kaibo.census.compiling import cache_folder
+    from kaibo.vocabulary.compiling import cache_folder
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
