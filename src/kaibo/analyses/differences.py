@@ -20,7 +20,7 @@ from kaibo.analyses.groups import Group, groups
 from kaibo.analyses.largest import by_size, largest, together
 from kaibo.analyses.moments import MANTISSA_BITS
 from kaibo.analyses.provenance import provenance
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow, Top
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, Top
 from kaibo.analyses.stats import norms_hold
 from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, joined, points, sums
 
@@ -137,7 +137,7 @@ def _row(group: Group, members: Sequence[PairRow], percents: Sequence[float]) ->
         times_resolution=None if own is None or not own.l2 else l2 / own.l2,
         rounding_l1=joint.rounding,
         rounding_l2=None if joint.rounding_square is None else math.sqrt(joint.rounding_square),
-        top=tuple(_tops(group, percents)),
+        top=tuple(tops(group, percents)),
         why=_why(joint, nonzero, own),
     )
 
@@ -160,8 +160,11 @@ def _own_resolution(members: Sequence[PairRow]) -> Resolution | None:
     return resolution(row.base_census for row in members)
 
 
-def _tops(group: Group, percents: Sequence[float]) -> Iterator[Top]:
-    """Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row."""
+def tops(group: Group, percents: Sequence[float]) -> Iterator[Top]:
+    """What trimming to each percent keeps.
+
+    Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row.
+    """
     alone = [by_size([row.census]) for row in group.rows if row.census is not None]
     whole = by_size(group.censuses())
     for percent in percents:
@@ -223,24 +226,3 @@ def _curve(group: Group, base: str) -> Iterator[CurveRow]:
     for percent in CURVE if square else ():
         top = largest(sizes, percent, "exact")
         yield CurveRow(base, group.model, percent, top.kept, top.l1, top.l2, top.l1 / l1, top.l2 / math.sqrt(square))
-
-
-def between(direct: Sequence[PairRow], vectors: Sequence[PairRow]) -> PairwiseRow:
-    """How far two models of one base are from each other.
-
-    `direct` pairs the two models themselves, for L1 and L2; `vectors` their task vectors, for the cosine and the
-    signs. An L2 from ‖a‖² + ‖b‖² − 2ab would cancel to nothing for near-equal models.
-    """
-    found = sums(row.difference.census for row in direct if row.difference.census is not None)
-    joint = joined(row.joint for row in vectors)
-    cosine = _cosine(joint)
-    return PairwiseRow(
-        a=direct[0].base,
-        b=direct[0].difference.model,
-        n=sum(row.joint.n for row in direct),
-        l1=found.absolute,
-        l2=math.sqrt(found.square),
-        cosine=cosine,
-        sign_conflict=joint.flipped / joint.finite if joint.finite else math.nan,
-        why={"cosine": "one of the task vectors is zero"} if math.isnan(cosine) else {},
-    )

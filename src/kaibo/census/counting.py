@@ -116,9 +116,15 @@ def _add8(chunk: Patterns, workspace: Workspace) -> None:
 
 def _add32(chunk: NDArray[np.uint32], workspace: Workspace) -> None:
     table, above, aside = workspace.table32, workspace.above32, workspace.aside32
-    kernels.count32(chunk, _threshold(), table, above, aside, _side_digits())
+    threshold, digits = side_tables()
+    kernels.count32(chunk, threshold, table, above, aside, digits)
     low, high = kernels.extremes32(chunk)
     workspace.low, workspace.high = min(workspace.low, low), max(workspace.high, high)
+
+
+def side_tables() -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """What `count32` goes by beside its tables: the digit boundary inside each upper half, digits of subnormals."""
+    return _threshold(), _side_digits()
 
 
 def _add64(chunk: NDArray[np.uint64], workspace: Workspace) -> None:

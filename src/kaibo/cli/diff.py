@@ -13,12 +13,26 @@ Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
 Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
 
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="LABELS",
+        help="dataset=D0,seed=42 for each TUNED in order, or ADDRESS:dataset=D0,seed=42. Is it more than the seed?",
+    ),
+]
+Drawing = Annotated[
+    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map or distances.")
+]
+
 
 def command(
     base: Base,
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    group: Groups = None,
+    draw: Drawing = None,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -36,19 +50,27 @@ def command(
     float32 and counted; nothing that the store knows is read again.
     """
     from kaibo.collect import progress_bar
+    from kaibo.verbs.addresses import addresses
     from kaibo.verbs.diff import diff
+    from kaibo.verbs.labelling import labelled
 
     with answering("diff", as_json=json) as answer, progress_bar() as progress:
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
-        percents = _percents(top)
-        found = diff(base, tuned, by, top=percents, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
-        drawn = found.curve if by == "model" else found.depth
+        report: Any = answer.errors.append
+        level: Any = by
+        _check(draw)
+        labels = labelled(group or [], addresses(tuned))
+        found = diff(base, tuned, level, top=_percents(top), labels=labels, settings=settings, on_error=report)
         options.export(found.norms, table, None, language=language, force=force)
-        options.export(drawn, None, figure, language=language, force=force)
+        options.export(_drawn(found, draw, by), None, figure, language=language, force=force)
         options.present(answer, found.norms, language=language)
         answer.lists = {
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
+            **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+            "conflict": found.conflict.records(),
+            "order": found.order.records(),
+            "seeds": found.seeds.records(),
             "unmatched": found.unmatched.records(),
         }
         answer.show = lambda: _show(found, language)
@@ -63,12 +85,28 @@ def _percents(text: str) -> tuple[float, ...]:
         raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
 
 
+DRAWINGS = ("curve", "map", "distances")
+
+
+def _check(draw: str | None) -> None:
+    from kaibo.errors import UsageError
+
+    if draw is not None and draw not in DRAWINGS:
+        raise UsageError(f'--draw "{draw}" is nothing to draw', next=f"choose one of {', '.join(DRAWINGS)}")
+
+
+def _drawn(found: Any, draw: str | None, by: str) -> Any:
+    """What was asked for; else the norm@k curve of whole models, and where the change is at the other levels."""
+    drawings = dict(zip(DRAWINGS, (found.curve, found.depth, found.distances), strict=True))
+    return drawings[draw or ("curve" if by == "model" else "map")]
+
+
 def _show(found: Any, language: str) -> None:
     """What differs beside the weights, the norms, the distances between several, what was left out."""
     from kaibo.reports import console, show
 
     out = console()
-    for finding in (found.changes, found.norms, found.pairs, found.unmatched):
+    for finding in (found.changes, found.norms, found.pairs, found.conflict, found.order, found.seeds, found.unmatched):
         if finding.rows:
             show(finding, to=out, language=language)
             out.print()
