@@ -130,8 +130,8 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
-CROSS = Schema(
-    "cross",
+VECTORS = Schema(
+    "vectors",
     version=1,
     key="content",
     identity=("content", "version"),
@@ -222,7 +222,7 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, CROSS, SIGNS, MODELS, FAILURES, SCORES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 

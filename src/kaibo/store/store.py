@@ -17,7 +17,6 @@ from kaibo.store.parts import Parts
 from kaibo.store.schemas import (
     CENSUS,
     CENSUS_VERSION,
-    CROSS,
     FAILURES,
     JOINT,
     JOINT_VERSION,
@@ -25,6 +24,7 @@ from kaibo.store.schemas import (
     SCORES,
     SIGNS,
     SOURCES,
+    VECTORS,
 )
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
@@ -157,7 +157,7 @@ class Store:
 
     def crossed(self, contents: Collection[str]) -> dict[str, Crossed]:
         """The sums of two task vectors for each key that is known."""
-        return self._sums(CROSS.name, contents, Crossed)
+        return self._sums(VECTORS.name, contents, Crossed)
 
     def signs(self, contents: Collection[str]) -> dict[str, Signs]:
         """The signs of several task vectors for each key that is known."""
@@ -187,7 +187,7 @@ class Store:
             | vars(one.crossed)
             for one in crossed
         ]
-        self.parts.append(CROSS.name, table_of(rows, CROSS))
+        self.parts.append(VECTORS.name, table_of(rows, VECTORS))
 
     def record_signs(self, signs: Sequence[SignsOfAll]) -> None:
         """Adds signs by position; durable when this returns. Raises as `record` does."""

@@ -59,8 +59,9 @@ class Differences:
 
     `changes` is what differs beside the weights, `norms` the numbers at the level asked for, `curve` the norm@k
     curve, `depth` how much each role changed in each layer, `unmatched` what could not be compared. Of two or more
-    tuned models, `pairs` has the distances between them, `pairs_by` the same at the level asked for, `conflict` where their signs disagree, `order` that of their
-    clustering, `distances` the cells of the heat map, and `seeds` whether data sets are further apart than seeds.
+    tuned models, `pairs` has the distances between them, `pairs_by` the same at the level asked for, `conflict`
+    where their signs disagree, `order` that of their clustering, `distances` the cells of the heat map, and `seeds`
+    whether data sets are further apart than seeds.
     """
 
     changes: Finding[ChangeRow]
