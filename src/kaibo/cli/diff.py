@@ -50,6 +50,8 @@ def command(
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
             "unmatched": found.unmatched.records(),
+            "mapping": found.mapping.records(),
+            "coverage": found.coverage.records(),
         }
         answer.show = lambda: _show(found, language)
 
