@@ -18,8 +18,8 @@ from kaibo.models.aligning import Aligned, Vocabularies, aligned
 from kaibo.models.meeting import Met
 from kaibo.models.rotary import SAME, order_by_weights, to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
-from kaibo.models.sides import Side
-from kaibo.models.views import shifted
+from kaibo.models.sides import Side, Slot
+from kaibo.models.views import renamed, shifted
 from kaibo.vocabulary import Tensor, widen
 
 QUERIES_AND_KEYS = ("attention.q", "attention.k")
@@ -72,7 +72,7 @@ class Fitting:
             return self._aligned(base, tuned, layout)
         if base.shape != tuned.shape:
             return Fitted(None, why=f"shape {_shape(base)} against {_shape(tuned)}")
-        return Fitted((base, tuned), layout)
+        return Fitted((_with_role(base, met.slot), tuned), layout)
 
     def _outputs_first(self, base: Tensor, tuned: Tensor) -> tuple[Tensor, Tensor, str]:
         """GPT-2's Conv1D against a model that stores outputs first."""
@@ -171,6 +171,13 @@ class Fitting:
     @cached_property
     def _alignments(self) -> dict[tuple[int, int, bool], Aligned]:
         return {}
+
+
+def _with_role(tensor: Tensor, slot: Slot | None) -> Tensor:
+    """The tensor under the role of its slot, where the anatomy of its own family knows none for it."""
+    if tensor.role != "other" or slot is None:
+        return tensor
+    return renamed(tensor, role=slot.role if slot.ending == "weight" else "bias")
 
 
 def _shape(tensor: Tensor) -> str:
