@@ -71,6 +71,8 @@ def read_adapter(target: Target) -> Adapter:
     Raises FormatError for what is malformed, MissingError for kinds that are not read, PolicyError for a pickle.
     """
     config = adapter_config_of(target)
+    if config.unread is not None:
+        raise MissingError(config.unread, file=target.path(CONFIG), next="merge it with PEFT and name the merged model")
     place = _weights(target)
     header = safetensors.read_header(place)
     modules: dict[str, Parts] = {}
@@ -107,8 +109,8 @@ def applied(adapter: Adapter, base: Model) -> Applied:
     for name, stored in adapter.wholes.items():
         there = places.find(name)
         position = anatomy.place(name)
-        canonical = position.canonical if there is None else there.canonical
-        wholes[canonical] = replace(stored, canonical=canonical, layer=position.layer, role=position.role)
+        known, canonical = (name, position.canonical) if there is None else (there.name, there.canonical)
+        wholes[canonical] = replace(stored, name=known, canonical=canonical, layer=position.layer, role=position.role)
     updates = [_update(adapter, module, parts, places, wholes) for module, parts in adapter.modules.items()]
     changed: dict[str, Tensor] = {**wholes, **{update.canonical: Adapted(update) for update in updates}}
     kept = [tensor for tensor in base.tensors if tensor.canonical not in changed]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaibo.errors import FormatError, MissingError, escaped
+from kaibo.errors import FormatError, escaped
 from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
 
 CONFIG = "adapter_config.json"
@@ -47,14 +47,14 @@ _REFUSED = {
 }
 _PATTERN = re.compile(r"[\w.\\^$|?:()\[\]*+\-]{1,500}")
 _REPEATED_GROUP = re.compile(r"[)\]][*+{?]")
-_NEXT = "merge it with PEFT and compare the merged model"
 
 
 @dataclass(frozen=True)
 class AdapterConfig:
     """What `adapter_config.json` says of a LoRA: `base` and `revision` name the model it was trained on.
 
-    `ranks` and `alphas` are the patterns that overrule `rank` and `alpha` for some modules.
+    `ranks` and `alphas` are the patterns that overrule `rank` and `alpha` for some modules. `unread` says why what
+    the adapter adds cannot be formed, where it cannot.
     """
 
     rank: int
@@ -66,6 +66,7 @@ class AdapterConfig:
     revision: str | None = None
     ranks: Mapping[str, float] = field(default_factory=dict)
     alphas: Mapping[str, float] = field(default_factory=dict)
+    unread: str | None = None
 
     @property
     def kind(self) -> str:
@@ -79,7 +80,8 @@ class AdapterConfig:
         ranks = sorted({self.rank, *map(int, self.ranks.values())})
         rank = "–".join(dict.fromkeys((str(ranks[0]), str(ranks[-1]))))
         base = escaped(self.base) if self.base else "unknown"
-        return f"adapter, rank {rank}, base {base} ({self.kind}, α {self.alpha:g}); the base is not fetched"
+        kind = f"{self.kind}, α {self.alpha:g}" if self.unread is None else f"it {self.unread}"
+        return f"adapter, rank {rank}, base {base} ({kind}); the base is not fetched"
 
     def rank_of(self, module: str) -> int:
         """The rank of a module's factors."""
@@ -102,7 +104,7 @@ def _overruled(patterns: Mapping[str, float], module: str, usual: float) -> floa
 
 
 def parse_config(text: bytes, file: str) -> AdapterConfig:
-    """An adapter's config. Raises FormatError for what is malformed, MissingError for kinds that are not read."""
+    """An adapter's config. Raises FormatError for what is malformed; kinds that cannot be formed are described."""
     check_utf8(text, file)
     cursor = Cursor(text, file)
     cursor.skip("adapter config")
@@ -110,7 +112,6 @@ def parse_config(text: bytes, file: str) -> AdapterConfig:
     found: Any = json.loads(text)
     if not isinstance(found, dict):
         raise FormatError("is not a JSON object", file=file)
-    _refuse(found, file)
     return AdapterConfig(
         rank=int(_number(found, "r", 8, file, whole=True)),
         alpha=_number(found, "lora_alpha", 8, file),
@@ -121,20 +122,21 @@ def parse_config(text: bytes, file: str) -> AdapterConfig:
         revision=_text(found, "revision", file),
         ranks=_patterns(found, "rank_pattern", file, whole=True),
         alphas=_patterns(found, "alpha_pattern", file),
+        unread=_unread(found),
     )
 
 
-def _refuse(found: Mapping[str, Any], file: str) -> None:
-    kind = found.get("peft_type")
-    if kind != "LORA":
-        raise MissingError(f"is an adapter of kind {escaped(kind, 40)}; LoRA, rsLoRA and DoRA are read", file=file)
+def _unread(found: Mapping[str, Any]) -> str | None:
+    """Why what an adapter adds cannot be formed by this version; None where it can."""
+    if found.get("peft_type") != "LORA":
+        return f"is an adapter of kind {escaped(found.get('peft_type'), 40)}; LoRA, rsLoRA and DoRA are read"
     for key, reason in _REFUSED.items():
         if found.get(key):
-            raise MissingError(f"{reason} ({key}), which this version does not read", file=file, next=_NEXT)
+            return f"{reason} ({key}), which this version does not read"
     start = found.get("init_lora_weights", True)
     if isinstance(start, dict | list) or start not in _PLAIN_STARTS:
-        message = f"was begun as {escaped(start, 40)}, which changes the base itself, so B·A is not what it adds"
-        raise MissingError(message, file=file, next=_NEXT)
+        return f"was begun as {escaped(start, 40)}, which changes the base itself, so B·A is not what it adds"
+    return None
 
 
 def _number(found: Mapping[str, Any], key: str, usual: float, file: str, *, whole: bool = False) -> float:
