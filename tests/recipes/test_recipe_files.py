@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, MissingError, UsageError
@@ -129,6 +129,7 @@ def test_any_chains_come_out_parents_first_or_are_refused(order: list[int], pare
 VALUES = st.integers(-2, 9) | st.sampled_from(["", "auto", "{", "{x}", "run:x", "sft", "\0"]) | st.floats() | st.none()
 
 
+@settings(deadline=None)  # the first call imports
 @given(st.dictionaries(st.sampled_from(names_of(Recipe)), VALUES, max_size=4))
 def test_no_value_of_a_setting_is_more_than_a_usage_error(overrides: dict[str, object]) -> None:
     with suppress(UsageError):

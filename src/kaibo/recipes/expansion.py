@@ -17,6 +17,7 @@ base = "run:SFT_both_{seed}"        a chain: on top of the run of that name
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import tomllib
@@ -31,6 +32,9 @@ from kaibo.recipes.schema import Recipe
 
 Table = dict[str, Any]
 RUN = "run:"
+NAMES = ("data", *names_of(Recipe))
+"""What `--set` and `[matrix]` may name."""
+
 LIMIT = 4096
 """Runs that one file may become."""
 
@@ -101,10 +105,10 @@ def _expanded(table: Table, overrides: Mapping[str, Any], file: str) -> Iterator
         own = {key: value for key, value in run.items() if key != "matrix"}
         matrix = {**_lists(table.get("matrix", {}), file), **_lists(run.get("matrix", {}), file)}
         matrix = {name: values for name, values in matrix.items() if name not in overrides}
+        count += math.prod(map(len, matrix.values()))
+        if count > LIMIT:
+            raise UsageError(f"becomes more than {LIMIT} runs", file=file, next="shorten the lists of [matrix]")
         for values in itertools.product(*matrix.values()):
-            count += 1
-            if count > LIMIT:
-                raise UsageError(f"becomes more than {LIMIT} runs", file=file, next="shorten the lists of [matrix]")
             chosen = dict(zip(matrix, values, strict=True))
             merged = _layered(_layered(shared, own), {})
             for name, value in {**chosen, **overrides}.items():
@@ -114,11 +118,11 @@ def _expanded(table: Table, overrides: Mapping[str, Any], file: str) -> Iterator
 
 
 def _known(table: Table, file: str) -> None:
-    fields = {name.partition(".")[0] for name in names_of(Recipe)} | set(_OUTER)
+    fields = {name.partition(".")[0] for name in NAMES} | set(_OUTER)
     for place in (table, *table.get("runs", [])):
         for name in place:
             if name not in fields:
-                raise unknown(name, sorted({*fields, *names_of(Recipe)}), file)
+                raise unknown(name, sorted({*fields, *NAMES}), file)
     for name, entry in table.get("sets", {}).items():
         for key in entry if isinstance(entry, Mapping) else ():
             if key not in _SET:
@@ -134,9 +138,8 @@ def _lists(matrix: Any, file: str, prefix: str = "") -> Table:
         elif not isinstance(values, list) or not values:
             raise UsageError(f"matrix.{prefix}{name} is no list of values", file=file, next="write it as [a, b]")
         else:
-            known = ("data", *names_of(Recipe))
-            if f"{prefix}{name}" not in known:
-                raise unknown(f"{prefix}{name}", list(known), file)
+            if f"{prefix}{name}" not in NAMES:
+                raise unknown(f"{prefix}{name}", list(NAMES), file)
             found[f"{prefix}{name}"] = values
     return found
 
@@ -151,11 +154,14 @@ def _layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
 
 
 def _put(table: Table, name: str, value: Any, file: str) -> None:
-    if name not in ("data", *names_of(Recipe)):
-        raise unknown(name, list(names_of(Recipe)), file)
+    if name not in NAMES:
+        raise unknown(name, list(NAMES), file)
     *sections, last = name.split(".")
     for section in sections:
-        table = table.setdefault(section, {})
+        inner = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"{name} cannot be set, {section} is {escaped(repr(inner), 60)}", file=file)
+        table = inner
     table[last] = value
 
 
