@@ -16,7 +16,7 @@
 """
 
 from kaibo.analyses.consistency import consistent_norms
-from kaibo.analyses.differences import change_map, differences, norm_curve
+from kaibo.analyses.differences import change_map, differences, norm_curve, trimmed_norms
 from kaibo.analyses.digits import LAW, digits
 from kaibo.analyses.distances import conflict, distances, order, pairs
 from kaibo.analyses.magnitudes import magnitudes
@@ -40,4 +40,5 @@ __all__ = [
     "profile",
     "seeds",
     "stats",
+    "trimmed_norms",
 ]

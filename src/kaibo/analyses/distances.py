@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.consistency import consistent_norms
-from kaibo.analyses.differences import tops
+from kaibo.analyses.differences import Trimming, tops
 from kaibo.analyses.digits import digit_counts, mean_absolute_error
 from kaibo.analyses.distance_records import ConflictRow, DistanceCell, OrderRow, PairwiseRow
 from kaibo.analyses.groups import BUFFER, Group, Key, key_order
@@ -35,11 +35,18 @@ NOTES = (
 )
 
 
-def pairs(rows: Sequence[CrossRow], by: By = "model", percents: Sequence[float] = ()) -> Finding[PairwiseRow]:
-    """Every two tuned models: as a whole, or by layer, role or tensor. Raises UsageError for an unknown level."""
+def pairs(
+    rows: Sequence[CrossRow], by: By = "model", percents: Sequence[float] = (), of: str = "all"
+) -> Finding[PairwiseRow]:
+    """Every two tuned models: as a whole, or by layer, role or tensor.
+
+    `percents` are those of the largest |b − a| whose norms are given, of the values that `of` says, within bounds.
+    Raises UsageError for an unknown level.
+    """
+    trimming = Trimming(tuple(percents), of, {})
     kept = [row for row in rows if row.role != BUFFER]
     found = [
-        _pair(couple, by, key, members, percents)
+        _pair(couple, by, key, members, trimming)
         for couple, of_couple in groupby(kept, lambda row: (row.a, row.b))
         for key, members in _by_key(list(of_couple), by)
     ]
@@ -58,14 +65,12 @@ def _by_key(rows: Sequence[Placed], by: By) -> Iterator[tuple[Key, list[Placed]]
         yield key, members[key]
 
 
-def _pair(
-    couple: tuple[str, str], by: By, key: Key, members: Sequence[CrossRow], percents: Sequence[float]
-) -> PairwiseRow:
+def _pair(couple: tuple[str, str], by: By, key: Key, members: Sequence[CrossRow], trimming: Trimming) -> PairwiseRow:
     whole = crossed(row.crossed for row in members)
     direct = [row.direct.difference for row in members if row.direct is not None]
     cosine, moved = _cosine(whole), whole.same_sign + whole.opposite
     counted = len(direct) == len(members)
-    norms = _counted(Group(couple[1], by, key, tuple(direct)), percents) if counted else _summed(whole)
+    norms = _counted(Group(couple[1], by, key, tuple(direct)), trimming) if counted else _summed(whole)
     return PairwiseRow(
         a=couple[0],
         b=couple[1],
@@ -95,7 +100,7 @@ class _Norms:
     top: tuple[Top, ...] = ()
 
 
-def _counted(group: Group, percents: Sequence[float]) -> _Norms:
+def _counted(group: Group, trimming: Trimming) -> _Norms:
     """Norms, digits and the largest entries, from censuses."""
     censuses = group.censuses()
     found = sums(censuses)
@@ -104,7 +109,7 @@ def _counted(group: Group, percents: Sequence[float]) -> _Norms:
     assert not found.finite or norms_hold(l1, l2, linf, found.finite), "these cannot be norms of one vector"
     counts = sum((digit_counts(census) for census in censuses), np.zeros(10, np.int64))[1:]
     mae = float(mean_absolute_error(counts / counts.sum())) if counts.sum() else None
-    return _Norms(l1, l2, linf, tuple(map(int, counts)), mae, tuple(tops(group, percents)))
+    return _Norms(l1, l2, linf, tuple(map(int, counts)), mae, tuple(tops(group, trimming)))
 
 
 def _summed(whole: Crossed) -> _Norms:

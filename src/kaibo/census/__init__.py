@@ -12,6 +12,7 @@ from kaibo.census.joint import (
     signs_alone,
 )
 from kaibo.census.lanes import LanePart, LaneWorkspace, PairPart, Wanted, count_lane, count_pair, lane_spans
+from kaibo.census.resolving import position_after, resolve
 
 __all__ = [
     "BLOCK",
@@ -35,6 +36,8 @@ __all__ = [
     "lane_spans",
     "merged",
     "no_difference",
+    "position_after",
+    "resolve",
     "signs_alone",
     "spans",
 ]

@@ -12,6 +12,10 @@ from kaibo.cli.running import answering
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
 Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
+Of = Annotated[str, typer.Option("--of", metavar="all|linear|changed", help="Which values the percents are of.")]
+Exact = Annotated[
+    bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
+]
 
 Groups = Annotated[
     list[str] | None,
@@ -31,6 +35,8 @@ def command(
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    of: Of = "all",
+    exact: Exact = True,
     group: Groups = None,
     draw: Drawing = None,
     json: options.Json = False,
@@ -59,8 +65,9 @@ def command(
         report: Any = answer.errors.append
         level: Any = by
         _check(draw)
-        labels = labelled(group or [], addresses(tuned))
-        found = diff(base, tuned, level, top=_percents(top), labels=labels, settings=settings, on_error=report)
+        percents, labels = _percents(top), labelled(group or [], addresses(tuned))
+        chosen: Any = {"top": percents, "of": of, "exact": exact, "labels": labels}
+        found = diff(base, tuned, level, **chosen, settings=settings, on_error=report)
         options.export(found.norms, table, None, language=language, force=force)
         options.export(_drawn(found, draw, by), None, figure, language=language, force=force)
         options.present(answer, found.norms, language=language)
@@ -72,6 +79,8 @@ def command(
             "order": found.order.records(),
             "seeds": found.seeds.records(),
             "unmatched": found.unmatched.records(),
+            "mapping": found.mapping.records(),
+            "coverage": found.coverage.records(),
         }
         answer.show = lambda: _show(found, language)
 
@@ -106,7 +115,8 @@ def _show(found: Any, language: str) -> None:
     from kaibo.reports import console, show
 
     out = console()
-    for finding in (found.changes, found.norms, found.pairs, found.conflict, found.order, found.seeds, found.unmatched):
+    parts = (found.changes, found.norms, found.trimmed, found.pairs, found.conflict, found.order, found.seeds)
+    for finding in (*parts, found.unmatched):
         if finding.rows:
             show(finding, to=out, language=language)
             out.print()

@@ -170,6 +170,16 @@ SIGNS = Schema(
     },
 )
 """Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
+RESOLVED = Schema(
+    "resolved",
+    version=1,
+    key="content",
+    identity=("content", "upper"),
+    columns={"content": "string", "upper": "int32", "lows": "list<uint32>", "counts": "list<uint64>"},
+    delta=("lows", "counts"),
+    rows_per_group=64,
+)
+"""The inside of a bin of a difference, value by value: what makes the threshold of a top n % exact."""
 
 MODELS = Schema(
     "models",
@@ -222,7 +232,7 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, MODELS, FAILURES, SCORES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, RESOLVED, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
+from kaibo.store.resolved import from_rows, to_rows
 from kaibo.store.schemas import (
     CENSUS,
     CENSUS_VERSION,
@@ -21,6 +22,7 @@ from kaibo.store.schemas import (
     JOINT,
     JOINT_VERSION,
     MODELS,
+    RESOLVED,
     SCORES,
     SIGNS,
     SOURCES,
@@ -29,6 +31,7 @@ from kaibo.store.schemas import (
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs
+from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,6 +200,14 @@ class Store:
             for one in signs
         ]
         self.parts.append(SIGNS.name, table_of(rows, SIGNS))
+
+    def resolved(self, contents: Collection[str]) -> dict[tuple[str, int], Resolved]:
+        """The bins that were counted value by value, for each content, by upper half."""
+        return from_rows(self.parts.read(RESOLVED.name, contents))
+
+    def record_resolved(self, resolved: Mapping[tuple[str, int], Resolved]) -> None:
+        """Adds bins that were counted value by value; durable when this returns."""
+        self.parts.append(RESOLVED.name, to_rows(resolved))
 
     def record_model(self, name: str, family: str, rows: Sequence[Row]) -> None:
         """Adds a model's tensors, a row each; saying the same twice changes nothing."""

@@ -15,7 +15,7 @@ from kaibo.store.ledger import Entry, Hashes, hashed
 from kaibo.store.locks import alone
 from kaibo.store.packing import unpacked
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, FAILURES, JOINT, MODELS, SCHEMAS, SIGNS, SOURCES, VECTORS, Schema
+from kaibo.store.schemas import CENSUS, FAILURES, JOINT, MODELS, RESOLVED, SCHEMAS, SIGNS, SOURCES, VECTORS, Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,6 +148,7 @@ def _forget_together(parts: Parts, contents: Collection[str]) -> None:
         }
         if schema is JOINT:
             _forget(parts, CENSUS, "content", keys)
+            _forget(parts, RESOLVED, "content", keys)
         _forget(parts, schema, "content", keys)
 
 

@@ -11,18 +11,22 @@ from typing import Any
 from kaibo import analyses
 from kaibo.analyses import Label
 from kaibo.analyses.distance_records import ConflictRow, DistanceCell, OrderRow, PairwiseRow, SeedRow
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow
+from kaibo.analyses.largest import counted, needed
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, TrimmedRow
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, Together, take_difference, take_differences
+from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models import open_model
+from kaibo.models.adapters import open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
+from kaibo.models.derived import Difference
 from kaibo.models.pairing import Pairing, Unmatched, pair_models
-from kaibo.models.vocabularies import vocabulary_of
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.vocabulary import By, CrossRow, Finding, Model
+from kaibo.vocabulary import By, CrossRow, Finding, Model, Tensor
+from kaibo.vocabulary.resolved import ByContent
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,28 @@ class ChangeRow:
 
 
 @dataclass(frozen=True)
+class MappingRow:
+    """A pair of tensors whose names or layouts differ, by their canonical names, and how they met."""
+
+    base: str
+    tuned: str
+    base_tensor: str
+    tuned_tensor: str
+    how: str
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """The share of one side's values and bytes that is compared."""
+
+    base: str
+    tuned: str
+    side: str
+    values: float
+    bytes: float
+
+
+@dataclass(frozen=True)
 class Differences:
     """All that was found between a base and models made from it.
 
@@ -77,8 +103,29 @@ class Differences:
     seeds: Finding[SeedRow] = field(default_factory=lambda: Finding("seeds", ()))
     compared: tuple[Compared, ...] = field(repr=False, default=())
 
+    @property
+    def mapping(self) -> Finding[MappingRow]:
+        """The pairs that did not meet as they are: fused parts, other names, layouts undone, tables by token."""
+        found = ((_addressed(one), pair) for one in self.compared for pair in one.pairing.mapping)
+        return Finding("mapping", tuple(MappingRow(*both, pair.base, pair.tuned, pair.how) for both, pair in found))
+
+    @property
+    def coverage(self) -> Finding[CoverageRow]:
+        """How much of each model is compared."""
+        found = ((_addressed(one), side) for one in self.compared for side in one.pairing.coverage)
+        return Finding("coverage", tuple(CoverageRow(*both, s.side, s.values, s.bytes) for both, s in found))
+
+    @property
+    def trimmed(self) -> Finding[TrimmedRow]:
+        """What the largest n % are, a row each."""
+        return analyses.trimmed_norms(self.norms)
+
     def _repr_html_(self) -> str:
         return self.norms._repr_html_()
+
+
+def _addressed(one: Compared) -> tuple[str, str]:
+    return one.base.model.address, one.tuned.model.address
 
 
 def diff(
@@ -87,6 +134,8 @@ def diff(
     by: By = "model",
     *,
     top: Sequence[float] = (20.0,),
+    of: str = "all",
+    exact: bool = True,
     labels: Mapping[str, Label] | None = None,
     settings: Settings | None = None,
     on_error: OnError | None = None,
@@ -94,32 +143,50 @@ def diff(
     """What changed from `base` to each tuned model, by model, layer, role or tensor, and between the tuned models.
 
     All models are read side by side, each tensor once, and nothing that the store knows is read again. `top` are the
-    percents of the largest |Δ| whose norms are given. `labels` say by its address on which data set and under which
-    seed a tuned model was trained; with them the distance between data sets is set against that between seeds. A
-    model that cannot be opened is given to `on_error` and the others go on. Raises UsageError for an unknown level
-    or a percent outside (0, 100], and whatever opening the base raises.
+    percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or those that
+    `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given. `labels` say by its
+    address on which data set and under which seed a tuned model was trained; with them the distance between data
+    sets is set against that between seeds. A model that cannot be opened is given to `on_error` and the others go
+    on. Raises UsageError for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
     """
     settings, report = settings or Settings(), on_error or raising
     _check(top)
+    counted((), of)
     store, options = open_store(settings.store), _options(settings)
     before = open_model(base, trust_shards=settings.trust_shards)
     opened = list(_opened(before, addresses(tuned), settings, report))
     together = take_differences(before, opened, store, options)
     for line in dict.fromkeys(failure for one in together.compared for failure in one.failures):
         report(line)
-    return gathered(together.compared, by, top, together=together, labels=labels)
+    resolved = resolved_of(together.compared, top, of, store, options) if exact else {}
+    return gathered(together.compared, by, top, of=of, resolved=resolved, together=together, labels=labels)
 
 
 def _opened(base: Model, tuned: Sequence[str], settings: Settings, report: OnError) -> Iterator[tuple[Model, Pairing]]:
     """Each tuned model that can be opened, paired with the base; the others are reported."""
     for address in tuned:
         try:
-            model = open_model(address, trust_shards=settings.trust_shards)
+            model = open_tuned(address, base, trust_shards=settings.trust_shards)
             yield model, _paired(base, model)
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
                 raise
             report(error)
+
+
+def resolved_of(
+    compared: Sequence[Compared], top: Sequence[float], of: str, store: Store, options: Options
+) -> ByContent:
+    """The bins that the thresholds of all compared models fall in, value by value."""
+    tensors: dict[str, Tensor] = {}
+    wanted: dict[str, set[int]] = {}
+    for one in compared:
+        rows = [row.difference for row in one.rows]
+        names = {pair.base.canonical: pair for pair in one.pairing.pairs}
+        tensors |= {row.content: Difference(names[row.tensor]) for row in rows}
+        for content, uppers in needed(rows, top, of).items():
+            wanted.setdefault(content, set()).update(uppers)
+    return resolved_bins(tensors, wanted, store, options)
 
 
 def _check(top: Sequence[float]) -> None:
@@ -138,16 +205,22 @@ def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compar
 
 
 def _paired(base: Model, tuned: Model) -> Pairing:
-    return pair_models(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    return pair_models(base, tuned, vocabularies(base, tuned))
 
 
 def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
-    before, after = (open_model(address, trust_shards=settings.trust_shards) for address in (base, tuned))
+    before = open_model(base, trust_shards=settings.trust_shards)
+    after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
     compared = compare(before, after, open_store(settings.store), _options(settings))
     if compared.failures:
         raise compared.failures[0]
     return compared
+
+
+def exact_bins(compared: Sequence[Compared], top: Sequence[float], settings: Settings) -> ByContent:
+    """What makes the thresholds of models that were compared exact."""
+    return resolved_of(compared, top, "all", open_store(settings.store), _options(settings))
 
 
 def gathered(
@@ -155,15 +228,17 @@ def gathered(
     by: By,
     top: Sequence[float],
     *,
+    of: str = "all",
+    resolved: ByContent | None = None,
     together: Together | None = None,
     labels: Mapping[str, Label] | None = None,
 ) -> Differences:
     """The findings of models that were compared with one base; `together` is what they are beside each other."""
     rows = [row for one in compared for row in one.rows]
-    norms = analyses.differences(rows, by, top)
+    norms = analyses.differences(rows, by, top, of=of, resolved=resolved)
     crosses, signs = ((), ()) if together is None else (together.crosses, together.signs)
     notes = dict.fromkeys((*(note for one in compared for note in _notes(one)), *_apart(compared, crosses)))
-    pairs = analyses.pairs(crosses, "model", top)
+    pairs = analyses.pairs(crosses, "model", top, of)
     order = analyses.order(pairs.rows)
     return Differences(
         changes=Finding("changes", tuple(row for one in compared for row in _changes(one))),
@@ -171,7 +246,7 @@ def gathered(
         curve=analyses.norm_curve(rows),
         depth=analyses.change_map(rows),
         pairs=pairs,
-        pairs_by=pairs if by == "model" else analyses.pairs(crosses, by, top),
+        pairs_by=pairs if by == "model" else analyses.pairs(crosses, by, top, of),
         unmatched=Finding(
             "unmatched", tuple(_unmatched(one, lone) for one in compared for lone in one.pairing.unmatched)
         ),
@@ -185,7 +260,7 @@ def gathered(
 
 def _changes(one: Compared) -> Iterator[ChangeRow]:
     base, tuned = one.base.model, one.tuned.model
-    found: list[Change] = changes(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    found: list[Change] = changes(base, tuned, vocabularies(base, tuned))
     for change in found:
         yield ChangeRow(base.address, tuned.address, change.what, change.before, change.after)
 
@@ -201,6 +276,7 @@ def _notes(one: Compared) -> Iterator[str]:
     yield from one.tuned.model.notes
     for note in one.pairing.notes:
         yield f"{tuned}: {note}"
+    yield f"{tuned}: {one.pairing.coverage_note}"
     for side in ("base", "tuned"):
         lone = [found for found in one.pairing.unmatched if found.side == side]
         if lone:
