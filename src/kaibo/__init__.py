@@ -18,6 +18,7 @@ from kaibo.version import __version__ as __version__
 
 _HOMES = {
     "kaibo.verbs.census": ("CensusRow", "census"),
+    "kaibo.verbs.change_spectrum": ("change_spectrum",),
     "kaibo.verbs.diff": ("Differences", "diff"),
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),

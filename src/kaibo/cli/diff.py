@@ -7,11 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options
+from kaibo.cli.change_spectrum import present_spectrum
 from kaibo.cli.running import answering
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
 Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
+
+Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also the singular values of each change: its rank.")]
 
 
 def command(
@@ -19,6 +22,7 @@ def command(
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    spectrum: Spectrum = False,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -52,6 +56,8 @@ def command(
             "unmatched": found.unmatched.records(),
         }
         answer.show = lambda: _show(found, language)
+        if spectrum:
+            present_spectrum(answer, base, tuned, settings, language)
 
 
 def _percents(text: str) -> tuple[float, ...]:

@@ -53,6 +53,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("alpha", "above"),
     ),
     "spectrum-tails": ("model", "tensor", "alpha", "distance", "start", "tail_share", "edge"),
+    "diff-spectrum": (
+        *("tuned", "key", "shape", "method", "said", "energy", "gap", "rest", "noise", "spectral_norm"),
+        *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
+    ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
