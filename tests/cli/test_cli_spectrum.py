@@ -103,6 +103,7 @@ def test_broken_stacked_and_odd_tensors_go_on(kaibo: Any, tmp_path: Path) -> Non
     assert kaibo("spectrum", "odd").code == 0
 
 
+@pytest.mark.slow
 def test_a_folder_gets_the_page_the_figures_and_the_tables(kaibo: Any, tiny: str, tmp_path: Path) -> None:
     ran = kaibo("spectrum", tiny, "--out", "o", "--lang", "ja", "--table", "t.csv", "--tensors", "*.up_proj*")
     assert ran.code == 0, ran.err
