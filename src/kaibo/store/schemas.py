@@ -156,6 +156,17 @@ SPECTRA = Schema(
 )
 """Singular values of matrices, descending; `part` is the expert in a stack, `content` that of the tensor or pair."""
 
+RESOLVED = Schema(
+    "resolved",
+    version=1,
+    key="content",
+    identity=("content", "upper"),
+    columns={"content": "string", "upper": "int32", "lows": "list<uint32>", "counts": "list<uint64>"},
+    delta=("lows", "counts"),
+    rows_per_group=64,
+)
+"""The inside of a bin of a difference, value by value: what makes the threshold of a top n % exact."""
+
 MODELS = Schema(
     "models",
     version=1,
@@ -207,7 +218,7 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, SPECTRA, MODELS, FAILURES, SCORES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 
