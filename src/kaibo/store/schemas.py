@@ -22,6 +22,9 @@ CENSUS_VERSION = 1
 JOINT_VERSION = 2
 """The same for joint sums, those of task vectors and of signs."""
 
+SPECTRUM_VERSION = 1
+"""The same for singular values."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -170,6 +173,29 @@ SIGNS = Schema(
     },
 )
 """Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
+SPECTRA = Schema(
+    "spectra",
+    version=1,
+    key="content",
+    identity=("content", "part", "version", "settings"),
+    conflict="newest",  # the last bits are the linear algebra library's
+    columns={
+        "content": "string",
+        "part": "int32",
+        "version": "int32",
+        "settings": "string",
+        "matrix_rows": "int64",
+        "matrix_columns": "int64",
+        "method": "string",
+        "sigma": "list<double>",
+        "error": "double",
+        "square": "double",
+        "nonfinite": "int64",
+    },
+    rows_per_group=64,
+)
+"""Singular values of matrices, descending; `part` is the expert in a stack, `content` that of the tensor or pair."""
+
 RESOLVED = Schema(
     "resolved",
     version=1,
@@ -232,7 +258,10 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, RESOLVED, MODELS, FAILURES, SCORES)}
+    {
+        schema.name: schema
+        for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)
+    }
 )
 """Every table, by name. A later room adds its own here."""
 

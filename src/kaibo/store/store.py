@@ -26,11 +26,13 @@ from kaibo.store.schemas import (
     SCORES,
     SIGNS,
     SOURCES,
+    SPECTRA,
     VECTORS,
 )
+from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs
+from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum
 from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
@@ -200,6 +202,14 @@ class Store:
             for one in signs
         ]
         self.parts.append(SIGNS.name, table_of(rows, SIGNS))
+
+    def spectra(self, contents: Collection[str], settings: str) -> dict[tuple[str, int], Spectrum]:
+        """The spectra that are known of these contents under these settings, by content and part."""
+        return spectra_from(self.parts.read(SPECTRA.name, contents), settings)
+
+    def record_spectra(self, found: Mapping[tuple[str, int], Spectrum], settings: str) -> None:
+        """Adds spectra by content and part; durable when this returns."""
+        self.parts.append(SPECTRA.name, spectra_table(found, settings))
 
     def resolved(self, contents: Collection[str]) -> dict[tuple[str, int], Resolved]:
         """The bins that were counted value by value, for each content, by upper half."""

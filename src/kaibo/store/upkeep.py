@@ -15,7 +15,19 @@ from kaibo.store.ledger import Entry, Hashes, hashed
 from kaibo.store.locks import alone
 from kaibo.store.packing import unpacked
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, FAILURES, JOINT, MODELS, RESOLVED, SCHEMAS, SIGNS, SOURCES, VECTORS, Schema
+from kaibo.store.schemas import (
+    CENSUS,
+    FAILURES,
+    JOINT,
+    MODELS,
+    RESOLVED,
+    SCHEMAS,
+    SIGNS,
+    SOURCES,
+    SPECTRA,
+    VECTORS,
+    Schema,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,6 +126,7 @@ def remove(parts: Parts, model: str) -> int:
         _forget_together(parts, contents)
         # The model's own rows go last: while they are there, an interrupted removal can be taken up again.
         _forget(parts, CENSUS, "content", contents)
+        _forget(parts, SPECTRA, "content", contents)
         _forget(parts, SOURCES, "content", contents)
         _forget(parts, FAILURES, "model", addresses)
         gone = {(row["model"], row["model_id"]) for row in leaving}
@@ -149,6 +162,7 @@ def _forget_together(parts: Parts, contents: Collection[str]) -> None:
         if schema is JOINT:
             _forget(parts, CENSUS, "content", keys)
             _forget(parts, RESOLVED, "content", keys)
+            _forget(parts, SPECTRA, "content", keys)
         _forget(parts, schema, "content", keys)
 
 

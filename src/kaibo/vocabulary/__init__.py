@@ -6,6 +6,7 @@ from kaibo.vocabulary.differences import Crossed, CrossRow, Joint, PairRow, Sign
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
+from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Row",
     "SignRow",
     "Signs",
+    "Spectrum",
+    "SpectrumRow",
     "Sums",
     "Tensor",
     "crossed",
