@@ -42,6 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the two models that the documents speak of."""
     tiny_model(tmp_path / "my-model")
     tiny_model(tmp_path / "other-model", seed=1, shards=2)
+    tiny_model(tmp_path / "third-model", seed=2)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path

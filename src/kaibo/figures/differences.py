@@ -115,7 +115,7 @@ def distance_map(finding: Finding[DistanceCell], language: str) -> Any:
     places = {row.a: row.a_place for row in finding.rows} | {row.b: row.b_place for row in finding.rows}
     names = model_names(places)
     labels = dict(zip(names, distinct(names.values(), 30), strict=True))
-    cells = [
+    cells: list[dict[str, object]] = [
         {"a": labels[one], "b": labels[other], "l2": row.l2, "text": f"{row.l2:.3g}", "cosine": row.cosine}
         for row in finding.rows
         for one, other in ((row.a, row.b), (row.b, row.a))
@@ -138,7 +138,7 @@ def distance_map(finding: Finding[DistanceCell], language: str) -> Any:
         ],
     )
     if len(ordered) <= 12:
-        middle = max((cell["l2"] for cell in cells), default=0.0) / 2
+        middle = max((row.l2 for row in finding.rows if row.l2 == row.l2), default=0.0) / 2
         colour = alt.condition(f"datum.l2 < {middle!r}", alt.value("white"), alt.value(INK))
         chart = chart + base.mark_text(fontSize=10).encode(text="text:N", color=colour)
     side = max(120, min(560, 48 * len(ordered)))
