@@ -15,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.consistency import consistent_norms
 from kaibo.analyses.differences import Trimming, tops
 from kaibo.analyses.digits import digit_counts, mean_absolute_error
 from kaibo.analyses.distance_records import ConflictRow, DistanceCell, OrderRow, PairwiseRow
@@ -115,7 +114,8 @@ def _counted(group: Group, trimming: Trimming) -> _Norms:
 def _summed(whole: Crossed) -> _Norms:
     """The norms alone, from sums."""
     l1, l2 = whole.absolute, math.sqrt(whole.square)
-    assert not whole.n or consistent_norms(whole.n, l1, l2 * (1 + 1e-9)).holds, "these cannot be norms of one vector"
+    slack = 1 + 1e-9  # float sums, not integers
+    assert l2 <= l1 * slack and l1 <= math.sqrt(whole.n) * l2 * slack, "these cannot be norms of one vector"  # noqa: PT018
     return _Norms(l1, l2)
 
 
