@@ -94,12 +94,27 @@ class LaneWorkspace:
 
     def room(self, side: int, width: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """Where a side whose values have `width` bytes is read to."""
-        whole = self.rooms.setdefault(side, np.empty(8 * READ_VALUES, np.uint8))
-        return whole[: width * READ_VALUES]
+        if side not in self.rooms:
+            self.rooms[side] = np.empty(8 * READ_VALUES, np.uint8)
+        return self.rooms[side][: width * READ_VALUES]
 
     def delta(self, side: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         """Where the differences of a side from the base are kept while others need them."""
-        return self.deltas.setdefault(side, np.empty(SLICE, np.float32))
+        if side not in self.deltas:
+            self.deltas[side] = np.empty(SLICE, np.float32)
+        return self.deltas[side]
+
+    def side(self, side: int) -> Workspace:
+        """The tables of a side; made when they are first asked for, since most of a workspace is tables."""
+        if side not in self.sides:
+            self.sides[side] = Workspace()
+        return self.sides[side]
+
+    def pair(self, pair: Sides) -> DifferenceTable:
+        """The table of a pair's differences."""
+        if pair not in self.pairs:
+            self.pairs[pair] = DifferenceTable()
+        return self.pairs[pair]
 
     def emptied(self) -> None:
         """Makes the tables ready for the next span."""
@@ -164,13 +179,14 @@ class _Tally:
         self._pairs = {pair: PairTally((sides[pair[0]], sides[pair[1]])) for pair in wanted.pairs}
         self._crosses = {pair: CrossTally() for pair in wanted.crosses}
         self._signs = Signs()
+        self._vectors = wanted.vectors
 
     def add(self, chunks: Mapping[int, Patterns]) -> None:
         """Hashes and counts each chunk while it is warm, then takes them up slice by slice."""
         for side, chunk in chunks.items():
             self._digests[side].add(chunk)
             if side in self._wanted.counting:
-                add(self._names[side], chunk, self._workspace.sides.setdefault(side, Workspace()))
+                add(self._names[side], chunk, self._workspace.side(side))
         size = max(chunk.size for chunk in chunks.values())
         for begin in range(0, size if len(chunks) > 1 else 0, SLICE):
             self._sliced(
@@ -181,14 +197,14 @@ class _Tally:
         work = self._workspace
         vectors = {
             side: formed(slices[0], slices[side], work.delta(side))
-            for side in self._wanted.vectors
+            for side in self._vectors
             if side in slices and 0 in slices
         }
         for (one, other), tally in self._pairs.items():
             if one in slices and other in slices:
                 tally.add(slices[one], slices[other])
                 delta = self._delta((one, other), slices, vectors)
-                work.pairs.setdefault((one, other), DifferenceTable()).add(delta.patterns)
+                work.pair((one, other)).add(delta.patterns)
                 self._crossed((one, other), vectors, delta)
         for pair in self._crosses.keys() - self._pairs.keys():
             if pair[0] in vectors and pair[1] in vectors:
