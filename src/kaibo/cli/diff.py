@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +14,22 @@ Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
 Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
 
+Quantised = Annotated[
+    str | None,
+    typer.Option("--quantised", metavar="GRIDS", help="Also the changes against rounding the base: nf4, int8."),
+]
+Storing = Annotated[
+    str, typer.Option("--storing", metavar="GRIDS", help="Of adapters: what storing does, on bf16, f16, nf4, int8.")
+]
+
 
 def command(
     base: Base,
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    quantised: Quantised = None,
+    storing: Storing = "bf16,nf4",
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -36,12 +47,15 @@ def command(
     float32 and counted; nothing that the store knows is read again.
     """
     from kaibo.collect import progress_bar
+    from kaibo.verbs.adapters import adapters_of, check_grids
     from kaibo.verbs.diff import diff
 
     with answering("diff", as_json=json) as answer, progress_bar() as progress:
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
-        percents = _percents(top)
+        percents, grids = _percents(top), (_listed(storing), _listed(quantised))
+        check_grids(*grids)
         found = diff(base, tuned, by, top=percents, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
+        others = adapters_of(found.compared, by, storing=grids[0], quantised=grids[1], settings=settings)  # type: ignore[arg-type]
         drawn = found.curve if by == "model" else found.depth
         options.export(found.norms, table, None, language=language, force=force)
         options.export(drawn, None, figure, language=language, force=force)
@@ -50,8 +64,11 @@ def command(
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
             "unmatched": found.unmatched.records(),
+            **{finding.kind: finding.records() for finding in others.findings if finding.rows},
         }
-        answer.show = lambda: _show(found, language)
+        answer.show = lambda: _show(
+            (found.changes, found.norms, *others.findings, found.pairs, found.unmatched), language
+        )
 
 
 def _percents(text: str) -> tuple[float, ...]:
@@ -63,12 +80,16 @@ def _percents(text: str) -> tuple[float, ...]:
         raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
 
 
-def _show(found: Any, language: str) -> None:
-    """What differs beside the weights, the norms, the distances between several, what was left out."""
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _show(findings: Sequence[Any], language: str) -> None:
+    """What differs beside the weights, the norms, adapters, the distances between several, what was left out."""
     from kaibo.reports import console, show
 
     out = console()
-    for finding in (found.changes, found.norms, found.pairs, found.unmatched):
+    for finding in findings:
         if finding.rows:
             show(finding, to=out, language=language)
             out.print()

@@ -35,11 +35,15 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Applied:
-    """An adapter with the base it was given: the updates, and base + ΔW as a model."""
+    """An adapter with the base it was given: the updates, and base + ΔW as a model.
+
+    `replaced` are the canonical names of the tensors that the adapter brings whole.
+    """
 
     adapter: Adapter
     updates: tuple[Update, ...]
     model: Model
+    replaced: frozenset[str] = frozenset()
 
 
 def open_tuned(address: str | os.PathLike[str], base: Model, *, trust_shards: bool = False) -> Model:
@@ -125,7 +129,7 @@ def applied(adapter: Adapter, base: Model) -> Applied:
         notes=(*adapter.target.notes, *notes_on(adapter, base), *described.notes),
         documents={**base.documents, **described.documents},
     )
-    return Applied(adapter, tuple(sorted(updates, key=lambda update: update.canonical)), model)
+    return Applied(adapter, tuple(sorted(updates, key=lambda update: update.canonical)), model, frozenset(wholes))
 
 
 class _Places:

@@ -45,6 +45,13 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("times_resolution", "rounding_l2", "mae", "nonfinite"),
     ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
+    "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "error", "before"),
+    "overlaps": (
+        *("a", "b", "by", "key", "tensors", "outputs", "outputs_by_chance", "inputs", "inputs_by_chance"),
+        *("closest_outputs", "closest_inputs"),
+    ),
+    "quantised": ("tuned", "by", "key", "grid", "n", "rounding_l1", "rounding_l2", "l1", "l2", "times_l1", "times_l2"),
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
