@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 STORING_NOTES = (
     "Storing rounds W + ΔW once to the grid; deleted: the share of ΔW ≠ 0 that leaves the stored value as it was.",
-    "The error is ‖stored − W − ΔW‖ ÷ ‖ΔW‖; before: ‖rounded W − W‖ ÷ ‖ΔW‖, what the grid does without any change.",
+    "The error is ‖stored − W − ΔW‖ ÷ ‖ΔW‖; that of the base ‖rounded W − W‖ ÷ ‖ΔW‖, what the grid does to W alone.",
     "nf4: blocks of 64 as bitsandbytes packs them; int8: by rows as LLM.int8(); linear layers only, no table or head.",
 )
 QUANTISED_NOTES = ("Resolution of a grid: L1 and L2 of rounding the base to it; linear layers only, no table or head.",)
@@ -52,7 +52,7 @@ class AdapterRow:
 class StoringRow:
     """What storing base + ΔW on a grid does: `deleted` share of the `moved` entries, `error` relative to ‖ΔW‖.
 
-    `before` is the error of rounding the base alone, relative to ‖ΔW‖, too.
+    `base_error` is that of rounding the base alone, relative to ‖ΔW‖, too.
     """
 
     base: str
@@ -64,7 +64,7 @@ class StoringRow:
     moved: int
     deleted: float
     error: float
-    before: float
+    base_error: float
     why: Why = field(default_factory=dict)
 
 
@@ -122,10 +122,9 @@ def adapters(rows: Sequence[LowRankRow], by: By = "model") -> Finding[AdapterRow
     """What each adapter is, at a level. Where the two norms of a plain update disagree, a note says so."""
     found = tuple(_adapter(members, by, key) for key, members in _grouped(rows, lambda row: row.at, by))
     wrong = [row.at.tensor for row in rows if row.plain and row.streamed is not None and not _agree(row)]
-    notes = (
-        (f"{len(wrong)} tensors, first {wrong[0]}: the factors' norm is not the one that was counted",) if wrong else ()
-    )
-    return Finding("adapters", found, notes)
+    told = "the factors' norm is not the one that was counted"
+    notes = [f"{len(wrong)} tensors, first {tensor}: {told}" for tensor in wrong[:1]]
+    return Finding("adapters", found, tuple(notes))
 
 
 def _agree(row: LowRankRow) -> bool:
@@ -158,7 +157,21 @@ def storing(rows: Sequence[RoundingRow], by: By = "model") -> Finding[StoringRow
         for key, members in _grouped(rows, lambda row: row.at, by)
         for of_grid in _by_grid(members)
     ]
-    return Finding("storing", tuple(found), STORING_NOTES if found else ())
+    sentences = tuple(dict.fromkeys(merged_sentence(row) for row in found)) if by == "model" else ()
+    return Finding("storing", tuple(found), (*sentences, *STORING_NOTES) if found else ())
+
+
+def merged_sentence(row: StoringRow) -> str:
+    """What storing would do, in one sentence.
+
+    >>> merged_sentence(StoringRow("b", "x/a", "model", None, "bf16", 9, 9, 0.7, 0.73, 0.0))
+    'a merged into bf16: 70 % of its entries vanish and the error is 73 % of it.'
+    """
+    name = row.tuned.rstrip("/").rpartition("/")[2]
+    if math.isnan(row.deleted):
+        return f"{name} merged into {row.grid}: there is nothing to lose, ΔW is zero."
+    deleted, error = (f"{100 * share:.3g}" for share in (row.deleted, row.error))
+    return f"{name} merged into {row.grid}: {deleted} % of its entries vanish and the error is {error} % of it."
 
 
 def _by_grid(members: Sequence[RoundingRow]) -> Iterator[list[RoundingRow]]:
@@ -179,8 +192,8 @@ def _storing(members: Sequence[RoundingRow], by: By, key: str | int | None) -> S
         moved=moved,
         deleted=sum(one.deleted for one in sums) / moved if moved else math.nan,
         error=_relative(sums, lambda one: one.error_square, square),
-        before=_relative(sums, lambda one: one.base_square, square),
-        why={} if square else dict.fromkeys(("deleted", "error", "before"), "nothing changed"),
+        base_error=_relative(sums, lambda one: one.base_square, square),
+        why={} if square else dict.fromkeys(("deleted", "error", "base_error"), "nothing changed"),
     )
 
 

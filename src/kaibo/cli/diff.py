@@ -66,9 +66,8 @@ def command(
             "unmatched": found.unmatched.records(),
             **{finding.kind: finding.records() for finding in others.findings if finding.rows},
         }
-        answer.show = lambda: _show(
-            (found.changes, found.norms, *others.findings, found.pairs, found.unmatched), language
-        )
+        shown = (found.changes, found.norms, *others.findings, found.pairs, found.unmatched)
+        answer.show = lambda: _show(shown, language)
 
 
 def _percents(text: str) -> tuple[float, ...]:

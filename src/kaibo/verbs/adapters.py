@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 from kaibo.analyses import adapters as found_of
 from kaibo.analyses.adapters import AdapterRow, OverlapFound, QuantisedRow, StoringRow
@@ -35,9 +35,7 @@ class Adapters:
     quantised: Finding[QuantisedRow]
 
     @property
-    def findings(
-        self,
-    ) -> tuple[Finding[AdapterRow] | Finding[StoringRow] | Finding[OverlapFound] | Finding[QuantisedRow], ...]:
+    def findings(self) -> tuple[Finding[Any], ...]:
         """All four in the order in which they are shown."""
         return self.adapters, self.storing, self.overlaps, self.quantised
 
@@ -156,18 +154,3 @@ def _quantised(compared: Sequence[Compared], grids: Sequence[str], options: Opti
             for rounding in stored.roundings:
                 known = replace(rounding, delta=delta.absolute, delta_square=delta.square)
                 yield RoundingRow(_placed(one, stored.tensor), known)
-
-
-def percent_sentence(row: StoringRow) -> str:
-    """What storing would do, in one sentence.
-
-    >>> percent_sentence(StoringRow("b", "a", "model", None, "bf16", 9, 9, 0.7, 0.73, 0.0))
-    'merged into bf16, 70 % of its entries vanish and the error is 73 % of it'
-    """
-    if math.isnan(row.deleted):
-        return f"merged into {row.grid}, nothing changes"
-    return f"merged into {row.grid}, {_percent(row.deleted)} of its entries vanish and the error is {_percent(row.error)} of it"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
