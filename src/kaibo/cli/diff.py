@@ -13,6 +13,10 @@ from kaibo.cli.running import answering
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
 Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
+Of = Annotated[str, typer.Option("--of", metavar="all|linear|changed", help="Which values the percents are of.")]
+Exact = Annotated[
+    bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
+]
 
 Quantised = Annotated[
     str | None,
@@ -30,6 +34,8 @@ def command(
     top: Top = "20",
     quantised: Quantised = None,
     storing: Storing = "bf16,nf4",
+    of: Of = "all",
+    exact: Exact = True,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -54,8 +60,10 @@ def command(
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
         percents, grids = _percents(top), (_listed(storing), _listed(quantised))
         check_grids(*grids)
-        found = diff(base, tuned, by, top=percents, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
-        others = adapters_of(found.compared, by, storing=grids[0], quantised=grids[1], settings=settings)  # type: ignore[arg-type]
+        level: Any = by
+        report = answer.errors.append
+        found = diff(base, tuned, level, top=percents, of=of, exact=exact, settings=settings, on_error=report)
+        others = adapters_of(found.compared, level, storing=grids[0], quantised=grids[1], settings=settings)
         drawn = found.curve if by == "model" else found.depth
         options.export(found.norms, table, None, language=language, force=force)
         options.export(drawn, None, figure, language=language, force=force)
@@ -65,8 +73,10 @@ def command(
             "pairs": found.pairs.records(),
             "unmatched": found.unmatched.records(),
             **{finding.kind: finding.records() for finding in others.findings if finding.rows},
+            "mapping": found.mapping.records(),
+            "coverage": found.coverage.records(),
         }
-        shown = (found.changes, found.norms, *others.findings, found.pairs, found.unmatched)
+        shown = (found.changes, found.norms, found.trimmed, *others.findings, found.pairs, found.unmatched)
         answer.show = lambda: _show(shown, language)
 
 

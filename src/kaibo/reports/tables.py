@@ -52,6 +52,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("closest_outputs", "closest_inputs"),
     ),
     "quantised": ("tuned", "by", "key", "grid", "n", "rounding_l1", "rounding_l2", "l1", "l2", "times_l1", "times_l2"),
+    "trimmed": (
+        *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
+        *("threshold", "l1", "l2"),
+    ),
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
