@@ -15,6 +15,7 @@ ml_dtypes = pytest.importorskip("ml_dtypes")
 finite = st.floats(-1e30, 1e30, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30))
 def test_bf16_is_the_nearest_there_is_and_ties_go_to_the_even_one(values: list[float]) -> None:
     found = nearest("bf16", np.array(values), len(values))
@@ -35,6 +36,7 @@ def test_a_value_just_beside_a_tie_is_not_rounded_twice() -> None:
     assert nearest("bf16", np.array([tie + 2.0**-7, tie + 2.0**-7 - 2.0**-40]), 2).tolist() == [1.015625, 1.0078125]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-7e4, 7e4), min_size=1, max_size=30))
 def test_f16_is_what_numpy_rounds_from_64_bits(values: list[float]) -> None:
     with np.errstate(over="ignore"):

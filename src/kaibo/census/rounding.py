@@ -94,35 +94,70 @@ def nearest(grid: str, values: Floats64, columns: int) -> Floats64:
 
 
 def _bf16(values: Floats64) -> Floats64:
-    """Rounded once: where float32 made a tie that was none, its last bit is set towards the value itself."""
     single = values.astype(np.float32)
-    patterns = single.view(np.uint32).astype(np.int64)
-    tie = ((patterns & 0xFFFF) == 0x8000) & (single != values) & np.isfinite(single)
-    patterns += np.where(tie, np.where(np.abs(single) > np.abs(values), -1, 1), 0)
-    kept = (patterns + (((patterns >> 16) & 1) + 0x7FFF)) & 0xFFFF0000
-    rounded = kept.astype(np.uint32).view(np.float32).astype(np.float64)
-    return np.where(np.isfinite(values), rounded, values)
+    _to_bf16(values, single, single.view(np.uint32))
+    return single.astype(np.float64)
+
+
+@compiled
+def _to_bf16(values: Floats64, single: Floats32, patterns: NDArray[np.uint32]) -> None:
+    """Rounds in place, once: where float32 made a tie that was none, its last bit is set towards the value itself."""
+    for i in range(values.size):
+        pattern = np.int64(patterns[i])
+        if pattern & 0x7F800000 == 0x7F800000:
+            continue
+        if pattern & 0xFFFF == 0x8000 and single[i] != values[i]:
+            pattern += -1 if abs(np.float64(single[i])) > abs(values[i]) else 1
+        patterns[i] = np.uint32((pattern + (((pattern >> 16) & 1) + 0x7FFF)) & 0xFFFF0000)
 
 
 def rounding(grid: str, weights: Floats64, change: Floats32 | None, columns: int) -> Rounding:
-    """What a grid does to whole rows of weights and to their change; sums in float64 over these values."""
+    """What a grid does to whole rows of weights and to their change; sums in float64 over these values in order."""
     stored = nearest(grid, weights, columns)
-    moved = weights if change is None else weights + change
-    kept = stored if change is None else nearest(grid, moved, columns)
-    good = np.isfinite(weights) & np.isfinite(stored) & np.isfinite(moved) & np.isfinite(kept)
-    delta = np.zeros(1) if change is None else change[good].astype(np.float64)
-    lost, before = (kept - moved)[good], (stored - weights)[good]
-    return Rounding(
-        grid=grid,
-        n=int(good.sum()),
-        moved=int(np.count_nonzero(delta)),
-        deleted=0 if change is None else int(((kept == stored) & (change != 0) & good).sum()),
-        delta=float(np.abs(delta).sum()),
-        delta_square=float((delta * delta).sum()),
-        error_square=float((lost * lost).sum()),
-        base=float(np.abs(before).sum()),
-        base_square=float((before * before).sum()),
-    )
+    sums, counts = np.zeros(5), np.zeros(3, np.int64)
+    if change is None:
+        _add_base(weights, stored, sums, counts)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            kept = nearest(grid, weights + change, columns)
+        _add(weights, change, stored, kept, sums, counts)
+    n, moved, deleted = (int(count) for count in counts)
+    delta, delta_square, error_square, base, base_square = (float(value) for value in sums)
+    return Rounding(grid, n, moved, deleted, delta, delta_square, error_square, base, base_square)
+
+
+@compiled
+def _add_base(weights: Floats64, stored: Floats64, sums: Floats64, counts: NDArray[np.int64]) -> None:
+    absolute, square, n = 0.0, 0.0, 0
+    for i in range(weights.size):
+        before = stored[i] - weights[i]
+        if before - before == 0:
+            n += 1
+            absolute += abs(before)
+            square += before * before
+    sums[3] += absolute
+    sums[4] += square
+    counts[0] += n
+
+
+@compiled
+def _add(
+    weights: Floats64, change: Floats32, stored: Floats64, kept: Floats64, sums: Floats64, counts: NDArray[np.int64]
+) -> None:
+    """Σ|Δ|, ΣΔ², Σ error², Σ|base error|, Σ base error²; how many are finite, moved, deleted."""
+    first = second = error = base = base_square = 0.0
+    n, moved, deleted = 0, 0, 0
+    for i in range(weights.size):
+        delta, before = np.float64(change[i]), stored[i] - weights[i]
+        lost = kept[i] - (weights[i] + delta)
+        if (before - before == 0) & (lost - lost == 0):
+            n += 1
+            moved += delta != 0
+            deleted += (delta != 0) & (kept[i] == stored[i])
+            first, second, error = first + abs(delta), second + delta * delta, error + lost * lost
+            base, base_square = base + abs(before), base_square + before * before
+    sums += np.array([first, second, error, base, base_square])
+    counts += np.array([n, moved, deleted])
 
 
 def rounding_total(parts: Iterable[Rounding]) -> Rounding:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options
-from kaibo.cli.running import answering
+from kaibo.cli.change_spectrum import present_spectrum
+from kaibo.cli.running import Answer, answering
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
@@ -25,6 +26,7 @@ Quantised = Annotated[
 Storing = Annotated[
     str, typer.Option("--storing", metavar="GRIDS", help="Of adapters: what storing does, on bf16, f16, nf4, int8.")
 ]
+Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also the singular values of each change: its rank.")]
 
 
 def command(
@@ -34,6 +36,7 @@ def command(
     top: Top = "20",
     quantised: Quantised = None,
     storing: Storing = "bf16,nf4",
+    spectrum: Spectrum = False,
     of: Of = "all",
     exact: Exact = True,
     json: options.Json = False,
@@ -63,7 +66,8 @@ def command(
         level: Any = by
         report = answer.errors.append
         found = diff(base, tuned, level, top=percents, of=of, exact=exact, settings=settings, on_error=report)
-        others = adapters_of(found.compared, level, storing=grids[0], quantised=grids[1], settings=settings)
+        grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
+        others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
         drawn = found.curve if by == "model" else found.depth
         options.export(found.norms, table, None, language=language, force=force)
         options.export(drawn, None, figure, language=language, force=force)
@@ -78,6 +82,8 @@ def command(
         }
         shown = (found.changes, found.norms, found.trimmed, *others.findings, found.pairs, found.unmatched)
         answer.show = lambda: _show(shown, language)
+        if spectrum:
+            present_spectrum(answer, base, tuned, settings, language)
 
 
 def _percents(text: str) -> tuple[float, ...]:
@@ -87,6 +93,11 @@ def _percents(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
+
+
+def _once(answer: Answer) -> Any:
+    """Takes errors that were not told yet."""
+    return lambda error: answer.errors.append(error) if error.line not in {e.line for e in answer.errors} else None
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -66,8 +66,14 @@ def _product(left: Matrix, right: Matrix, scale: float, begin: int, out: Floats6
 @compiled
 def _squares(values: Floats64, columns: int, row: int, axis: int, out: Floats64) -> None:
     """Adds the squares of whole rows, the first of which is `row`, to the sums of rows (axis 0) or columns (1)."""
-    for i in range(values.size):
-        out[row + i // columns if axis == 0 else i % columns] += values[i] * values[i]
+    for line in range(values.size // columns):
+        whole = values[line * columns : (line + 1) * columns]
+        if axis == 0:
+            for j in range(columns):
+                out[row + line] += whole[j] * whole[j]
+        else:
+            for j in range(columns):
+                out[j] += whole[j] * whole[j]
 
 
 @compiled

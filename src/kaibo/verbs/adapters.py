@@ -13,9 +13,10 @@ from kaibo.analyses.subspaces import Spaces, angle_cosines, frobenius_square, sp
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared
 from kaibo.collect.storing import packed, take_storing
-from kaibo.errors import UsageError
+from kaibo.errors import KaiboError, UsageError
 from kaibo.models.adapters import Applied, applied, open_adapter
 from kaibo.models.updates import Update, values_of
+from kaibo.verbs.addresses import OnError, raising
 from kaibo.verbs.measuring import Settings
 from kaibo.vocabulary import By, Finding, Tensor, sums
 from kaibo.vocabulary.rounding import GRIDS, QUANTISED, LowRankRow, OverlapRow, Placed, RoundingRow
@@ -55,19 +56,21 @@ def adapters_of(
     storing: Sequence[str] = ("bf16", "nf4"),
     quantised: Sequence[str] = (),
     settings: Settings | None = None,
+    on_error: OnError | None = None,
 ) -> Adapters:
     """What is to be said of the adapters among models that were compared with one base, and of grids over it.
 
     `storing` are the grids that base + ΔW is rounded to, `quantised` those that the base is rounded to alone.
-    Raises UsageError for an unknown grid, and what reading the weights raises.
+    What cannot be read is given to `on_error`, and what was rounded before it stays. Raises UsageError for an unknown
+    grid.
     """
     check_grids(storing, quantised)
-    settings = settings or Settings()
+    settings, report = settings or Settings(), on_error or raising
     options = Options(granted_workers(settings.workers), progress=settings.progress)
     held = [(one, found) for one in compared if (found := _applied(one)) is not None]
     known = {id(one): {update.canonical: _spaces(update) for update in found.updates} for one, found in held}
     ranks = [row for one, found in held for row in _low_rank(one, found, known[id(one)])]
-    rounded = [row for one, found in held for row in _storing(one, found, storing, options)]
+    rounded = [row for one, found in held for row in _told(_storing(one, found, storing, options), report)]
     crossed = [
         row
         for (one, a), (other, b) in combinations(held, 2)
@@ -77,8 +80,17 @@ def adapters_of(
         found_of.adapters(ranks, by),
         found_of.storing(rounded, by),
         found_of.overlaps(crossed, by),
-        found_of.quantised(list(_quantised(compared, quantised, options)), by),
+        found_of.quantised(list(_told(_quantised(compared, quantised, options), report)), by),
     )
+
+
+def _told(rows: Iterator[RoundingRow], report: OnError) -> Iterator[RoundingRow]:
+    try:
+        yield from rows
+    except KaiboError as error:
+        if error.kind == "stopped":
+            raise
+        report(error)
 
 
 def _applied(one: Compared) -> Applied | None:
