@@ -67,7 +67,7 @@ def test_levels_split_what_the_model_sums() -> None:
     places = [Placed("base", "a", f"w{layer}{role}", layer, role) for layer in (0, 1) for role in ("q", "v")]
     rows = [RoundingRow(place, Rounding("bf16", 10, 8, k, 1.0, 2.0, 0.5, 0.0, 0.0)) for k, place in enumerate(places)]
     whole = storing(rows).rows[0]
-    assert (whole.n, whole.moved, whole.deleted, whole.error) == (40, 32, 6 / 32, 0.5)
+    assert (whole.n, whole.moved, whole.deleted, whole.relative_error) == (40, 32, 6 / 32, 0.5)
     assert [found.key for found in storing(rows, "layer").rows] == [0, 1]
     assert [found.deleted for found in storing(rows, "role").rows] == [2 / 16, 4 / 16]
     assert len(storing(rows, "tensor").rows) == 4

@@ -114,7 +114,7 @@ def test_what_storing_would_do_is_what_storing_does(kaibo: Run, made: Made) -> N
             error += float(((stored - base[name] - exact) ** 2).sum())
             square += float((exact**2).sum())
         assert (row["moved"], row["deleted"]) == (moved, deleted / moved)
-        assert math.isclose(row["error"], math.sqrt(error / square), rel_tol=1e-9)
+        assert math.isclose(row["relative_error"], math.sqrt(error / square), rel_tol=1e-9)
 
 
 def test_rank_and_norm_stand_beside_what_was_counted(kaibo: Run, made: Made) -> None:

@@ -50,7 +50,7 @@ class AdapterRow:
 
 @dataclass(frozen=True)
 class StoringRow:
-    """What storing base + ΔW on a grid does: `deleted` share of the `moved` entries, `error` relative to ‖ΔW‖.
+    """What storing base + ΔW on a grid does: `deleted` share of the `moved` entries, `relative_error` to ‖ΔW‖.
 
     `base_error` is that of rounding the base alone, relative to ‖ΔW‖, too.
     """
@@ -63,7 +63,7 @@ class StoringRow:
     n: int
     moved: int
     deleted: float
-    error: float
+    relative_error: float
     base_error: float
     why: Why = field(default_factory=dict)
 
@@ -170,7 +170,7 @@ def merged_sentence(row: StoringRow) -> str:
     name = row.tuned.rstrip("/").rpartition("/")[2]
     if math.isnan(row.deleted):
         return f"{name} merged into {row.grid}: there is nothing to lose, ΔW is zero."
-    deleted, error = (f"{100 * share:.3g}" for share in (row.deleted, row.error))
+    deleted, error = (f"{100 * share:.3g}" for share in (row.deleted, row.relative_error))
     return f"{name} merged into {row.grid}: {deleted} % of its entries vanish and the error is {error} % of it."
 
 
@@ -191,9 +191,9 @@ def _storing(members: Sequence[RoundingRow], by: By, key: str | int | None) -> S
         n=sum(one.n for one in sums),
         moved=moved,
         deleted=sum(one.deleted for one in sums) / moved if moved else math.nan,
-        error=_relative(sums, lambda one: one.error_square, square),
+        relative_error=_relative(sums, lambda one: one.error_square, square),
         base_error=_relative(sums, lambda one: one.base_square, square),
-        why={} if square else dict.fromkeys(("deleted", "error", "base_error"), "nothing changed"),
+        why={} if square else dict.fromkeys(("deleted", "relative_error", "base_error"), "nothing changed"),
     )
 
 

@@ -59,7 +59,7 @@ READ: Mapping[str, tuple[str, ...]] = {
     ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
-    "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "error", "base_error"),
+    "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
     "overlaps": (
         *("a", "b", "by", "key", "tensors", "outputs", "outputs_by_chance", "inputs", "inputs_by_chance"),
         *("closest_outputs", "closest_inputs"),
