@@ -17,8 +17,7 @@ from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, Together, take_difference, take_differences
 from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
-from kaibo.models import open_model
-from kaibo.models.adapters import open_tuned, vocabularies
+from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
 from kaibo.models.derived import Difference
 from kaibo.models.pairing import Pairing, Unmatched, pair_models
@@ -48,13 +47,17 @@ class UnmatchedRow:
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """Something beside the weights that differs: what it is, and its value in base and tuned."""
+    """Something beside the weights that differs: what it is, and its value in base and tuned.
+
+    Of long values `before` and `after` show where they differ, `full` holds both whole.
+    """
 
     base: str
     tuned: str
     what: str
     before: Any
     after: Any
+    full: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,11 +156,11 @@ def diff(
     _check(top)
     counted((), of)
     store, options = open_store(settings.store), _options(settings)
-    before = open_model(base, trust_shards=settings.trust_shards)
+    before = open_base(base, trust_shards=settings.trust_shards)
     opened = list(_opened(before, addresses(tuned), settings, report))
     together = take_differences(before, opened, store, options)
-    for line in dict.fromkeys(failure for one in together.compared for failure in one.failures):
-        report(line)
+    for failure in {failure.line: failure for one in together.compared for failure in one.failures}.values():
+        report(failure)
     resolved = resolved_of(together.compared, top, of, store, options) if exact else {}
     return gathered(together.compared, by, top, of=of, resolved=resolved, together=together, labels=labels)
 
@@ -210,7 +213,7 @@ def _paired(base: Model, tuned: Model) -> Pairing:
 
 def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
-    before = open_model(base, trust_shards=settings.trust_shards)
+    before = open_base(base, trust_shards=settings.trust_shards)
     after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
     compared = compare(before, after, open_store(settings.store), _options(settings))
     if compared.failures:
@@ -262,7 +265,7 @@ def _changes(one: Compared) -> Iterator[ChangeRow]:
     base, tuned = one.base.model, one.tuned.model
     found: list[Change] = changes(base, tuned, vocabularies(base, tuned))
     for change in found:
-        yield ChangeRow(base.address, tuned.address, change.what, change.before, change.after)
+        yield ChangeRow(base.address, tuned.address, change.what, change.before, change.after, change.full)
 
 
 def _unmatched(one: Compared, lone: Unmatched) -> UnmatchedRow:
