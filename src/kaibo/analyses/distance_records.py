@@ -93,13 +93,14 @@ class DistanceCell:
 class SeedRow:
     """Is the distance between data sets more than that between seeds?
 
-    `within` is the mean distance (`norm` says which: L1 or L2) of models of one data set and different seeds, `between` that of models
-    of different data sets and different seeds, over so many pairs; `ratio` is between ÷ within, `ratio_low` and `ratio_high` its
-    95 % bootstrap interval over models. `p` is the share of relabellings of the data sets whose ratio is at least as
-    large, `relabellings` how many there were, `exact` whether these are all there are.
+    `within` is the mean distance (`distance_norm` says which: l1 or l2) of models of one data set and different
+    seeds, `between` that of models of different data sets and different seeds, over so many pairs. `ratio` is between
+    ÷ within, `ratio_low` and `ratio_high` its 95 % bootstrap interval over models. `p` is the share of relabellings
+    of the data sets whose ratio is at least as large, `relabellings` how many there were, `exact` whether these are
+    all there are.
     """
 
-    norm: str
+    distance_norm: str
     models: int
     datasets: int
     within_pairs: int
