@@ -76,7 +76,7 @@ def _row(rows: Sequence[PairwiseRow], labels: Mapping[str, Label], norm: str, se
     low, high = (None, None) if ratio is None else _bootstrap(distances, design, rng)
     null = _Null(None, 0, False) if ratio is None else _relabelled(distances, design, ratio, rng)
     return SeedRow(
-        norm=norm,
+        distance_norm=norm,
         models=len(models),
         datasets=len(set(design.datasets.tolist())),
         within_pairs=int(within.sum()),

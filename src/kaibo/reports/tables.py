@@ -73,7 +73,7 @@ READ: Mapping[str, tuple[str, ...]] = {
     "conflict": ("by", "key", "n", "moved_by_any", "conflicting", "conflict", "conflict_moved"),
     "order": ("place", "model", "joins", "nearest", "apart"),
     "seeds": (
-        *("norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
+        *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
         *("ratio_low", "ratio_high", "p", "relabellings"),
     ),
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
