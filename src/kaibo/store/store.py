@@ -14,10 +14,10 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, JOINT, JOINT_VERSION, MODELS, SCORES, SOURCES
+from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, JOINT, JOINT_VERSION, MODELS, SCORES, SOURCES, TOKEN_LOG
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Joint, Row
+from kaibo.vocabulary import Census, Joint, Row, TokenLog, joined_logs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,8 +148,26 @@ class Store:
         """Adds scores, one tidy row each (any record with the columns of `scores` as its fields)."""
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
+    def token_logs(self, keys: Collection[str]) -> dict[str, TokenLog]:
+        """What is kept of each log (by the hash of its key); a log that was interrupted comes as far as it got."""
+        from kaibo.store import token_logs
+
+        parts: dict[str, list[TokenLog]] = {}
+        for log in token_logs.from_table(self.parts.read(TOKEN_LOG.name, keys)):
+            parts.setdefault(log.key.hash, []).append(log)
+        return {key: joined_logs(several) for key, several in parts.items()}
+
+    def record_token_logs(self, logs: Sequence[TokenLog]) -> None:
+        """Adds scored tokens that the store has not, durable when this returns; the caller knows which it has."""
+        from kaibo.store import token_logs
+
+        if logs:
+            keys = [log.key.hash for log in logs]
+            self.parts.write(TOKEN_LOG, token_logs.to_table(logs), keys)
+
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables `sources`, `census`, `joint`, `models`, `failures`, `scores`.
+        """The answer to a question over the tables `sources`, `census`, `joint`, `models`, `failures`, `scores`,
+        `token_log`.
 
         The view `tensors` joins the models with what was counted of each tensor.
 

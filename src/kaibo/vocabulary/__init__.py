@@ -7,6 +7,7 @@ from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, value
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
+from kaibo.vocabulary.token_logs import LogKey, TokenLog, joined_logs, no_tokens
 
 __all__ = [
     "DTYPES",
@@ -20,6 +21,7 @@ __all__ = [
     "Experts",
     "Finding",
     "Joint",
+    "LogKey",
     "Model",
     "Norm",
     "PairRow",
@@ -29,9 +31,12 @@ __all__ = [
     "Row",
     "Sums",
     "Tensor",
+    "TokenLog",
     "first_digits",
     "joined",
+    "joined_logs",
     "jsonable",
+    "no_tokens",
     "plain",
     "points",
     "shown",
