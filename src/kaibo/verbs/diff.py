@@ -14,10 +14,10 @@ from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, take_difference
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models import open_model
+from kaibo.models.adapters import open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
 from kaibo.models.derived import difference
 from kaibo.models.pairing import Unmatched, pair_models
-from kaibo.models.vocabularies import vocabulary_of
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
@@ -95,7 +95,7 @@ def diff(
     compared: list[Compared] = []
     for address in addresses(tuned):
         try:
-            after = open_model(address, trust_shards=settings.trust_shards)
+            after = open_tuned(address, before, trust_shards=settings.trust_shards)
             compared.append(compare(before, after, store, options))
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
@@ -119,13 +119,14 @@ def _options(settings: Settings) -> Options:
 
 def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compared:
     """Two opened models, paired and measured; tables are aligned through the tokenizers beside the weights."""
-    pairing = pair_models(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    pairing = pair_models(base, tuned, vocabularies(base, tuned))
     return take_difference(base, tuned, pairing, store, options)
 
 
 def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
-    before, after = (open_model(address, trust_shards=settings.trust_shards) for address in (base, tuned))
+    before = open_model(base, trust_shards=settings.trust_shards)
+    after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
     compared = compare(before, after, open_store(settings.store), _options(settings))
     if compared.failures:
         raise compared.failures[0]
@@ -160,7 +161,7 @@ def gathered(
 
 def _changes(one: Compared) -> list[Change]:
     base, tuned = one.base.model, one.tuned.model
-    return changes(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    return changes(base, tuned, vocabularies(base, tuned))
 
 
 def _unmatched(one: Compared, lone: Unmatched) -> UnmatchedRow:
