@@ -25,6 +25,7 @@ _HOMES = {
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.score": ("score",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),

@@ -14,6 +14,7 @@ from kaibo.cli import (
     inspect,
     law,
     pca,
+    score,
     select,
     sql,
     stats,
@@ -53,6 +54,7 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("diff")(diff.command)
+application.command("score")(score.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)

@@ -47,9 +47,11 @@ def take_scores(
     started = time.monotonic()
     keys = plan.keys(model_id)
     kept = store.token_logs({key.hash for key in keys})
-    known = {(at, place) for at, key in enumerate(keys) if key.hash in kept for place in _complete(plan, at, kept[key.hash])}
+    known = {
+        (at, place) for at, key in enumerate(keys) if key.hash in kept for place in _complete(plan, at, kept[key.hash])
+    }
     looked_up = sum(len(log) for log in kept.values())
-    progress.begin(address, plan.read)
+    progress.begin(address, plan.read, "tokens")
     recorder = _Recorder(store, {key: [log] for key, log in kept.items()})
     if any((job.document, job.place) not in known for batch in plan.batches for job in batch):
         _measure(plan, loaded(), keys, known, recorder, progress)

@@ -1,4 +1,4 @@
-"""Windows of like length together, always the same together, so that a run that was interrupted gives the same bytes."""
+"""Windows of like length together, and always the same ones, so that an interrupted run gives the same bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ class Job:
     window: Window
 
 
-def batches(jobs: Sequence[Job], tokens: int) -> Iterator[tuple[Job, ...]]:
-    """All jobs, longest first, in batches whose padded size stays within `tokens` (one job may exceed it alone)."""
+def batches(jobs: Sequence[Job], tokens: int, *, alike: bool = False) -> Iterator[tuple[Job, ...]]:
+    """All jobs, longest first, in batches whose padded size stays within `tokens` (one job may exceed it alone).
+
+    With `alike` only windows of one length come together: some positions turn by the length of the whole batch.
+    """
     ordered = sorted(jobs, key=lambda job: (-job.window.length, job.document, job.place))
     held: list[Job] = []
     for job in ordered:
-        if held and (len(held) + 1) * held[0].window.length > tokens:
+        longest = held[0].window.length if held else 0
+        if held and ((len(held) + 1) * longest > tokens or (alike and job.window.length != longest)):
             yield tuple(held)
             held = []
         held.append(job)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from kaibo.errors import FormatError, KaiboError, UsageError
-from kaibo.llama import LlamaConfig, fill, load_llama
+from kaibo.llama import fill, load_llama, read_config
 from kaibo.llama.loading import checked_device, dtype_named, matched
 from kaibo.vocabulary import Model
 
@@ -50,7 +50,8 @@ class Reference:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.llama.embedding.weight.device
+        found: torch.device = self.llama.embedding.weight.device
+        return found
 
     def states(self, ids: torch.Tensor) -> torch.Tensor:
         """As `Causal.states`."""
@@ -59,13 +60,14 @@ class Reference:
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """As `Causal.logits`."""
-        return self.llama.logits(states)
+        found: torch.Tensor = self.llama.logits(states)
+        return found
 
     def swap(self, model: Model) -> bool:
         """As `Causal.swap`. Raises FormatError where the folder is not what its config says."""
         if dict(model.config) != self._config:
             return False
-        config = LlamaConfig.from_json(model.config, os.path.join(model.address, "config.json"))
+        config = read_config(model.config, os.path.join(model.address, "config.json"))
         fill(self.llama, matched(model, config))
         self.address = model.address
         return True

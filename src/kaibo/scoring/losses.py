@@ -17,7 +17,7 @@ CHUNK_VALUES = 1 << 23
 
 
 @torch.inference_mode()
-def batch_nats(model: Causal, rows: Sequence[Sequence[int]], scored: Sequence[slice]) -> list[NDArray[np.float32]]:
+def batch_nats(model: Causal, rows: Sequence[NDArray[np.int64]], scored: Sequence[slice]) -> list[NDArray[np.float32]]:
     """−ln p of the scored tokens of each row, given all before them.
 
     `rows` are ids, padded here on the right, where padding changes nothing before it; `scored` are the places in
@@ -26,7 +26,7 @@ def batch_nats(model: Causal, rows: Sequence[Sequence[int]], scored: Sequence[sl
     longest = max(len(row) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     for at, row in enumerate(rows):
-        ids[at, : len(row)] = torch.as_tensor(row, dtype=torch.long)
+        ids[at, : len(row)] = torch.from_numpy(row)
     states = model.states(ids.to(model.device))
     before = torch.cat([states[at, one.start - 1 : one.stop - 1] for at, one in enumerate(scored)])
     targets = torch.cat([ids[at, one] for at, one in enumerate(scored)]).to(states.device)

@@ -97,7 +97,7 @@ def plan(tokenizer: Tokenizer, documents: Sequence[Document], settings: ScoreSet
         documents=once,
         encoded=encoded,
         windows=cut,
-        batches=tuple(batches(jobs, settings.batch)),
+        batches=tuple(batches(jobs, settings.batch, alike="dynamic" in (settings.rope or ""))),
         lead=lead,
         windowing=windowing,
         vocabulary=tokenizer.size,

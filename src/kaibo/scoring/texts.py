@@ -36,7 +36,9 @@ class Document:
         return hashlib.sha256(self.text.encode()).hexdigest()[:32]
 
 
-def read_texts(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], errors: Errors = "strict") -> list[Document]:
+def read_texts(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], errors: Errors = "strict"
+) -> list[Document]:
     """The documents of files and folders, in the order given, folders sorted by name.
 
     A `.jsonl` file holds a document a line (`text` or `content`), every other file is one document. Raises
@@ -83,7 +85,9 @@ def _decoded(data: bytes, path: str, offset: int, errors: Errors) -> str:
     except UnicodeDecodeError as wrong:
         at = offset + wrong.start
         message = f"is not UTF-8: byte 0x{data[wrong.start]:02x}"
-        raise FormatError(message, file=path, offset=at, next="--errors replace or ignore reads it all the same") from wrong
+        raise FormatError(
+            message, file=path, offset=at, next="--errors replace or ignore reads it all the same"
+        ) from wrong
 
 
 def _lines(data: bytes, path: str, name: str, errors: Errors) -> Iterator[Document]:

@@ -119,7 +119,9 @@ def load_tokenizer(folder: str) -> Tokenizer:
             inner = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as problem:  # a stranger's files: whatever transformers says about them is the answer
         reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-        raise MissingError(f"has no tokenizer that can be loaded: {reason}", file=folder, next="fetch tokenizer.json") from problem
+        raise MissingError(
+            f"has no tokenizer that can be loaded: {reason}", file=folder, next="fetch tokenizer.json"
+        ) from problem
     if not getattr(inner, "is_fast", False):
         raise MissingError("has only a slow tokenizer, which says no places", file=folder, next="fetch tokenizer.json")
     return Tokenizer(inner, folder)

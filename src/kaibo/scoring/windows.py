@@ -43,7 +43,9 @@ class Windowing:
             message = f"a stride of {self.stride} does not fit windows of {self.context} tokens"
             raise UsageError(message, next=f"give a --stride from 1 to {self.context - 1}")
         if self.context - self.stride < self.least:
-            message = f"windows of {self.context} with stride {self.stride} leave {self.context - self.stride} tokens before"
+            message = (
+                f"windows of {self.context} with stride {self.stride} leave {self.context - self.stride} tokens before"
+            )
             raise UsageError(f"{message}, fewer than --context-min {self.least}", next="give a smaller --stride")
 
 

@@ -14,7 +14,17 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, JOINT, JOINT_VERSION, MODELS, SCORES, SOURCES, TOKEN_LOG
+from kaibo.store.schemas import (
+    CENSUS,
+    CENSUS_VERSION,
+    FAILURES,
+    JOINT,
+    JOINT_VERSION,
+    MODELS,
+    SCORES,
+    SOURCES,
+    TOKEN_LOG,
+)
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Joint, Row, TokenLog, joined_logs

@@ -59,6 +59,8 @@ def _numbers(values: NDArray[Any], kind: str, absent: NDArray[np.bool_] | None =
 
 def from_table(table: pa.Table) -> Iterator[TokenLog]:
     """The logs in a table, a part each: several may be parts of one log."""
+    if not table.num_rows:
+        return
     table = table.combine_chunks()
     starts = _starts(table)
     columns = {name: _values(table[name], kind) for name, kind in TOKEN_LOG.columns.items() if kind != "string"}
@@ -80,7 +82,7 @@ def _starts(table: pa.Table) -> list[int]:
         codes = codes.chunk(0) if hasattr(codes, "chunk") else codes
         indices = buffer_of(codes.indices, "int32")
         changes[1:] |= indices[1:] != indices[:-1]
-    return np.flatnonzero(changes).tolist()  # type: ignore[no-any-return]
+    return np.flatnonzero(changes).tolist()
 
 
 def _values(column: pa.ChunkedArray, kind: str) -> NDArray[Any]:
@@ -94,6 +96,8 @@ def _values(column: pa.ChunkedArray, kind: str) -> NDArray[Any]:
 
 def _log(named: dict[str, str], part: dict[str, NDArray[Any]]) -> TokenLog:
     spans = {name: np.stack([part[begin], part[end]], axis=1) for name, (begin, end) in _SPANS.items()}
-    plain = {name: part[name] for name in ("item", "branch", "window", "position", "token_id", "nats", "context_length")}
+    plain = {
+        name: part[name] for name in ("item", "branch", "window", "position", "token_id", "nats", "context_length")
+    }
     key = LogKey(*(named[name] for name in ("model_id", "tokenizer_hash", "text_hash", "settings_hash")))
     return TokenLog(key, named["document"], **plain, **spans)
