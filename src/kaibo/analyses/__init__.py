@@ -9,13 +9,25 @@
 - `selection`: which families to run to know the components of all
 - `relation`: does one measurement go with another
 - `trajectories`: scores along training (`curves`)
+- `spectra`, `tails`: effective ranks and eigenvalue tails of matrices (`powerlaw`)
 - `differences`, `norm_curve`, `change_map`, `between`: what changed between a base and models made from it
 """
 
-from kaibo.analyses.differences import between, change_map, differences, norm_curve
+from kaibo.analyses.differences import between, change_map, differences, norm_curve, trimmed_norms
 from kaibo.analyses.digits import LAW, digits
 from kaibo.analyses.magnitudes import magnitudes
 from kaibo.analyses.profile import profile
 from kaibo.analyses.stats import stats
 
-__all__ = ["LAW", "between", "change_map", "differences", "digits", "magnitudes", "norm_curve", "profile", "stats"]
+__all__ = [
+    "LAW",
+    "between",
+    "change_map",
+    "differences",
+    "digits",
+    "magnitudes",
+    "norm_curve",
+    "profile",
+    "stats",
+    "trimmed_norms",
+]

@@ -16,6 +16,7 @@ from kaibo.cli import (
     pca,
     score,
     select,
+    spectrum,
     sql,
     stats,
     store,
@@ -53,6 +54,7 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
 application.command("score")(score.command)
 application.command("table")(table.command)

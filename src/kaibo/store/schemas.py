@@ -25,6 +25,9 @@ JOINT_VERSION = 1
 TOKEN_LOG_VERSION = 1
 """The same for the scores of tokens."""
 
+SPECTRUM_VERSION = 1
+"""The same for singular values."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -133,6 +136,40 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
+SPECTRA = Schema(
+    "spectra",
+    version=1,
+    key="content",
+    identity=("content", "part", "version", "settings"),
+    conflict="newest",  # the last bits are the linear algebra library's
+    columns={
+        "content": "string",
+        "part": "int32",
+        "version": "int32",
+        "settings": "string",
+        "matrix_rows": "int64",
+        "matrix_columns": "int64",
+        "method": "string",
+        "sigma": "list<double>",
+        "error": "double",
+        "square": "double",
+        "nonfinite": "int64",
+    },
+    rows_per_group=64,
+)
+"""Singular values of matrices, descending; `part` is the expert in a stack, `content` that of the tensor or pair."""
+
+RESOLVED = Schema(
+    "resolved",
+    version=1,
+    key="content",
+    identity=("content", "upper"),
+    columns={"content": "string", "upper": "int32", "lows": "list<uint32>", "counts": "list<uint64>"},
+    delta=("lows", "counts"),
+    rows_per_group=64,
+)
+"""The inside of a bin of a difference, value by value: what makes the threshold of a top n % exact."""
+
 MODELS = Schema(
     "models",
     version=1,
@@ -212,9 +249,19 @@ TOKEN_LOG = Schema(
 """What models thought of each token; `log` is the hash of the four columns of hashes, nats are null where a token
 was not scored, item and branch where a text has no questions."""
 
-SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, MODELS, FAILURES, SCORES, TOKEN_LOG)}
+ALL = (
+    SOURCES,
+    CENSUS,
+    JOINT,
+    RESOLVED,
+    SPECTRA,
+    MODELS,
+    FAILURES,
+    SCORES,
+    TOKEN_LOG,
 )
+
+SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})
 """Every table, by name. A later room adds its own here."""
 
 

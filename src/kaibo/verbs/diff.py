@@ -9,19 +9,22 @@ from itertools import combinations
 from typing import Any
 
 from kaibo import analyses
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow
+from kaibo.analyses.largest import counted, needed
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow, TrimmedRow
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, take_difference
+from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models import open_model
 from kaibo.models.adapters import open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
-from kaibo.models.derived import difference
+from kaibo.models.derived import Difference, difference
 from kaibo.models.pairing import Unmatched, pair_models
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.vocabulary import By, Finding, Model
+from kaibo.vocabulary import By, Finding, Model, Tensor
+from kaibo.vocabulary.resolved import ByContent
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,28 @@ class ChangeRow:
 
 
 @dataclass(frozen=True)
+class MappingRow:
+    """A pair of tensors whose names or layouts differ, by their canonical names, and how they met."""
+
+    base: str
+    tuned: str
+    base_tensor: str
+    tuned_tensor: str
+    how: str
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """The share of one side's values and bytes that is compared."""
+
+    base: str
+    tuned: str
+    side: str
+    values: float
+    bytes: float
+
+
+@dataclass(frozen=True)
 class Differences:
     """All that was found between a base and models made from it.
 
@@ -69,8 +94,29 @@ class Differences:
     unmatched: Finding[UnmatchedRow]
     compared: tuple[Compared, ...] = field(repr=False, default=())
 
+    @property
+    def mapping(self) -> Finding[MappingRow]:
+        """The pairs that did not meet as they are: fused parts, other names, layouts undone, tables by token."""
+        found = ((_addressed(one), pair) for one in self.compared for pair in one.pairing.mapping)
+        return Finding("mapping", tuple(MappingRow(*both, pair.base, pair.tuned, pair.how) for both, pair in found))
+
+    @property
+    def coverage(self) -> Finding[CoverageRow]:
+        """How much of each model is compared."""
+        found = ((_addressed(one), side) for one in self.compared for side in one.pairing.coverage)
+        return Finding("coverage", tuple(CoverageRow(*both, s.side, s.values, s.bytes) for both, s in found))
+
+    @property
+    def trimmed(self) -> Finding[TrimmedRow]:
+        """What the largest n % are, a row each."""
+        return analyses.trimmed_norms(self.norms)
+
     def _repr_html_(self) -> str:
         return self.norms._repr_html_()
+
+
+def _addressed(one: Compared) -> tuple[str, str]:
+    return one.base.model.address, one.tuned.model.address
 
 
 def diff(
@@ -79,17 +125,21 @@ def diff(
     by: By = "model",
     *,
     top: Sequence[float] = (20.0,),
+    of: str = "all",
+    exact: bool = True,
     settings: Settings | None = None,
     on_error: OnError | None = None,
 ) -> Differences:
     """What changed from `base` to each tuned model, by model, layer, role or tensor, and between the tuned models.
 
-    `top` are the percents of the largest |Δ| whose norms are given. Nothing that the store knows is read again; a
-    model that cannot be opened is given to `on_error` and the others go on. Raises UsageError for an unknown level
-    or a percent outside (0, 100], and whatever opening the base raises.
+    `top` are the percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or
+    those that `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given.
+    Nothing that the store knows is read again; a model that cannot be opened is given to `on_error` and the others
+    go on. Raises UsageError for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
     """
     settings, report = settings or Settings(), on_error or raising
     _check(top)
+    counted((), of)
     store, options = open_store(settings.store), _options(settings)
     before = open_model(base, trust_shards=settings.trust_shards)
     compared: list[Compared] = []
@@ -104,7 +154,23 @@ def diff(
             continue
         for failure in compared[-1].failures:
             report(failure)
-    return gathered(compared, by, top, _pairs(before, compared, store, options))
+    resolved = resolved_of(compared, top, of, store, options) if exact else {}
+    return gathered(compared, by, top, _pairs(before, compared, store, options), of=of, resolved=resolved)
+
+
+def resolved_of(
+    compared: Sequence[Compared], top: Sequence[float], of: str, store: Store, options: Options
+) -> ByContent:
+    """The bins that the thresholds of all compared models fall in, value by value."""
+    tensors: dict[str, Tensor] = {}
+    wanted: dict[str, set[int]] = {}
+    for one in compared:
+        rows = [row.difference for row in one.rows]
+        names = {pair.base.canonical: pair for pair in one.pairing.pairs}
+        tensors |= {row.content: Difference(names[row.tensor]) for row in rows}
+        for content, uppers in needed(rows, top, of).items():
+            wanted.setdefault(content, set()).update(uppers)
+    return resolved_bins(tensors, wanted, store, options)
 
 
 def _check(top: Sequence[float]) -> None:
@@ -133,12 +199,23 @@ def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Comp
     return compared
 
 
+def exact_bins(compared: Sequence[Compared], top: Sequence[float], settings: Settings) -> ByContent:
+    """What makes the thresholds of models that were compared exact."""
+    return resolved_of(compared, top, "all", open_store(settings.store), _options(settings))
+
+
 def gathered(
-    compared: Sequence[Compared], by: By, top: Sequence[float], pairs: Iterable[PairwiseRow] = ()
+    compared: Sequence[Compared],
+    by: By,
+    top: Sequence[float],
+    pairs: Iterable[PairwiseRow] = (),
+    *,
+    of: str = "all",
+    resolved: ByContent | None = None,
 ) -> Differences:
     """The findings of models that were compared with one base."""
     rows = [row for one in compared for row in one.rows]
-    norms = analyses.differences(rows, by, top)
+    norms = analyses.differences(rows, by, top, of=of, resolved=resolved)
     notes = dict.fromkeys(note for one in compared for note in _notes(one))
     norms = Finding(norms.kind, norms.rows, (*norms.notes, *notes), norms.provenance)
     changed = tuple(
@@ -175,6 +252,7 @@ def _notes(one: Compared) -> Iterator[str]:
     yield from one.tuned.model.notes
     for note in one.pairing.notes:
         yield f"{tuned}: {note}"
+    yield f"{tuned}: {one.pairing.coverage_note}"
     for side in ("base", "tuned"):
         lone = [found for found in one.pairing.unmatched if found.side == side]
         if lone:
