@@ -46,13 +46,17 @@ class UnmatchedRow:
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """Something beside the weights that differs: what it is, and its value in base and tuned."""
+    """Something beside the weights that differs: what it is, and its value in base and tuned.
+
+    Of long values `before` and `after` show where they differ, `full` holds both whole.
+    """
 
     base: str
     tuned: str
     what: str
     before: Any
     after: Any
+    full: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,9 @@ def gathered(
     notes = dict.fromkeys(note for one in compared for note in _notes(one))
     norms = Finding(norms.kind, norms.rows, (*norms.notes, *notes), norms.provenance)
     changed = tuple(
-        ChangeRow(one.base.model.address, one.tuned.model.address, change.what, change.before, change.after)
+        ChangeRow(
+            one.base.model.address, one.tuned.model.address, change.what, change.before, change.after, change.full
+        )
         for one in compared
         for change in _changes(one)
     )
