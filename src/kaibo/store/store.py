@@ -197,10 +197,7 @@ class Store:
             self.parts.write(TOKEN_LOG, token_logs.to_table(logs), keys)
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables `sources`, `census`, `joint`, `models`, `failures`, `scores`,
-        `token_log`.
-        """The answer to a question over the tables `sources`, `census`, `joint`, `resolved`, `spectra`, `models`,
-        `failures`, `scores`.
+        """The answer to a question over the store's tables (`kaibo.store.schemas` has them all).
 
         The view `tensors` joins the models with what was counted of each tensor.
 
