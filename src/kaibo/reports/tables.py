@@ -69,7 +69,14 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
         *("threshold", "l1", "l2"),
     ),
-    "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
+    "pairs": ("a", "b", "by", "key", "n", "l1", "l2", "linf", "mae", "cosine", "sign_conflict", "sign_conflict_moved"),
+    "conflict": ("by", "key", "n", "moved", "conflicting", "conflict", "conflict_moved"),
+    "order": ("place", "model", "joins", "nearest", "distance"),
+    "seeds": (
+        *("distance", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
+        *("low", "high", "p", "relabellings"),
+    ),
+    "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "score": (
