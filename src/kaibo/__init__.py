@@ -28,6 +28,7 @@ _HOMES = {
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
+    "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),
