@@ -80,7 +80,7 @@ def test_a_detour_is_never_shorter_and_cosines_are_those_of_vectors(
 def test_what_trimming_keeps_is_predicted_from_the_census(values: np.ndarray, percent: float) -> None:
     sizes, d = by_size([census_of(values)]), values.size
     magnitude = np.sort(np.abs(values.astype(np.float64)))[::-1]
-    wanted = math.floor(d * percent / 100)
+    wanted = int(d * (percent / 100))
     exact = largest(sizes, percent, "exact")
     kept = magnitude[:wanted][magnitude[:wanted] > 0]
     assert exact.kept == kept.size

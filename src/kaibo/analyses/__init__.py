@@ -12,10 +12,21 @@
 - `differences`, `norm_curve`, `change_map`, `between`: what changed between a base and models made from it
 """
 
-from kaibo.analyses.differences import between, change_map, differences, norm_curve
+from kaibo.analyses.differences import between, change_map, differences, norm_curve, trimmed_norms
 from kaibo.analyses.digits import LAW, digits
 from kaibo.analyses.magnitudes import magnitudes
 from kaibo.analyses.profile import profile
 from kaibo.analyses.stats import stats
 
-__all__ = ["LAW", "between", "change_map", "differences", "digits", "magnitudes", "norm_curve", "profile", "stats"]
+__all__ = [
+    "LAW",
+    "between",
+    "change_map",
+    "differences",
+    "digits",
+    "magnitudes",
+    "norm_curve",
+    "profile",
+    "stats",
+    "trimmed_norms",
+]

@@ -12,6 +12,7 @@ from kaibo.census.joint import (
     no_difference,
     pair_spans,
 )
+from kaibo.census.resolving import position_after, resolve
 
 __all__ = [
     "BLOCK",
@@ -30,5 +31,7 @@ __all__ = [
     "merged_sides",
     "no_difference",
     "pair_spans",
+    "position_after",
+    "resolve",
     "spans",
 ]

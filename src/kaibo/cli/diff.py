@@ -12,6 +12,10 @@ from kaibo.cli.running import answering
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
 Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
+Of = Annotated[str, typer.Option("--of", metavar="all|linear|changed", help="Which values the percents are of.")]
+Exact = Annotated[
+    bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
+]
 
 
 def command(
@@ -19,6 +23,8 @@ def command(
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    of: Of = "all",
+    exact: Exact = True,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -41,7 +47,9 @@ def command(
     with answering("diff", as_json=json) as answer, progress_bar() as progress:
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
         percents = _percents(top)
-        found = diff(base, tuned, by, top=percents, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
+        level: Any = by
+        report = answer.errors.append
+        found = diff(base, tuned, level, top=percents, of=of, exact=exact, settings=settings, on_error=report)
         drawn = found.curve if by == "model" else found.depth
         options.export(found.norms, table, None, language=language, force=force)
         options.export(drawn, None, figure, language=language, force=force)
@@ -68,7 +76,7 @@ def _show(found: Any, language: str) -> None:
     from kaibo.reports import console, show
 
     out = console()
-    for finding in (found.changes, found.norms, found.pairs, found.unmatched):
+    for finding in (found.changes, found.norms, found.trimmed, found.pairs, found.unmatched):
         if finding.rows:
             show(finding, to=out, language=language)
             out.print()

@@ -45,6 +45,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("times_resolution", "rounding_l2", "mae", "nonfinite"),
     ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "trimmed": (
+        *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
+        *("threshold", "l1", "l2"),
+    ),
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),

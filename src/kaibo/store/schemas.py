@@ -130,6 +130,17 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
+RESOLVED = Schema(
+    "resolved",
+    version=1,
+    key="content",
+    identity=("content", "upper"),
+    columns={"content": "string", "upper": "int32", "lows": "list<uint32>", "counts": "list<uint64>"},
+    delta=("lows", "counts"),
+    rows_per_group=64,
+)
+"""The inside of a bin of a difference, value by value: what makes the threshold of a top n % exact."""
+
 MODELS = Schema(
     "models",
     version=1,
@@ -181,7 +192,7 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, MODELS, FAILURES, SCORES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 

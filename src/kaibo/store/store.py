@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,22 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, JOINT, JOINT_VERSION, MODELS, SCORES, SOURCES
+from kaibo.store.resolved import from_rows, to_rows
+from kaibo.store.schemas import (
+    CENSUS,
+    CENSUS_VERSION,
+    FAILURES,
+    JOINT,
+    JOINT_VERSION,
+    MODELS,
+    RESOLVED,
+    SCORES,
+    SOURCES,
+)
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Joint, Row
+from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,6 +148,14 @@ class Store:
         ]
         self.parts.append(JOINT.name, table_of(rows, JOINT))
 
+    def resolved(self, contents: Collection[str]) -> dict[tuple[str, int], Resolved]:
+        """The bins that were counted value by value, for each content, by upper half."""
+        return from_rows(self.parts.read(RESOLVED.name, contents))
+
+    def record_resolved(self, resolved: Mapping[tuple[str, int], Resolved]) -> None:
+        """Adds bins that were counted value by value; durable when this returns."""
+        self.parts.append(RESOLVED.name, to_rows(resolved))
+
     def record_model(self, name: str, family: str, rows: Sequence[Row]) -> None:
         """Adds a model's tensors, a row each; saying the same twice changes nothing."""
         self.parts.append(MODELS.name, table_of([_model_row(name, family, row) for row in rows], MODELS))
@@ -149,7 +169,8 @@ class Store:
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables `sources`, `census`, `joint`, `models`, `failures`, `scores`.
+        """The answer to a question over the tables `sources`, `census`, `joint`, `resolved`, `models`, `failures`,
+        `scores`.
 
         The view `tensors` joins the models with what was counted of each tensor.
 

@@ -9,19 +9,22 @@ from itertools import combinations
 from typing import Any
 
 from kaibo import analyses
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow
+from kaibo.analyses.largest import counted, needed
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow, TrimmedRow
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, take_difference
+from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models import open_model
+from kaibo.models.adapters import open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
-from kaibo.models.derived import difference
+from kaibo.models.derived import Difference, difference
 from kaibo.models.pairing import Unmatched, pair_models
-from kaibo.models.vocabularies import vocabulary_of
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.vocabulary import By, Finding, Model
+from kaibo.vocabulary import By, Finding, Model, Tensor
+from kaibo.vocabulary.resolved import ByContent
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Differences:
     unmatched: Finding[UnmatchedRow]
     compared: tuple[Compared, ...] = field(repr=False, default=())
 
+    @property
+    def trimmed(self) -> Finding[TrimmedRow]:
+        """What the largest n % are, a row each."""
+        return analyses.trimmed_norms(self.norms)
+
     def _repr_html_(self) -> str:
         return self.norms._repr_html_()
 
@@ -79,23 +87,27 @@ def diff(
     by: By = "model",
     *,
     top: Sequence[float] = (20.0,),
+    of: str = "all",
+    exact: bool = True,
     settings: Settings | None = None,
     on_error: OnError | None = None,
 ) -> Differences:
     """What changed from `base` to each tuned model, by model, layer, role or tensor, and between the tuned models.
 
-    `top` are the percents of the largest |Δ| whose norms are given. Nothing that the store knows is read again; a
-    model that cannot be opened is given to `on_error` and the others go on. Raises UsageError for an unknown level
-    or a percent outside (0, 100], and whatever opening the base raises.
+    `top` are the percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or
+    those that `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given.
+    Nothing that the store knows is read again; a model that cannot be opened is given to `on_error` and the others
+    go on. Raises UsageError for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
     """
     settings, report = settings or Settings(), on_error or raising
     _check(top)
+    counted((), of)
     store, options = open_store(settings.store), _options(settings)
     before = open_model(base, trust_shards=settings.trust_shards)
     compared: list[Compared] = []
     for address in addresses(tuned):
         try:
-            after = open_model(address, trust_shards=settings.trust_shards)
+            after = open_tuned(address, before, trust_shards=settings.trust_shards)
             compared.append(compare(before, after, store, options))
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
@@ -104,7 +116,23 @@ def diff(
             continue
         for failure in compared[-1].failures:
             report(failure)
-    return gathered(compared, by, top, _pairs(before, compared, store, options))
+    resolved = resolved_of(compared, top, of, store, options) if exact else {}
+    return gathered(compared, by, top, _pairs(before, compared, store, options), of=of, resolved=resolved)
+
+
+def resolved_of(
+    compared: Sequence[Compared], top: Sequence[float], of: str, store: Store, options: Options
+) -> ByContent:
+    """The bins that the thresholds of all compared models fall in, value by value."""
+    tensors: dict[str, Tensor] = {}
+    wanted: dict[str, set[int]] = {}
+    for one in compared:
+        rows = [row.difference for row in one.rows]
+        names = {pair.base.canonical: pair for pair in one.pairing.pairs}
+        tensors |= {row.content: Difference(names[row.tensor]) for row in rows}
+        for content, uppers in needed(rows, top, of).items():
+            wanted.setdefault(content, set()).update(uppers)
+    return resolved_bins(tensors, wanted, store, options)
 
 
 def _check(top: Sequence[float]) -> None:
@@ -119,25 +147,37 @@ def _options(settings: Settings) -> Options:
 
 def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compared:
     """Two opened models, paired and measured; tables are aligned through the tokenizers beside the weights."""
-    pairing = pair_models(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    pairing = pair_models(base, tuned, vocabularies(base, tuned))
     return take_difference(base, tuned, pairing, store, options)
 
 
 def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
-    before, after = (open_model(address, trust_shards=settings.trust_shards) for address in (base, tuned))
+    before = open_model(base, trust_shards=settings.trust_shards)
+    after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
     compared = compare(before, after, open_store(settings.store), _options(settings))
     if compared.failures:
         raise compared.failures[0]
     return compared
 
 
+def exact_bins(compared: Sequence[Compared], top: Sequence[float], settings: Settings) -> ByContent:
+    """What makes the thresholds of models that were compared exact."""
+    return resolved_of(compared, top, "all", open_store(settings.store), _options(settings))
+
+
 def gathered(
-    compared: Sequence[Compared], by: By, top: Sequence[float], pairs: Iterable[PairwiseRow] = ()
+    compared: Sequence[Compared],
+    by: By,
+    top: Sequence[float],
+    pairs: Iterable[PairwiseRow] = (),
+    *,
+    of: str = "all",
+    resolved: ByContent | None = None,
 ) -> Differences:
     """The findings of models that were compared with one base."""
     rows = [row for one in compared for row in one.rows]
-    norms = analyses.differences(rows, by, top)
+    norms = analyses.differences(rows, by, top, of=of, resolved=resolved)
     notes = dict.fromkeys(note for one in compared for note in _notes(one))
     norms = Finding(norms.kind, norms.rows, (*norms.notes, *notes), norms.provenance)
     changed = tuple(
@@ -160,7 +200,7 @@ def gathered(
 
 def _changes(one: Compared) -> list[Change]:
     base, tuned = one.base.model, one.tuned.model
-    return changes(base, tuned, (vocabulary_of(base.address), vocabulary_of(tuned.address)))
+    return changes(base, tuned, vocabularies(base, tuned))
 
 
 def _unmatched(one: Compared, lone: Unmatched) -> UnmatchedRow:

@@ -18,7 +18,7 @@ from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
 from kaibo.errors import UsageError
 from kaibo.verbs.addresses import Address, raising
-from kaibo.verbs.diff import Differences, compare_addresses, gathered
+from kaibo.verbs.diff import Differences, compare_addresses, exact_bins, gathered
 from kaibo.verbs.inspect import inspect
 from kaibo.verbs.measuring import Settings, measured, with_notes
 from kaibo.version import __version__
@@ -119,7 +119,7 @@ def dissect(
     settings = settings or Settings()
     compared = () if base is None else (compare_addresses(base, model, settings),)  # first: it reads both at once
     collected = next(iter(measured(model, replace(settings, verify=settings.verify and base is None), raising)))
-    chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared))
+    chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared, settings))
     sentences = tuple(sentence(found.key, found.values, output.language) for found in chapters.highlights)
     folder = Path(output.folder) if output.folder else Path("kaibo-report") / _file_name(collected.model.name)
     paths = _write(collected, chapters, sentences, folder, output)
@@ -160,8 +160,11 @@ def _chapters(collected: Collected, tokens: int | None, settings: Settings) -> C
     )
 
 
-def _changed(compared: tuple[Compared, ...]) -> tuple[Differences, ...]:
-    return tuple(gathered(compared, by, PERCENTS) for by in LEVELS) if compared else ()
+def _changed(compared: tuple[Compared, ...], settings: Settings) -> tuple[Differences, ...]:
+    if not compared:
+        return ()
+    resolved = exact_bins(compared, PERCENTS, settings)
+    return tuple(gathered(compared, by, PERCENTS, resolved=resolved) for by in LEVELS)
 
 
 def _write(
