@@ -11,7 +11,7 @@ from kaibo.errors import UsageError
 from kaibo.llama import Llama, LlamaConfig, Rope, initialise, load_llama
 from kaibo.recipes.data import Rows
 from kaibo.recipes.extension import extended
-from kaibo.recipes.running import Workshop, base_of
+from kaibo.recipes.running import Base, Workshop, base_of
 from kaibo.recipes.schema import Recipe
 from kaibo.recipes.tokenizers import BOS, EOS, PAD, extended_tokenizer, load_tokenizer, train_tokenizer
 
@@ -20,37 +20,32 @@ FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "
 
 @dataclass(frozen=True)
 class Origin:
-    """The model at step 0, its tokenizer and that one's files, and what the run descends from.
-
-    `identity` is the content of base and tokenizer: what the fingerprint of a run takes for its base.
-    """
+    """The model at step 0, its tokenizer and that one's files."""
 
     model: Llama
     tokenizer: Any
     tokenizer_files: tuple[Path, ...]
-    identity: str
-    address: str = ""
-    folder: str = ""
-    parent: str | None = None
-
-    def record(self) -> dict[str, Any]:
-        """What the account of a run says of its base."""
-        return {
-            "address": self.address,
-            "folder": self.folder,
-            "model_id": self.identity,
-            "parent": self.parent,
-            "origin": self.address,
-        }
 
 
-def origin_of(recipe: Recipe, rows: Rows, shop: Workshop) -> Origin:
-    """The model that a run starts from. Raises UsageError where recipe and tokenizer do not go together."""
-    return _from_base(recipe, rows, shop) if recipe.base else _from_nothing(recipe, rows, shop)
+def roots_of(recipe: Recipe, shop: Workshop) -> Base:
+    """What a run descends from; of one without a base its `model_id` is the content of the tokenizer it is given."""
+    if recipe.base:
+        return base_of(recipe, shop)
+    folder = recipe.pretrain.tokenizer
+    return Base("", Path(folder), content_of(Path(folder)) if folder else "", None, "")
 
 
-def _from_nothing(recipe: Recipe, rows: Rows, shop: Workshop) -> Origin:
-    folder = Path(recipe.pretrain.tokenizer or shop.out / recipe.name / "tokenizer")
+def origin_of(recipe: Recipe, rows: Rows, base: Base, folder: Path) -> Origin:
+    """The model that a run in `folder` starts from; a tokenizer that is made for it is kept there.
+
+    Raises UsageError where recipe and tokenizer do not go together.
+    """
+    made = folder / "tokenizer"
+    return _from_base(recipe, rows, base, made) if recipe.base else _from_nothing(recipe, rows, made)
+
+
+def _from_nothing(recipe: Recipe, rows: Rows, made: Path) -> Origin:
+    folder = Path(recipe.pretrain.tokenizer or made)
     if recipe.pretrain.tokenizer:
         tokenizer = load_tokenizer(folder)
     else:
@@ -61,24 +56,20 @@ def _from_nothing(recipe: Recipe, rows: Rows, shop: Workshop) -> Origin:
         message = f"the tokenizer has {tokenizer.get_vocab_size()} tokens, model.vocab_size is {recipe.model.vocab_size}"
         raise UsageError(f"{recipe.name}: {message}", next="raise model.vocab_size")
     model = initialise(Llama(_config(recipe)), recipe.seed)
-    return Origin(model, tokenizer, _files(folder), _content(folder))
+    return Origin(model, tokenizer, _files(folder))
 
 
-def _from_base(recipe: Recipe, rows: Rows, shop: Workshop) -> Origin:
-    base = base_of(recipe, shop)
+def _from_base(recipe: Recipe, rows: Rows, base: Base, made: Path) -> Origin:
     folder = base.folder
     model = load_llama(folder, dtype="float32")
     tokenizer = load_tokenizer(folder)
     if recipe.pretrain.extend_vocabulary:
-        larger = shop.out / recipe.name / "tokenizer"
         texts = [row["text"] for row in rows.rows]
         added = recipe.pretrain.extend_vocabulary
-        new = extended_tokenizer(tokenizer, texts, added, larger, context=model.config.context)
+        new = extended_tokenizer(tokenizer, texts, added, made, context=model.config.context)
         model = extended(model, tokenizer, new)
-        tokenizer, folder = new, larger
-    return Origin(
-        model, tokenizer, _files(folder), base.model_id + _content(folder), base.address, str(base.folder), base.parent
-    )
+        tokenizer, folder = new, made
+    return Origin(model, tokenizer, _files(folder))
 
 
 def _config(recipe: Recipe) -> LlamaConfig:
@@ -108,6 +99,7 @@ def _files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in FILES if (folder / name).is_file())
 
 
-def _content(folder: Path) -> str:
-    """16 hex digits of the tokenizer's own file."""
+def content_of(folder: Path) -> str:
+    """16 hex digits of a tokenizer's own file. Raises MissingError where there is none."""
+    load_tokenizer(folder)
     return hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()[:16]

@@ -28,10 +28,10 @@ from kaibo.recipes.account import ACCOUNT, CHECKPOINTS, STATE, RunRow, fingerpri
 from kaibo.recipes.data import Rows, read_rows
 from kaibo.recipes.flops import utilisation
 from kaibo.recipes.optimisers import learning_rate, optimiser
-from kaibo.recipes.origins import Origin, origin_of
+from kaibo.recipes.origins import Origin, origin_of, roots_of
 from kaibo.recipes.reading import batch, check_length, steps_of, token_stream, tokens_per_step, tokens_wanted
 from kaibo.recipes.resuming import LossPoint, Reached, load_state, save_state
-from kaibo.recipes.running import Workshop, begun, known
+from kaibo.recipes.running import Base, Workshop, begun_run, known_run
 from kaibo.recipes.schema import Recipe
 from kaibo.recipes.steps import checkpoint_steps
 
@@ -40,15 +40,20 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Session:
-    """What a loop needs: the recipe, the model and its data, where it saves, how many steps it has."""
+    """What a loop needs: the recipe and where it is made, the model and its data, how many steps it has."""
 
     recipe: Recipe
     shop: Workshop
+    base: Base
     origin: Origin
     stream: torch.Tensor
-    folder: Path
     steps: int
     device: torch.device
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+        return self.shop.out / self.recipe.name
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -70,14 +75,14 @@ def pretrain(recipe: Recipe, shop: Workshop) -> RunRow:
     for note in rows.notes:
         warnings.warn(f"{recipe.name}: {note}", stacklevel=2)
     with threads(recipe.pretrain.threads):
-        origin = origin_of(recipe, rows, shop)
-        identity = fingerprint(recipe, origin.identity, rows.sha256)
-        found = known(folder, identity, shop.force)
+        base = roots_of(recipe, shop)
+        identity = fingerprint(recipe, base.model_id, rows.sha256)
+        found = known_run(folder, identity, shop.force)
         if found is not None:
             return row_of(found, folder, "known")
-        how = "resumed" if begun(folder, identity, shop.force) else "trained"
+        how = "resumed" if begun_run(folder, identity, shop.force) else "trained"
         write_json(folder / STATE, {"fingerprint": identity, "recipe": recipe.record()})
-        session = _session(recipe, shop, origin, rows, folder)
+        session = _session(recipe, shop, rows, base)
         reached = _train(session)
         account = _account(session, rows, identity, reached)
     write_json(folder / ACCOUNT, account)
@@ -106,13 +111,14 @@ def _check(recipe: Recipe, rows: Rows) -> None:
         raise UsageError(f"{recipe.name}: pre-training runs in float32 or bfloat16", next='set precision = "auto"')
 
 
-def _session(recipe: Recipe, shop: Workshop, origin: Origin, rows: Rows, folder: Path) -> Session:
-    tokenizer = origin.tokenizer
-    stream = token_stream(rows, tokenizer, tokens_wanted(recipe), markup=recipe.pretrain.markup)
+def _session(recipe: Recipe, shop: Workshop, rows: Rows, base: Base) -> Session:
+    folder = shop.out / recipe.name
+    origin = origin_of(recipe, rows, base, folder)
+    stream = token_stream(rows, origin.tokenizer, tokens_wanted(recipe), markup=recipe.pretrain.markup)
     check_length(stream, recipe)
     device = _device(recipe)
     origin.model.to(device).train()
-    return Session(recipe, shop, origin, stream, folder, steps_of(recipe, len(stream)), device)
+    return Session(recipe, shop, base, origin, stream, steps_of(recipe, len(stream)), device)
 
 
 def _device(recipe: Recipe) -> torch.device:
@@ -199,7 +205,7 @@ def _save(session: Session, step: int) -> None:
 
 
 def _account(session: Session, rows: Rows, identity: str, reached: Reached) -> dict[str, Any]:
-    recipe, origin = session.recipe, session.origin
+    recipe, origin, base = session.recipe, session.origin, session.base
     first, last = reached.curve[0], reached.curve[-1]
     every = recipe.training.log_every
     kind = "float32" if recipe.pretrain.keep_float32 else "bfloat16"
@@ -208,7 +214,13 @@ def _account(session: Session, rows: Rows, identity: str, reached: Reached) -> d
         "recipe": recipe.record(),
         "versions": versions(),
         "threads": torch.get_num_threads(),
-        "base": origin.record(),
+        "base": {
+            "address": base.address,
+            "folder": str(base.folder),
+            "model_id": base.model_id,
+            "parent": base.parent,
+            "origin": base.origin,
+        },
         "data": {
             "name": " + ".join(Path(file).name for file in recipe.data.files),
             "sha256": rows.sha256,

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from kaibo.recipes.account import storing
+from kaibo.recipes.writing import synced
 
 STATE_FILE = "state.safetensors"
 
@@ -60,7 +61,7 @@ def save_state(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Opti
         folder.mkdir(parents=True, exist_ok=True)
         try:
             save_file(tensors, temporary, told)
-            _synced(temporary)
+            synced(temporary)
             os.replace(temporary, folder / STATE_FILE)
         except BaseException:
             with suppress(OSError):
@@ -100,11 +101,3 @@ def _fill_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, torc
 
 def _curve(points: Sequence[Sequence[Any]]) -> tuple[LossPoint, ...]:
     return tuple(LossPoint(*point) for point in points)
-
-
-def _synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ import inspect
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from kaibo.recipes.corpus.documents import Document
@@ -27,7 +28,8 @@ SHORTEST = 80
 Described = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def python_documents(library: Path | None = None) -> list[Document]:
+@cache
+def python_documents(library: Path | None = None) -> tuple[Document, ...]:
     """Topics, docstrings, and a question for each docstring that begins with a sentence; every text once."""
     seen: set[str] = set()
     documents = []
@@ -35,7 +37,7 @@ def python_documents(library: Path | None = None) -> list[Document]:
         if document.text not in seen:
             seen.add(document.text)
             documents.append(document)
-    return documents
+    return tuple(documents)
 
 
 def _topics() -> Iterator[Document]:

@@ -1,0 +1,51 @@
+"""`kaibo nursery`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.cli import options
+from kaibo.cli.running import answering
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the nursery; what is there is kept.")]
+PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="demo, small, medium or ablation.")]
+
+
+def command(
+    folder: Folder,
+    preset: PresetName = "demo",
+    json: options.Json = False,
+    table: options.Export = None,
+    language: options.Language = "en",
+    force: Annotated[bool, typer.Option("--force", help="Replace runs of the same name with other inputs.")] = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
+) -> None:
+    """Pre-train a family of small LLaMAs with variants and fine-tuned children, on text that this machine has.
+
+    demo takes four minutes on two cores, small half an hour, medium wants a GPU, ablation exchanges parts of one.
+    """
+    from kaibo.collect import training_bar
+
+    with answering("nursery", as_json=json) as answer, training_bar() as bar:
+        from kaibo.verbs.nursery import nursery
+
+        settings = options.settings(store, workers, False, False, False, None)
+        made = nursery(folder, preset, settings=settings, bar=bar, force=force)
+        options.export(made.runs, table, None, language=language, force=force)
+        options.present(answer, made.runs, language=language)
+        answer.lists["samples"] = [vars(sample) for sample in made.samples]
+        answer.show = lambda: _show(made, language)
+
+
+def _show(made: Any, language: str) -> None:
+    from kaibo.reports import console, show
+
+    out = console()
+    show(made.runs, to=out, language=language)
+    from kaibo.reports.samples import show_samples
+
+    show_samples(made, to=out, language=language)

@@ -1,0 +1,96 @@
+"""A family of small models made on this machine, with variants and children: something to take apart.
+
+DIR/nursery.json   what is here (see `manifest`)
+DIR/data/          the texts; DIR/tokenizer/ the tokenizer trained on them
+DIR/RUN/           one folder a run, as `kaibo train` leaves it
+
+Runs that are there with the same inputs are kept; one that was cut short is taken up where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaibo.errors import UsageError
+from kaibo.recipes.account import RunRow, read_account, write_json
+from kaibo.recipes.making import make
+from kaibo.recipes.manifest import MANIFEST, manifest, members
+from kaibo.recipes.nursery_plan import Planned, planned
+from kaibo.recipes.nursery_texts import prepare
+from kaibo.recipes.presets import PRESETS, Preset
+from kaibo.recipes.running import Workshop
+from kaibo.recipes.samples import Sample, samples
+
+PHASES = {"family": "pre-training", "variant": "variants", "continuation": "variants"}
+"""What each place of a nursery is counted under in `seconds`; all else is `children`."""
+
+
+@dataclass
+class Clock:
+    """Seconds by phase, this time and before."""
+
+    seconds: dict[str, float]
+
+    def __call__(self, phase: str, work: Callable[[], Any]) -> Any:
+        """Does the work and counts its time under a phase."""
+        started = time.monotonic()
+        try:
+            return work()
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - started
+
+
+def preset_named(name: str) -> Preset:
+    """The preset of a name. Raises UsageError for one that is none, and where it needs a GPU that is not here."""
+    if name not in PRESETS:
+        known = ", ".join(known for known in PRESETS if known != "micro")
+        raise UsageError(f'no nursery is called "{name}"', next=f"presets: {known}")
+    preset = PRESETS[name]
+    if preset.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UsageError(f'the preset "{name}" wants a CUDA device', next="choose --preset small, or a machine with one")
+    return preset
+
+
+def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
+    """Makes the runs of a preset in order, each handed over once it is finished; then writes `nursery.json`.
+
+    The manifest is written anew after every phase, so that what is finished can be used. Raises what runs raise:
+    FormatError for a loss that is no number, StorageError for a full disk, StoppedError when asked to stop.
+    """
+    clock = Clock({})
+    texts = clock("texts", lambda: prepare(preset, shop.out))
+    runs = planned(preset, shop.out)
+    head = {
+        "preset": preset.name,
+        "seed": preset.seed,
+        "python": texts["python"],
+        "threads": preset.threads,
+        "tokenizer": "tokenizer",
+        "texts": texts["texts"],
+    }
+    for place, one in enumerate(runs):
+        row = clock(PHASES.get(one.place, "children"), lambda one=one: make(one.recipe, shop))  # type: ignore[misc]
+        yield row
+        if place + 1 == len(runs) or runs[place + 1].place != one.place:
+            said = clock("samples", lambda: first_and_last(runs, shop.out)) if place + 1 == len(runs) else []
+            write_json(shop.out / MANIFEST, manifest(head, members(runs, shop.out), said, clock.seconds))
+
+
+def first_and_last(runs: Sequence[Planned], folder: Path) -> list[Sample]:
+    """What the first and the last checkpoint of every size of the family write."""
+    said: list[Sample] = []
+    for one in runs:
+        account = read_account(folder / one.recipe.name) if one.place == "family" else None
+        if account is not None:
+            steps = account["result"]["checkpoints"]
+            name = one.recipe.name
+            for step in (steps[0], steps[-1]):
+                said += samples(folder / name / "float32" / f"step-{step}", name, step)
+    return said

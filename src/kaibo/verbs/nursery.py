@@ -1,0 +1,83 @@
+"""`kaibo nursery`: a family of small models, made here, to take apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kaibo.collect import Stopping
+from kaibo.collect.training import TrainingBar
+from kaibo.recipes.account import RunRow
+from kaibo.verbs.measuring import Settings, open_store
+from kaibo.verbs.train import identity
+from kaibo.version import __version__
+from kaibo.vocabulary import Finding
+
+if TYPE_CHECKING:
+    from kaibo.recipes.samples import Sample
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """A nursery that is made: its runs, the file that lists its members, what the family writes, seconds by phase."""
+
+    runs: Finding[RunRow]
+    manifest: str
+    members: int
+    samples: Sequence[Sample] = field(repr=False)
+    seconds: Mapping[str, float]
+
+
+def nursery(
+    folder: str | os.PathLike[str],
+    preset: str = "demo",
+    *,
+    settings: Settings | None = None,
+    bar: TrainingBar | None = None,
+    force: bool = False,
+) -> Nursery:
+    """Makes a family of reference LLaMAs in `folder`, with variants and fine-tuned children, or what is missing of it.
+
+    Presets: `demo` (four minutes on two cores), `small` (half an hour), `medium` (one GPU), `ablation` (parts of the
+    smallest exchanged, three seeds each). `force` replaces runs of the same name that had other inputs. Raises
+    UsageError for another preset, MissingError without the extra `train`, StorageError for a full disk or a folder
+    with other runs, StoppedError when stopped: the same call goes on from there.
+    """
+    _patient_threads()
+    from kaibo.recipes.manifest import read_manifest
+    from kaibo.recipes.nursery import preset_named
+    from kaibo.recipes.nursery import nursery as made
+    from kaibo.recipes.running import Workshop
+    from kaibo.recipes.samples import Sample
+
+    settings = settings or Settings()
+    store = open_store(settings.store)
+    chosen = preset_named(preset)
+    rows: list[RunRow] = []
+    with Stopping() as stopping:
+        shop = Workshop(
+            Path(folder),
+            lambda address: identity(address, store, settings),
+            bar or TrainingBar(False),
+            lambda: stopping.signal is not None,
+            force,
+        )
+        for row in made(chosen, shop):
+            store.record_runs([row])
+            rows.append(row)
+            stopping.check()
+    content: dict[str, Any] = read_manifest(Path(folder))
+    finding = Finding("nursery", tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
+    said = [Sample(**sample) for sample in content["samples"]]
+    return Nursery(finding, str(Path(folder) / "nursery.json"), len(content["members"]), said, content["seconds"])
+
+
+def _patient_threads() -> None:
+    """Threads that wait for each other give their core away soon: on a busy machine they would else spin for ever.
+
+    Read by GNU OpenMP when torch is first loaded; whoever sets it, wins.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
