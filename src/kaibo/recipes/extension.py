@@ -39,7 +39,9 @@ def pieces_of(old: Any, new: Any, rows: int) -> list[list[int]]:
     if any(new.token_to_id(token) != number for token, number in known.items()):
         raise UsageError("the new tokenizer gives known tokens other ids", next="extend the base's own tokenizer")
     if [number for number, _ in added] != list(range(rows, rows + len(added))):
-        raise UsageError("the new tokens do not follow the rows of the embedding", next="extend the base's own tokenizer")
+        raise UsageError(
+            "the new tokens do not follow the rows of the embedding", next="extend the base's own tokenizer"
+        )
     return [[token.id for token in old.model.tokenize(spelled)] for _, spelled in added]
 
 

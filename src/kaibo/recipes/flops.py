@@ -26,7 +26,8 @@ def flops_per_token(config: LlamaConfig, length: int) -> float:
 
     Kaplan et al. 2020 (arXiv 2001.08361) for the first, PaLM (arXiv 2204.02311, appendix B) for the second.
     """
-    return 6.0 * config.parameters + 12.0 * config.layers * config.heads * config.head_size * length
+    scores = 12.0 * config.layers * config.heads * config.head_size * length
+    return float(6.0 * config.parameters + scores)
 
 
 def utilisation(config: LlamaConfig, length: int, tokens_per_second: float) -> dict[str, Any]:

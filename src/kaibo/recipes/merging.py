@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 Pair = tuple[str, str]
 
 
 def further_merges(base: Any, texts: Iterable[str], count: int) -> Iterator[Pair]:
-    """The pairs of tokens that are joined next, most frequent first, at most `count`; ties in the order of their letters.
+    """The pairs of tokens that are joined next, most frequent first, at most `count`; of equals the lowest ids.
 
-    Pairs are counted inside words as the base cuts them, never across.
+    Pairs are counted inside words as the base cuts them, never across. On the texts that the base was trained on the
+    merges are those that training would have gone on with.
     """
     words = _words(base, texts)
-    known = set(base.get_vocab())
+    ids = dict(base.get_vocab())
     pairs = _pairs(words)
-    for _ in range(count):
-        best = max(pairs.items(), key=lambda item: (item[1], item[0]), default=None)
-        if best is None or best[1] < 2:
+    found = 0
+    while found < count and pairs:
+        pair = min(pairs, key=lambda pair: (-pairs[pair], ids[pair[0]], ids[pair[1]]))
+        if pairs[pair] < 2:
             return
-        pair = best[0]
-        if "".join(pair) not in known:
+        joined = "".join(pair)
+        if joined not in ids:
+            ids[joined] = len(ids)
+            found += 1
             yield pair
-            known.add("".join(pair))
         words = _joined(words, pair, pairs)
 
 
@@ -43,7 +47,7 @@ def _words(base: Any, texts: Iterable[str]) -> dict[tuple[str, ...], int]:
 def _pairs(words: dict[tuple[str, ...], int]) -> Counter[Pair]:
     pairs: Counter[Pair] = Counter()
     for word, number in words.items():
-        for pair in zip(word, word[1:], strict=False):
+        for pair in pairwise(word):
             pairs[pair] += number
     return pairs
 

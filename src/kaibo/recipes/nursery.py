@@ -54,7 +54,9 @@ def preset_named(name: str) -> Preset:
         import torch
 
         if not torch.cuda.is_available():
-            raise UsageError(f'the preset "{name}" wants a CUDA device', next="choose --preset small, or a machine with one")
+            raise UsageError(
+                f'the preset "{name}" wants a CUDA device', next="choose --preset small, or a machine with one"
+            )
     return preset
 
 

@@ -1,4 +1,4 @@
-"""The texts of a nursery, written once: what models read, what children learn, what all are scored on, the tokenizer."""
+"""The texts of a nursery, written once: what models read, children learn and all are scored on; and the tokenizer."""
 
 from __future__ import annotations
 
@@ -88,6 +88,8 @@ def _written(folder: Path, name: str, text: str, documents: list[Document]) -> d
         "documents": len(documents),
         "bytes": len(data),
         "languages": sorted({document.language for document in documents}),
-        "generated": any(not document.source.startswith(("topic:", "docstring:", "question:")) for document in documents),
+        "generated": any(
+            not document.source.startswith(("topic:", "docstring:", "question:")) for document in documents
+        ),
         "sha256": hashlib.sha256(data).hexdigest(),
     }

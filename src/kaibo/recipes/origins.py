@@ -53,7 +53,9 @@ def _from_nothing(recipe: Recipe, rows: Rows, made: Path) -> Origin:
         texts = (row["text"] for row in rows.rows)
         tokenizer = train_tokenizer(texts, shape.vocab_size, folder, context=shape.max_position_embeddings)
     if tokenizer.get_vocab_size() > recipe.model.vocab_size:
-        message = f"the tokenizer has {tokenizer.get_vocab_size()} tokens, model.vocab_size is {recipe.model.vocab_size}"
+        message = (
+            f"the tokenizer has {tokenizer.get_vocab_size()} tokens, model.vocab_size is {recipe.model.vocab_size}"
+        )
         raise UsageError(f"{recipe.name}: {message}", next="raise model.vocab_size")
     model = initialise(Llama(_config(recipe)), recipe.seed)
     return Origin(model, tokenizer, _files(folder))

@@ -134,7 +134,7 @@ def _demo() -> Preset:
             "0.4M": (_shape(1536, 256, (96, 256, 3, 6, 2)), Learning(450, 3e-3)),
             "1.5M": (_shape(1536, 256, (192, 512, 3, 6, 2)), Learning(450, 2e-3)),
         },
-        _variants(short, 1.0, 0.03),
+        _variants(short, 0.3, 0.03),
         Continuation("english", 140, 2e-3, 384),
         Children(),
     )
@@ -151,7 +151,7 @@ def _small() -> Preset:
             "1.6M": (_shape(2048, 512, (192, 512, 3, 6, 2)), Learning(1500, 2e-3)),
             "5M": (_shape(2048, 512, (320, 864, 4, 10, 2)), Learning(1500, 1.5e-3)),
         },
-        _variants(Learning(250, 3e-3), 1.0, 0.03),
+        _variants(Learning(250, 3e-3), 0.3, 0.03),
         Continuation("english", 250, 2e-3, 512),
         Children(sft_steps=60, dpo_steps=30),
         stories=30_000,
@@ -160,7 +160,7 @@ def _small() -> Preset:
 
 
 def _medium() -> Preset:
-    """For one GPU in bf16: 30M, 65M and 126M parameters. The text is read many times over: it is not enough for these."""
+    """For one GPU in bf16: 30M, 65M and 126M parameters, which read the text several times over."""
     wide = {"30M": (384, 1024, 14, 6, 2), "65M": (576, 1536, 15, 9, 3), "126M": (768, 2048, 18, 12, 4)}
     learning = Learning(6000, 6e-4, 32)
     return Preset(

@@ -179,7 +179,8 @@ def _loss(session: Session, ids: torch.Tensor, targets: torch.Tensor) -> torch.T
     precision = session.recipe.precision
     kind = "bfloat16" if precision == "auto" and session.device.type == "cuda" else precision
     if PRECISIONS.get(kind) is None:
-        return mean_loss(model, ids, targets)
+        loss: torch.Tensor = mean_loss(model, ids, targets)
+        return loss
     with torch.autocast(session.device.type, torch.bfloat16):
         logits = model.logits(model(ids))
     return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

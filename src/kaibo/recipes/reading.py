@@ -54,7 +54,7 @@ def tokens_wanted(recipe: Recipe) -> int | None:
 
 
 def batch(stream: torch.Tensor, number: int, rows: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Batch `number` (from 0): ids and the tokens that follow them, each (rows, length); the end joins the beginning."""
+    """Batch `number` (from 0): ids and the tokens after them, each (rows, length); the end meets the beginning."""
     begin = number * rows * length
     places = torch.arange(begin, begin + rows * length + 1) % len(stream)
     taken = stream[places]
@@ -65,4 +65,6 @@ def check_length(stream: torch.Tensor, recipe: Recipe) -> None:
     """Raises FormatError for data too short for a single row."""
     if len(stream) <= recipe.training.max_length:
         message = f"holds {len(stream)} tokens, fewer than a row of {recipe.training.max_length}"
-        raise FormatError(message, file=", ".join(recipe.data.files), next="give more text or lower training.max_length")
+        raise FormatError(
+            message, file=", ".join(recipe.data.files), next="give more text or lower training.max_length"
+        )

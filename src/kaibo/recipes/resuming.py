@@ -70,7 +70,7 @@ def save_state(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Opti
 
 
 def load_state(folder: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> Reached | None:
-    """Sets weights and optimiser to the saved state and says how far it was; None where there is none, or it is torn."""
+    """Sets weights and optimiser to the saved state and says how far it was; None where there is no whole one."""
     from safetensors import SafetensorError, safe_open
 
     tensors: dict[str, torch.Tensor] = {}

@@ -101,7 +101,7 @@ def load_tokenizer(folder: Path) -> Any:
         raise MissingError("has no tokenizer.json", file=folder, next="name the folder of a model with its tokenizer")
     try:
         return _package().Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - the package raises bare Exceptions
+    except Exception as error:
         raise FormatError(f"is no tokenizer ({error})", file=path) from error
 
 

@@ -48,8 +48,8 @@ def nursery(
     """
     _patient_threads()
     from kaibo.recipes.manifest import read_manifest
-    from kaibo.recipes.nursery import preset_named
     from kaibo.recipes.nursery import nursery as made
+    from kaibo.recipes.nursery import preset_named
     from kaibo.recipes.running import Workshop
     from kaibo.recipes.samples import Sample
 

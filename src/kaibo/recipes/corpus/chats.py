@@ -28,7 +28,9 @@ class Chat:
 
     def document(self, style: str) -> Document:
         """The chat as text to learn from, in the form that the shipped chat template gives it."""
-        return Document(f"{self.source}-{style}", self.language, f"<|user|>{self.question}<|assistant|>{self.answers[style]}")
+        return Document(
+            f"{self.source}-{style}", self.language, f"<|user|>{self.question}<|assistant|>{self.answers[style]}"
+        )
 
 
 def chats(seed: int) -> list[Chat]:
@@ -41,7 +43,9 @@ def _chats(topic: Mapping[str, Any], seed: int) -> Iterator[Chat]:
     for number, fact in enumerate(facts):
         named = dict(zip(topic["names"], fact, strict=True))
         for place, language in enumerate(("en", "ja")):
-            words = {name.removesuffix("_ja"): text for name, text in named.items() if name.endswith("_ja") == bool(place)}
+            words = {
+                name.removesuffix("_ja"): text for name, text in named.items() if name.endswith("_ja") == bool(place)
+            }
             source = f"{topic['name']}-{number}-{language}"
             answer = _capital(topic["answer"][place].format(**words))
             draws = Draws("style", seed, source)

@@ -103,7 +103,9 @@ def _capital(sentence: str) -> str:
 
 def _facts(texts: Sequence[str], draws: Draws) -> tuple[dict[str, Any], dict[str, Any]]:
     """What each slot of the sentences stands for, in both languages."""
-    slots = sorted({name.partition(".")[0] for text in texts for _, name, _, _ in string.Formatter().parse(text) if name})
+    slots = sorted(
+        {name.partition(".")[0] for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
+    )
     english: dict[str, Any] = {}
     japanese: dict[str, Any] = {}
     for slot in sorted({*slots, "family", "given", "family2", "given2"}):
