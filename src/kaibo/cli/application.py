@@ -15,6 +15,7 @@ from kaibo.cli import (
     law,
     pca,
     select,
+    spectrum,
     sql,
     stats,
     store,
@@ -52,6 +53,7 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
