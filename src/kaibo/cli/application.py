@@ -19,6 +19,7 @@ from kaibo.cli import (
     stats,
     store,
     table,
+    train,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -61,6 +62,8 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("train")(train.command)
+application.command("runs")(train.runs)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

@@ -200,13 +200,17 @@ def _trained(recipe: Recipe, rows: Rows, base: Base, folder: Path, shop: Worksho
 
 
 def _trainer(recipe: Recipe, rows: Rows, parts: tuple[Any, Any, Any], checkpoints: Path, watch: Watch) -> Any:
+    from transformers import PrinterCallback
+
     from kaibo.recipes.arguments import Job
     from kaibo.recipes.dpo import dpo_trainer
     from kaibo.recipes.sft import sft_trainer
 
     model, tokenizer, precision = parts
     job = Job(recipe, rows, model, tokenizer, precision, checkpoints, (watch,))
-    return dpo_trainer(job) if recipe.kind == "dpo" else sft_trainer(job)
+    trainer = dpo_trainer(job) if recipe.kind == "dpo" else sft_trainer(job)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _speaks(rows: Rows, tokenizer: Any, base: Base) -> None:
