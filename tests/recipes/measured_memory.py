@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -28,18 +29,36 @@ def main(folder: Path, changes: dict[str, dict[str, object]]) -> None:
     sections = {name: replace(getattr(recipe, name), **values) for name, values in changes.items()}
     changed: Recipe = replace(recipe, **sections)  # type: ignore[arg-type]
     (planned,) = plan_runs([changed])
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
-    run(changed, Workshop(folder / "out", str, unwatched))
-    said = {name: getattr(planned, name) for name in ("weights", "activations", "logits", "workspace", "total")}
-    rest = {name: getattr(planned, name) for name in ("adapter", "gradients", "optimiser", "seconds")}
-    seconds = json.loads((folder / "out" / changed.name / "run.json").read_text())["result"]["seconds"]
-    print(json.dumps({**said, **rest, "measured": _status("VmHWM") - before, "took": seconds}))
+    before, sampler = _anonymous(), Sampler()
+    run(changed, Workshop(folder / "out", str, sampler))
+    names = ("weights", "adapter", "gradients", "optimiser", "activations", "logits", "workspace", "total")
+    print(json.dumps({name: getattr(planned, name) for name in names} | {"measured": sampler.peak - before}))
 
 
-def _status(name: str) -> int:
+class Sampler:
+    """Looks at this process's own memory every few milliseconds from the first step to the last."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self.ended = threading.Event()
+
+    def begin(self, run: str, steps: int) -> None:
+        self.steps = steps
+        threading.Thread(target=self.sample, daemon=True).start()
+
+    def step(self, step: int, tokens: int, loss: float) -> None:
+        if step == self.steps:
+            self.ended.set()
+
+    def sample(self) -> None:
+        while not self.ended.wait(0.002):
+            self.peak = max(self.peak, _anonymous())
+
+
+def _anonymous() -> int:
+    """Bytes that are ours alone: mapped files, as weights are while they are read, do not count."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from kaibo.cli import (
     inspect,
     law,
     pca,
+    probe,
     select,
     sql,
     stats,
@@ -64,6 +65,7 @@ application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
 application.command("train")(train.command)
 application.command("runs")(train.runs)
+application.command("probe")(probe.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)
