@@ -33,6 +33,8 @@ _HOMES = {
     "kaibo.verbs.laws": ("LawOptions", "forecast", "law"),
     "kaibo.verbs.selection": ("select",),
     "kaibo.verbs.measures": ("correlate", "measures"),
+    "kaibo.verbs.probe": ("probe",),
+    "kaibo.verbs.train": ("TrainOptions", "plan", "runs", "train"),
     "kaibo.verbs.trajectories": ("trajectories",),
     "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
     "kaibo.errors": ("KaiboError",),

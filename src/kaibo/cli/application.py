@@ -14,12 +14,14 @@ from kaibo.cli import (
     inspect,
     law,
     pca,
+    probe,
     select,
     spectrum,
     sql,
     stats,
     store,
     table,
+    train,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -63,6 +65,9 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("train")(train.command)
+application.command("runs")(train.runs)
+application.command("probe")(probe.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

@@ -7,7 +7,7 @@ import gc
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from kaibo.recipes.account import (
 from kaibo.recipes.data import Rows, read_rows
 from kaibo.recipes.expansion import RUN
 from kaibo.recipes.schema import Recipe
+from kaibo.vocabulary import plain
 
 if TYPE_CHECKING:
     from kaibo.recipes.watching import Watch, Watcher
@@ -203,13 +204,17 @@ def _trained(recipe: Recipe, rows: Rows, base: Base, folder: Path, shop: Worksho
 
 
 def _trainer(recipe: Recipe, rows: Rows, parts: tuple[Any, Any, Any], checkpoints: Path, watch: Watch) -> Any:
+    from transformers import PrinterCallback
+
     from kaibo.recipes.arguments import Job
     from kaibo.recipes.dpo import dpo_trainer
     from kaibo.recipes.sft import sft_trainer
 
     model, tokenizer, precision = parts
     job = Job(recipe, rows, model, tokenizer, precision, checkpoints, (watch,))
-    return dpo_trainer(job) if recipe.kind == "dpo" else sft_trainer(job)
+    trainer = dpo_trainer(job) if recipe.kind == "dpo" else sft_trainer(job)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _speaks(rows: Rows, tokenizer: Any, base: Base) -> None:
@@ -341,5 +346,20 @@ def _deltas(base: Base, folder: Path) -> list[dict[str, Any]]:
     return [dataclasses.asdict(one) for one in found]
 
 
-def _probe(recipe: Recipe, base: Base, folder: Path) -> Sequence[dict[str, Any]] | None:
-    return None
+def _probe(recipe: Recipe, base: Base, folder: Path) -> dict[str, Any] | None:
+    """Whether the new model still answers: counts and answers; None where the recipe asks for none."""
+    from kaibo.recipes.probing import probe, prompts_for
+
+    if not recipe.probe.run:
+        return None
+    made = folder / ("adapter" if (folder / "adapter").is_dir() else "model")
+    prompts = prompts_for(recipe.probe.prompts, recipe.probe.language)
+    rows, replies = probe(
+        str(made), prompts, max_tokens=recipe.probe.max_tokens, device=recipe.device, base=str(base.folder)
+    )
+    for row in rows:
+        if not row.answers:
+            what = f"no longer answers in {row.asked}: {', '.join(row.faults)}"
+            warnings.warn(f"{recipe.name} {what} (kaibo probe shows more)", stacklevel=2)
+    answers = [{"prompt": one.prompt, "answer": one.text, "stopped": one.stopped} for one in replies]
+    return {"rows": [plain(row) for row in rows], "answers": answers}

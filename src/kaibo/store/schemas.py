@@ -217,8 +217,39 @@ SCORES = Schema(
     },
 )
 
+RUNS = Schema(
+    "runs",
+    version=1,
+    key="fingerprint",
+    identity=("fingerprint", "out"),
+    conflict="newest",  # a run that was made again, or merged later
+    columns={
+        "run": "string",
+        "out": "string",
+        "kind": "string",
+        "base": "string",
+        "method": "string",
+        "seed": "int64",
+        "learning_rate": "double",
+        "data": "string",
+        "rows": "int64",
+        "steps": "int64",
+        "loss_first": "double",
+        "loss_last": "double",
+        "tokens": "int64",
+        "seconds": "double",
+        "fingerprint": "string",
+        "kaibo": "string",
+    },
+)
+"""Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
+
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
+<<<<<<< HEAD
     {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)}
+=======
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, MODELS, FAILURES, SCORES, RUNS)}
+>>>>>>> recipes
 )
 """Every table, by name. A later room adds its own here."""
 

@@ -23,6 +23,7 @@ from kaibo.store.schemas import (
     JOINT_VERSION,
     MODELS,
     RESOLVED,
+    RUNS,
     SCORES,
     SOURCES,
     SPECTRA,
@@ -178,9 +179,18 @@ class Store:
         """Adds scores, one tidy row each (any record with the columns of `scores` as its fields)."""
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
+    def record_runs(self, rows: Sequence[Any]) -> None:
+        """Adds finished runs, a row each (any record with the columns of `runs` as its fields)."""
+        made = [{name: getattr(row, name, __version__) for name in RUNS.columns} for row in rows]
+        self.parts.append(RUNS.name, table_of(made, RUNS))
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs that were recorded, in the order of their names."""
+        found = self.parts.read(RUNS.name).to_pylist()
+        return sorted(found, key=lambda row: (row["run"], row["out"]))
+
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables `sources`, `census`, `joint`, `resolved`, `spectra`, `models`,
-        `failures`, `scores`.
+        """The answer to a question over the tables that `schemas` lists: `sources`, `census`, `joint`, `models` …
 
         The view `tensors` joins the models with what was counted of each tensor.
 
