@@ -37,15 +37,20 @@ def command(
         made = nursery(folder, preset, settings=settings, bar=bar, force=force)
         options.export(made.runs, table, None, language=language, force=force)
         options.present(answer, made.runs, language=language)
-        answer.lists["samples"] = [vars(sample) for sample in made.samples]
+        answer.lists["samples"] = made.samples.records()
         answer.show = lambda: _show(made, language)
 
 
 def _show(made: Any, language: str) -> None:
+    """The runs, what the family writes at first and at last, and where everything is listed."""
+    from kaibo.figures.words import word
     from kaibo.reports import console, show
 
     out = console()
     show(made.runs, to=out, language=language)
-    from kaibo.reports.samples import show_samples
-
-    show_samples(made, to=out, language=language)
+    if made.samples.rows:
+        out.print()
+        show(made.samples, to=out, language=language)
+    seconds = {phase: f"{spent:.1f}" for phase, spent in made.seconds.items()}
+    spent = ", ".join(f"{word(f'nursery.{phase}', language)} {seconds[phase]} s" for phase in seconds)
+    out.print(word("nursery.listed", language, count=made.members, file=made.manifest, spent=spent), soft_wrap=True)

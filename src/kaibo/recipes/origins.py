@@ -57,7 +57,7 @@ def _from_nothing(recipe: Recipe, rows: Rows, made: Path) -> Origin:
             f"the tokenizer has {tokenizer.get_vocab_size()} tokens, model.vocab_size is {recipe.model.vocab_size}"
         )
         raise UsageError(f"{recipe.name}: {message}", next="raise model.vocab_size")
-    model = initialise(Llama(_config(recipe)), recipe.seed)
+    model = initialise(Llama(config_of(recipe)), recipe.seed)
     return Origin(model, tokenizer, _files(folder))
 
 
@@ -74,7 +74,7 @@ def _from_base(recipe: Recipe, rows: Rows, base: Base, made: Path) -> Origin:
     return Origin(model, tokenizer, _files(folder))
 
 
-def _config(recipe: Recipe) -> LlamaConfig:
+def config_of(recipe: Recipe) -> LlamaConfig:
     """The shape of a recipe in the words of the reference."""
     shape = recipe.model
     width, heads = shape.hidden_size, shape.num_attention_heads

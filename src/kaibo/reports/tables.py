@@ -65,6 +65,15 @@ READ: Mapping[str, tuple[str, ...]] = {
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "nursery": (
+        *("run", "kind", "base", "data", "seed", "learning_rate", "steps", "tokens", "loss_first", "loss_last"),
+        *("seconds", "how"),
+    ),
+    "samples": ("run", "step", "prompt", "text"),
+    "ablation": (
+        *("part", "choice", "parameters", "seeds", "loss", "loss_low", "loss_high", "beyond", "tokens_per_second"),
+        *("kv_bytes_per_token", "mae", "mae_low", "mae_high"),
+    ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }

@@ -245,11 +245,7 @@ RUNS = Schema(
 """Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-<<<<<<< HEAD
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)}
-=======
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, MODELS, FAILURES, SCORES, RUNS)}
->>>>>>> recipes
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES, RUNS)}
 )
 """Every table, by name. A later room adds its own here."""
 

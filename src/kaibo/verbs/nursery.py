@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaibo.collect import Stopping
-from kaibo.collect.training import TrainingBar
+from kaibo.collect import Stopping, TrainingBar
 from kaibo.recipes.account import RunRow
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.verbs.train import identity
@@ -22,12 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Nursery:
-    """A nursery that is made: its runs, the file that lists its members, what the family writes, seconds by phase."""
+    """A nursery that is made: its runs, what the first and last checkpoints of the family write, and `nursery.json`.
+
+    `manifest` is the path of that file, `members` how many models it lists, `seconds` what each phase took this time.
+    """
 
     runs: Finding[RunRow]
+    samples: Finding[Sample]
     manifest: str
     members: int
-    samples: Sequence[Sample] = field(repr=False)
     seconds: Mapping[str, float]
 
 
@@ -47,6 +49,9 @@ def nursery(
     with other runs, StoppedError when stopped: the same call goes on from there.
     """
     _patient_threads()
+    from kaibo.recipes.loading import require_training
+
+    require_training()
     from kaibo.recipes.manifest import read_manifest
     from kaibo.recipes.nursery import nursery as made
     from kaibo.recipes.nursery import preset_named
@@ -71,8 +76,8 @@ def nursery(
             stopping.check()
     content: dict[str, Any] = read_manifest(Path(folder))
     finding = Finding("nursery", tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
-    said = [Sample(**sample) for sample in content["samples"]]
-    return Nursery(finding, str(Path(folder) / "nursery.json"), len(content["members"]), said, content["seconds"])
+    said = Finding("samples", tuple(Sample(**sample) for sample in content["samples"]), (), finding.provenance)
+    return Nursery(finding, said, str(Path(folder) / "nursery.json"), len(content["members"]), content["seconds"])
 
 
 def _patient_threads() -> None:
