@@ -35,9 +35,10 @@ def command(
 
         settings = options.settings(store, workers, False, False, False, None)
         made = nursery(folder, preset, settings=settings, bar=bar, force=force)
-        options.export(made.runs, table, None, language=language, force=force)
+        options.export(made.ablation if made.ablation.rows else made.runs, table, None, language=language, force=force)
         options.present(answer, made.runs, language=language)
         answer.lists["samples"] = made.samples.records()
+        answer.lists |= {"ablation": made.ablation.records()} if made.ablation.rows else {}
         answer.show = lambda: _show(made, language)
 
 
@@ -48,9 +49,10 @@ def _show(made: Any, language: str) -> None:
 
     out = console()
     show(made.runs, to=out, language=language)
-    if made.samples.rows:
-        out.print()
-        show(made.samples, to=out, language=language)
+    for further in (made.samples, made.ablation):
+        if further.rows:
+            out.print()
+            show(further, to=out, language=language)
     seconds = {phase: f"{spent:.1f}" for phase, spent in made.seconds.items()}
     spent = ", ".join(f"{word(f'nursery.{phase}', language)} {seconds[phase]} s" for phase in seconds)
     out.print(word("nursery.listed", language, count=made.members, file=made.manifest, spent=spent), soft_wrap=True)

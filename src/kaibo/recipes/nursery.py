@@ -10,13 +10,13 @@ Runs that are there with the same inputs are kept; one that was cut short is tak
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kaibo.errors import UsageError
-from kaibo.recipes.account import RunRow, read_account, write_json
+from kaibo.recipes.account import RunRow, read_account, row_of, write_json
 from kaibo.recipes.making import make
 from kaibo.recipes.manifest import MANIFEST, manifest, members
 from kaibo.recipes.nursery_plan import Planned, planned
@@ -24,6 +24,7 @@ from kaibo.recipes.nursery_texts import prepare
 from kaibo.recipes.presets import PRESETS, Preset
 from kaibo.recipes.running import Workshop
 from kaibo.recipes.samples import Sample, samples
+from kaibo.vocabulary.findings import plain
 
 PHASES = {"family": "pre-training", "variant": "variants", "continuation": "variants"}
 """What each place of a nursery is counted under in `seconds`; all else is `children`."""
@@ -66,10 +67,24 @@ def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
     The manifest is written anew after every phase, so that what is finished can be used. Raises what runs raise:
     FormatError for a loss that is no number, StorageError for a full disk, StoppedError when asked to stop.
     """
+    if preset.ablation:
+        yield from _ablated(preset, shop)
+        return
     clock = Clock({})
     texts = clock("texts", lambda: prepare(preset, shop.out))
     runs = planned(preset, shop.out)
-    head = {
+    head = _head(preset, texts)
+    for place, one in enumerate(runs):
+        row = clock(PHASES.get(one.place, "children"), lambda one=one: make(one.recipe, shop))  # type: ignore[misc]
+        yield row
+        if place + 1 == len(runs) or runs[place + 1].place != one.place:
+            said = clock("samples", lambda: first_and_last(runs, shop.out)) if place + 1 == len(runs) else []
+            write_json(shop.out / MANIFEST, manifest(head, members(runs, shop.out), said, clock.seconds))
+
+
+def _head(preset: Preset, texts: Mapping[str, Any]) -> dict[str, Any]:
+    """What `nursery.json` says before its members."""
+    return {
         "preset": preset.name,
         "seed": preset.seed,
         "python": texts["python"],
@@ -77,12 +92,23 @@ def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
         "tokenizer": "tokenizer",
         "texts": texts["texts"],
     }
-    for place, one in enumerate(runs):
-        row = clock(PHASES.get(one.place, "children"), lambda one=one: make(one.recipe, shop))  # type: ignore[misc]
-        yield row
-        if place + 1 == len(runs) or runs[place + 1].place != one.place:
-            said = clock("samples", lambda: first_and_last(runs, shop.out)) if place + 1 == len(runs) else []
-            write_json(shop.out / MANIFEST, manifest(head, members(runs, shop.out), said, clock.seconds))
+
+
+def _ablated(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
+    """The runs of the ablation; its table is written into `nursery.json` as `ablation`."""
+    from kaibo.recipes.ablation import exchanges, table
+
+    clock = Clock({})
+    texts = clock("texts", lambda: prepare(preset, shop.out))
+    base = planned(preset, shop.out)[0]
+    accounts: list[dict[str, Any]] = []
+    made = exchanges(base, shop)
+    while (account := clock("ablation", lambda: next(made, None))) is not None:
+        accounts.append(account)
+        yield row_of(account, shop.out / account["recipe"]["name"], "made")
+    content = manifest(_head(preset, texts), [], [], clock.seconds)
+    rows = [plain(row) for row in table(accounts)]
+    write_json(shop.out / MANIFEST, {**content, "ablation": rows})
 
 
 def first_and_last(runs: Sequence[Planned], folder: Path) -> list[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:
+    from kaibo.recipes.ablation import AblationRow
     from kaibo.recipes.samples import Sample
 
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 class Nursery:
     """A nursery that is made: its runs, what the first and last checkpoints of the family write, and `nursery.json`.
 
-    `manifest` is the path of that file, `members` how many models it lists, `seconds` what each phase took this time.
+    `manifest` is the path of that file, `members` how many models it lists, `seconds` what each phase took this time;
+    `ablation` has rows with the preset of that name only.
     """
 
     runs: Finding[RunRow]
     samples: Finding[Sample]
+    ablation: Finding[AblationRow]
     manifest: str
     members: int
     seconds: Mapping[str, float]
@@ -77,7 +81,19 @@ def nursery(
     content: dict[str, Any] = read_manifest(Path(folder))
     finding = Finding("nursery", tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
     said = Finding("samples", tuple(Sample(**sample) for sample in content["samples"]), (), finding.provenance)
-    return Nursery(finding, said, str(Path(folder) / "nursery.json"), len(content["members"]), content["seconds"])
+    exchanged = tuple(_measured(row) for row in content.get("ablation", []))
+    table = Finding("ablation", exchanged, (), finding.provenance)
+    return Nursery(
+        finding, said, table, str(Path(folder) / "nursery.json"), len(content["members"]), content["seconds"]
+    )
+
+
+def _measured(record: Mapping[str, Any]) -> AblationRow:
+    """A row of the ablation's table as it was before JSON, which has no NaN."""
+    from kaibo.recipes.ablation import AblationRow
+
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in record.items()}
+    return AblationRow(**values)
 
 
 def _patient_threads() -> None:
