@@ -283,3 +283,12 @@ def test_the_learning_rate_rises_to_its_largest_and_never_again(steps: int, warm
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert max(rates) <= 1.0
+
+
+def test_products_in_bfloat16_learn_as_well(recipe: Recipe, tmp_path: Path) -> None:
+    told = Recorded()
+    longer = replace(recipe, precision="bfloat16", training=replace(recipe.training, steps=60, checkpoint_every=100))
+    pretrain(longer, shop(tmp_path, told))
+    assert told.losses[0] == pytest.approx(math.log(320), abs=0.05)
+    assert sum(told.losses[-5:]) < sum(told.losses[:5]) - 2
+    assert next(load_llama(tmp_path / "run" / "float32" / "step-60").parameters()).dtype == torch.float32

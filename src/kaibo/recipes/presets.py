@@ -37,7 +37,7 @@ class Children:
     rates: tuple[float, ...] = (1e-5, 1e-4)
     sft_steps: int = 24
     dpo_steps: int = 12
-    batch: int = 8
+    batch: int = 4
     rows: int = 400
 
 
