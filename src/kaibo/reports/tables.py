@@ -46,6 +46,13 @@ READ: Mapping[str, tuple[str, ...]] = {
     ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
+    "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
+    "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
+    "train --plan": (
+        *("run", "method", "device", "length", "weights", "adapter", "gradients", "optimiser", "activations", "logits"),
+        *("total", "memory", "fits", "seconds", "advice"),
+    ),
+    "probe": ("model", "asked", "n", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
