@@ -2,7 +2,7 @@
 
 >>> import kaibo
 >>> sorted(kaibo.__all__)[:3]
-['Census', 'CensusRow', 'Differences']
+['Adapters', 'Census', 'CensusRow']
 
 Everything is loaded when it is first used, so that importing kaibo costs nothing.
 """
@@ -17,7 +17,9 @@ from typing import Any
 from kaibo.version import __version__ as __version__
 
 _HOMES = {
+    "kaibo.verbs.adapters": ("Adapters", "adapters_of"),
     "kaibo.verbs.census": ("CensusRow", "census"),
+    "kaibo.verbs.change_spectrum": ("change_spectrum",),
     "kaibo.verbs.diff": ("Differences", "diff"),
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
@@ -25,6 +27,8 @@ _HOMES = {
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
+    "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),

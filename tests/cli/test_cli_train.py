@@ -14,7 +14,7 @@ from recipe_models import write_base, write_styles
 
 pytest.importorskip("trl")
 
-NAMES = set("run out kind base seed data steps loss_first loss_last seconds".split())
+NAMES = {"run", "out", "kind", "base", "seed", "data", "steps", "loss_first", "loss_last", "seconds"}
 RECIPE = """
 name = "{data}"
 kind = "sft"

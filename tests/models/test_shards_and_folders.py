@@ -392,8 +392,7 @@ def test_names_that_the_anatomy_would_merge_keep_the_name_of_the_file(tmp_path: 
 def test_an_adapter_says_what_it_is(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "adapter_model.safetensors", {"a.lora_A.weight": ("F32", (1,), b"\0" * 4)})
     (tmp_path / "adapter_config.json").write_text('{"r": 16, "base_model_name_or_path": "org/base"}')
-    with pytest.raises(MissingError, match="adapter, rank 16, base org/base"):
-        open_model(tmp_path)
+    assert open_model(tmp_path).notes[0].startswith("adapter, rank 16, base org/base")
 
 
 # What a folder says of itself ---------------------------------------------------------------------------------------

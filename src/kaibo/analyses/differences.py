@@ -11,25 +11,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kaibo.analyses.digits import digit_counts, mean_absolute_error
 from kaibo.analyses.groups import Group, groups
-from kaibo.analyses.largest import by_size, largest, together
+from kaibo.analyses.largest import TIES, by_size, counted, exactly, largest, sizes_of, together
 from kaibo.analyses.moments import MANTISSA_BITS
 from kaibo.analyses.provenance import provenance
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow, Top
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, Top, TrimmedRow
 from kaibo.analyses.stats import norms_hold
 from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, joined, points, sums
+from kaibo.vocabulary.resolved import ByContent
 
 PERCENTS = (20.0,)
 
 CURVE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
 """Percents at which the norm@k curve is drawn."""
-
-TIES = ("reference", "exact")
 
 NOTES = (
     "Δ = tuned − base, formed in float32 from the stored values; relative is ‖Δ‖ ÷ ‖base‖.",
@@ -58,15 +57,33 @@ class Resolution:
     l2: float
 
 
+@dataclass(frozen=True)
+class Trimming:
+    """Which largest values are asked for, of which values, and what is known of the bins their thresholds fall in."""
+
+    percents: tuple[float, ...]
+    of: str
+    resolved: ByContent
+
+
 def differences(
-    rows: Sequence[PairRow], by: By = "model", percents: Sequence[float] = PERCENTS
+    rows: Sequence[PairRow],
+    by: By = "model",
+    percents: Sequence[float] = PERCENTS,
+    *,
+    of: str = "all",
+    resolved: ByContent | None = None,
 ) -> Finding[DifferenceRow]:
     """What changed, for every base and tuned model, by model, layer, role or tensor.
 
-    `percents` are those of the largest |Δ| whose norms are given. Raises UsageError for an unknown level.
+    `percents` are those of the largest |Δ| whose norms are given, `of` says of which values, and `resolved` holds
+    the bins that thresholds fall in value by value: without them bounds are given. Raises UsageError for an unknown
+    level.
     """
-    found = tuple(_row(group, members, percents) for group, members in _groups(rows, by))
-    return Finding("diff", found, NOTES, provenance([row.difference for row in rows], percents=list(percents)))
+    trimming = Trimming(tuple(percents), of, resolved or {})
+    found = tuple(_row(group, members, trimming) for group, members in _groups(rows, by))
+    source = provenance([row.difference for row in rows], percents=list(percents), of=of)
+    return Finding("diff", found, NOTES, source)
 
 
 def _groups(rows: Sequence[PairRow], by: By) -> Iterator[tuple[Group, list[PairRow]]]:
@@ -102,7 +119,7 @@ def _ulp_exponents(census: Census) -> np.ndarray[tuple[int], np.dtype[np.int64]]
     return np.where(zero, _LEAST[census.dtype], np.maximum(exponents - bits, _LEAST[census.dtype]))
 
 
-def _row(group: Group, members: Sequence[PairRow], percents: Sequence[float]) -> DifferenceRow:
+def _row(group: Group, members: Sequence[PairRow], trimming: Trimming) -> DifferenceRow:
     censuses = group.censuses()
     found = sums(censuses)
     joint = joined(row.joint for row in members)
@@ -137,7 +154,7 @@ def _row(group: Group, members: Sequence[PairRow], percents: Sequence[float]) ->
         times_resolution=None if own is None or not own.l2 else l2 / own.l2,
         rounding_l1=joint.rounding,
         rounding_l2=None if joint.rounding_square is None else math.sqrt(joint.rounding_square),
-        top=tuple(_tops(group, percents)),
+        top=tuple(tops(group, trimming)),
         why=_why(joint, nonzero, own),
     )
 
@@ -160,15 +177,37 @@ def _own_resolution(members: Sequence[PairRow]) -> Resolution | None:
     return resolution(row.base_census for row in members)
 
 
-def _tops(group: Group, percents: Sequence[float]) -> Iterator[Top]:
-    """Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row."""
-    alone = [by_size([row.census]) for row in group.rows if row.census is not None]
-    whole = by_size(group.censuses())
-    for percent in percents:
+def tops(group: Group, trimming: Trimming) -> Iterator[Top]:
+    """What trimming to each percent keeps.
+
+    Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row.
+    """
+    rows = [row for row in counted(group.rows, trimming.of) if row.census is not None]
+    alone = [([row], sizes_of([row], trimming.of)) for row in rows]
+    whole = sizes_of(rows, trimming.of)
+    for percent in trimming.percents:
         for ties in TIES:
             if group.by == "model":
-                yield largest(whole, percent, ties)
-            yield together([largest(sizes, percent, ties, "tensor") for sizes in alone])
+                sizes = exactly(rows, whole, percent, ties, trimming.resolved)
+                yield replace(largest(sizes, percent, ties), of=trimming.of)
+            parts = [
+                largest(exactly(row, sizes, percent, ties, trimming.resolved), percent, ties, "tensor")
+                for row, sizes in alone
+            ]
+            yield replace(together(parts) if parts else largest(whole, percent, ties, "tensor"), of=trimming.of)
+
+
+def trimmed_norms(norms: Finding[DifferenceRow]) -> Finding[TrimmedRow]:
+    """The largest n % of every row, a row each: how many values are kept, from which threshold, and their norms."""
+    rows = tuple(
+        TrimmedRow(
+            *(row.tuned, row.by, row.key, top.percent, top.scope, top.ties, top.of, top.d, top.kept, top.kept_high),
+            *(top.threshold, top.l1, top.l2),
+        )
+        for row in norms.rows
+        for top in row.top
+    )
+    return Finding("trimmed", rows, (), norms.provenance)
 
 
 def _why(joint: Joint, nonzero: int, own: Resolution | None) -> dict[str, str]:
@@ -223,24 +262,3 @@ def _curve(group: Group, base: str) -> Iterator[CurveRow]:
     for percent in CURVE if square else ():
         top = largest(sizes, percent, "exact")
         yield CurveRow(base, group.model, percent, top.kept, top.l1, top.l2, top.l1 / l1, top.l2 / math.sqrt(square))
-
-
-def between(direct: Sequence[PairRow], vectors: Sequence[PairRow]) -> PairwiseRow:
-    """How far two models of one base are from each other.
-
-    `direct` pairs the two models themselves, for L1 and L2; `vectors` their task vectors, for the cosine and the
-    signs. An L2 from ‖a‖² + ‖b‖² − 2ab would cancel to nothing for near-equal models.
-    """
-    found = sums(row.difference.census for row in direct if row.difference.census is not None)
-    joint = joined(row.joint for row in vectors)
-    cosine = _cosine(joint)
-    return PairwiseRow(
-        a=direct[0].base,
-        b=direct[0].difference.model,
-        n=sum(row.joint.n for row in direct),
-        l1=found.absolute,
-        l2=math.sqrt(found.square),
-        cosine=cosine,
-        sign_conflict=joint.flipped / joint.finite if joint.finite else math.nan,
-        why={"cosine": "one of the task vectors is zero"} if math.isnan(cosine) else {},
-    )

@@ -107,7 +107,8 @@ class Top:
 
     `threshold` is the least |Δ| kept and `threshold_high` its upper bound (equal where it is exact), `kept` how many
     values at least and `kept_high` at most; `l1` and `l2` their norms, which lie within `l1_bound` and `l2_bound`.
-    In scope `tensor` each tensor is trimmed alone, and the threshold of the row is the least of theirs.
+    In scope `tensor` each tensor is trimmed alone, and the threshold of the row is the least of theirs. `of` says which
+    values the percent is of (`all`, those of `linear` layers, those that `changed`) and `d` how many they are.
     """
 
     percent: float
@@ -121,6 +122,28 @@ class Top:
     l1_bound: float
     l2: float
     l2_bound: float
+    of: str = "all"
+    d: int = 0
+
+
+@dataclass(frozen=True)
+class TrimmedRow:
+    """What the largest `percent` of one task vector or a part of it are: the table beside its norms; see `Top`."""
+
+    tuned: str
+    by: By
+    key: str | int | None
+    percent: float
+    scope: str
+    ties: str
+    of: str
+    d: int
+    kept: int
+    kept_high: int
+    threshold: float | None
+    l1: float
+    l2: float
+    why: Why = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,21 +214,6 @@ class DifferenceCell:
     n: int
     l2: float
     relative: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PairwiseRow:
-    """Two models made from one base: `l1` and `l2` of their difference, the cosine between their task vectors, and
-    the share of weights that the two move in opposite directions."""
-
-    a: str
-    b: str
-    n: int
-    l1: float
-    l2: float
-    cosine: float
-    sign_conflict: float
     why: Why = field(default_factory=dict)
 
 

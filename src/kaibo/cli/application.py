@@ -13,9 +13,11 @@ from kaibo.cli import (
     doctor,
     inspect,
     law,
+    norms,
     pca,
     probe,
     select,
+    spectrum,
     sql,
     stats,
     store,
@@ -54,7 +56,9 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
+application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)

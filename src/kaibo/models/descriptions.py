@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
+from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
 from kaibo.models.places.folder import LocalFile
 
@@ -137,15 +137,3 @@ def parsed(raw: bytes, name: str, notes: list[str]) -> Mapping[str, Any]:
         raise FormatError("is not a JSON object", file=name)
     notes.extend(f"{name} {what}" for what in sorted(odd))
     return value
-
-
-def adapter_sentence(target: Target) -> str | None:
-    """What an adapter's folder holds, in words; None where there is no adapter."""
-    try:
-        config = read_object(target, "adapter_config.json")
-    except KaiboError:
-        return None
-    if not config:
-        return None
-    base = config.get("base_model_name_or_path") or "unknown"
-    return f"holds an adapter, rank {config.get('r', 'unknown')}, base {base}"

@@ -6,15 +6,19 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import MissingError
 from kaibo.models.addresses import Target, hub_parts, local_target, text_of
 from kaibo.models.descriptions import Described, describe
 from kaibo.models.formats import safetensors
+from kaibo.models.formats.adapter import PREFIX, weight_name
 from kaibo.models.formats.shards import SHARD
 from kaibo.models.weights import LOOKED_FOR, SINGLE, Opened, open_weights
 from kaibo.vocabulary import Model, Tensor
+
+if TYPE_CHECKING:
+    from kaibo.models.anatomy import Position
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,11 @@ def _model(target: Target, opened: Opened, described: Described) -> Model:
         for entry in header.entries
         if opened.use.get(entry.name, file) == file
     ]
-    anatomy = anatomy_for(described.config, [entry.name for entry, _, _ in chosen])
-    positions = {entry.name: anatomy.place(entry.name) for entry, _, _ in chosen}
+    if opened.adapter is not None:
+        positions, family = _factor_positions([entry.name for entry, _, _ in chosen]), "adapter"
+    else:
+        anatomy = anatomy_for(described.config, [entry.name for entry, _, _ in chosen])
+        positions, family = {entry.name: anatomy.place(entry.name) for entry, _, _ in chosen}, anatomy.family
     counts = Counter(position.canonical for position in positions.values())
     tensors = []
     for entry, header, place in chosen:
@@ -129,10 +136,20 @@ def _model(target: Target, opened: Opened, described: Described) -> Model:
     return Model(
         target.address,
         target.name,
-        anatomy.family,
+        family,
         tuple(sorted(tensors, key=lambda tensor: (tensor.canonical, tensor.name))),
         described.config,
         tuple(opened.headers),
         (*target.notes, *opened.notes, *described.notes),
         described.documents,
     )
+
+
+def _factor_positions(names: list[str]) -> dict[str, Position]:
+    """Layer and role of the weight that each factor belongs to; the canonical name says which factor it is."""
+    from kaibo.models.anatomy import Position, anatomy_for
+
+    meant = {name: weight_name(name) for name in names}
+    anatomy = anatomy_for({}, meant.values())
+    found = {name: anatomy.place(weight) for name, weight in meant.items()}
+    return {name: Position(name.removeprefix(PREFIX), place.layer, place.role) for name, place in found.items()}

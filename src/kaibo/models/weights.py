@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models.addresses import Target
-from kaibo.models.descriptions import adapter_sentence
 from kaibo.models.formats import safetensors, sniff
+from kaibo.models.formats.adapter import CONFIG as ADAPTER_CONFIG
+from kaibo.models.formats.adapter import PICKLE as ADAPTER_PICKLE
+from kaibo.models.formats.adapter import WEIGHTS as ADAPTER
+from kaibo.models.formats.adapter import AdapterConfig, parse_config
 from kaibo.models.formats.shards import (
     PICKLES,
     SHARD,
@@ -25,6 +28,8 @@ from kaibo.models.places.folder import LocalFile
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 INDEX_LIMIT = 100_000_000
+CONFIG_LIMIT = 1 << 24
+FACTORS = "the stored factors A and B are measured; `kaibo diff BASE ADAPTER` measures what they add, ΔW"
 LOOKED_FOR = "no weights found (looked for *.safetensors, *.gguf, *.bin)"
 
 Headers = dict[str, tuple[safetensors.Header, LocalFile]]
@@ -37,6 +42,7 @@ class Opened:
     headers: Headers
     notes: tuple[str, ...] = ()
     use: Mapping[str, str] = field(default_factory=dict)  # tensor -> file, where several hold it
+    adapter: AdapterConfig | None = None
 
 
 def open_weights(target: Target, *, trust: bool = False) -> Opened:
@@ -163,9 +169,8 @@ def _open_unlisted(target: Target, weights: list[str], trust: bool) -> Opened:
 
 def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
     """No weights at the top: the one subfolder that has some, else the error that says what is here instead."""
-    adapter = adapter_sentence(target)
-    if adapter:
-        raise MissingError(adapter, file=target.address, next="adapters are not read by this version; name the base")
+    if ADAPTER_CONFIG in names:
+        return _open_adapter(target, names)
     inner = [name for name in names if not name.startswith(".") and _has_weights(target, name)]
     if len(inner) == 1:
         folder = replace(target, shown=target.path(inner[0]), root=os.path.join(target.root, inner[0]))
@@ -187,6 +192,34 @@ def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
     if target.root.endswith(".safetensors"):
         raise FormatError("is a folder, not a file, and holds no weights", file=target.address)
     raise MissingError(LOOKED_FOR, file=target.address, next="is this the right folder?")
+
+
+def is_adapter(target: Target) -> bool:
+    """Whether a folder holds an adapter, and no weights of a whole model beside it."""
+    if target.file is not None:
+        return False
+    names = _names(target)
+    return ADAPTER_CONFIG in names and not any(_is_weights(name) for name in names)
+
+
+def adapter_config_of(target: Target) -> AdapterConfig:
+    """The config of an adapter's folder. Raises FormatError for a malformed one, MissingError for a kind not read."""
+    place = _place(target, ADAPTER_CONFIG)
+    if place.size > CONFIG_LIMIT:
+        raise FormatError(f"is {place.size} bytes long, the limit is {CONFIG_LIMIT}", file=place.name)
+    return parse_config(place.read(0, place.size), place.name)
+
+
+def _open_adapter(target: Target, names: list[str]) -> Opened:
+    """The stored factors of an adapter; what they add to a base is not formed here."""
+    config = adapter_config_of(target)
+    if ADAPTER not in names and ADAPTER_PICKLE in names:
+        message = "is a pickle by its name, and pickles run code when they are opened"
+        raise PolicyError(message, file=target.path(ADAPTER_PICKLE), next=sniff.NO_PICKLES)
+    if ADAPTER not in names:
+        message = f"has {ADAPTER_CONFIG} but no {ADAPTER}"
+        raise MissingError(message, file=target.address, next="fetch the adapter again")
+    return Opened({ADAPTER: _open_one(target, ADAPTER)}, (config.sentence, FACTORS), adapter=config)
 
 
 def _has_weights(target: Target, name: str) -> bool:

@@ -44,8 +44,20 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("base", "tuned", "by", "key", "n", "l0", "l1", "l2", "linf", "relative", "cosine", "changed", "one_ulp"),
         *("times_resolution", "rounding_l2", "mae", "nonfinite"),
     ),
+    "spectrum": (
+        *("model", "by", "key", "shape", "method", "spectral_norm", "stable_rank", "entropy_rank", "rank90", "rank99"),
+        *("alpha", "alpha_error", "alpha_distance", "gaussian_norm", "gaussian_stable_rank", "above"),
+    ),
+    "spectrum-levels": (
+        *("model", "by", "key", "matrices", "spectral_norm", "stable_rank", "entropy_rank", "rank90", "rank99"),
+        *("alpha", "above"),
+    ),
+    "spectrum-tails": ("model", "tensor", "alpha", "distance", "start", "tail_share", "edge"),
+    "diff-spectrum": (
+        *("tuned", "key", "shape", "method", "said", "energy", "gap", "rest", "noise", "spectral_norm"),
+        *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
+    ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
-    "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
     "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
     "train --plan": (
@@ -53,6 +65,25 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("total", "memory", "fits", "seconds", "advice"),
     ),
     "probe": ("model", "asked", "n", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
+    "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
+    "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
+    "overlaps": (
+        *("a", "b", "by", "key", "tensors", "outputs", "outputs_by_chance", "inputs", "inputs_by_chance"),
+        *("closest_outputs", "closest_inputs"),
+    ),
+    "quantised": ("tuned", "by", "key", "grid", "n", "rounding_l1", "rounding_l2", "l1", "l2", "times_l1", "times_l2"),
+    "trimmed": (
+        *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
+        *("threshold", "l1", "l2"),
+    ),
+    "pairs": ("a", "b", "by", "key", "n", "l1", "l2", "linf", "mae", "cosine", "sign_conflict", "sign_conflict_moved"),
+    "conflict": ("by", "key", "n", "moved", "conflicting", "conflict", "conflict_moved"),
+    "order": ("place", "model", "joins", "nearest", "distance"),
+    "seeds": (
+        *("distance", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
+        *("low", "high", "p", "relabellings"),
+    ),
+    "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kaibo.store.columns import buffer_of, table_of
+from kaibo.store.columns import slices, table_of
 from kaibo.store.schemas import CENSUS, CENSUS_VERSION
 from kaibo.vocabulary import Census
 
@@ -46,8 +44,8 @@ def _row(content: str, census: Census) -> dict[str, Any]:
 def from_table(table: pa.Table) -> Iterator[tuple[str, Census]]:
     """The (content hash, census) pairs of the rows that the current version of the census wrote."""
     scalars = table.select([*CENSUS.identity, *_SCALARS, "digits64"]).to_pylist()
-    keys = list(_slices(table["keys"], "uint32"))
-    counts, lo, high, low = (list(_slices(table[name], "uint64")) for name in ("counts", "lo", "lo2_high", "lo2_low"))
+    keys = list(slices(table["keys"], "uint32"))
+    counts, lo, high, low = (list(slices(table[name], "uint64")) for name in ("counts", "lo", "lo2_high", "lo2_low"))
     for at, row in enumerate(scalars):
         if (row["measure"], row["version"], row["settings"]) != (MEASURE, CENSUS_VERSION, ""):
             continue
@@ -71,11 +69,3 @@ def fingerprint(census: Census) -> str:
     for array in (census.keys, census.counts, census.lo, census.lo2):
         digest.update(np.ascontiguousarray(array).tobytes() + b"|")
     return digest.hexdigest()
-
-
-def _slices(column: pa.ChunkedArray, kind: str) -> Iterator[NDArray[Any]]:
-    """Each row's list as an array of its own, so that none keeps the others alive."""
-    for chunk in column.chunks:
-        values = buffer_of(chunk.values, kind)
-        for begin, end in pairwise(buffer_of(chunk.offsets, "int32").tolist()):
-            yield values[begin:end].copy()

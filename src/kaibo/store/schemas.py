@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 CENSUS_VERSION = 1
 """Raised when the census of the same bytes would come out different; older rows are then measured again."""
 
-JOINT_VERSION = 1
-"""The same for joint sums."""
+JOINT_VERSION = 2
+"""The same for joint sums, those of task vectors and of signs."""
+
+SPECTRUM_VERSION = 1
+"""The same for singular values."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,80 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
+VECTORS = Schema(
+    "vectors",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "a": "string",
+        "b": "string",
+        "n": "int64",
+        "finite": "int64",
+        "dot": "double",
+        "a_square": "double",
+        "b_square": "double",
+        "same_sign": "int64",
+        "opposite": "int64",
+        "absolute": "double",
+        "square": "double",
+    },
+)
+"""Sums of two task vectors of one base; `base`, `a` and `b` are contents, a before b."""
+
+SIGNS = Schema(
+    "signs",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "tuned": "string",
+        "n": "int64",
+        "moved": "int64",
+        "conflicting": "int64",
+    },
+)
+"""Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
+SPECTRA = Schema(
+    "spectra",
+    version=1,
+    key="content",
+    identity=("content", "part", "version", "settings"),
+    conflict="newest",  # the last bits are the linear algebra library's
+    columns={
+        "content": "string",
+        "part": "int32",
+        "version": "int32",
+        "settings": "string",
+        "matrix_rows": "int64",
+        "matrix_columns": "int64",
+        "method": "string",
+        "sigma": "list<double>",
+        "error": "double",
+        "square": "double",
+        "nonfinite": "int64",
+    },
+    rows_per_group=64,
+)
+"""Singular values of matrices, descending; `part` is the expert in a stack, `content` that of the tensor or pair."""
+
+RESOLVED = Schema(
+    "resolved",
+    version=1,
+    key="content",
+    identity=("content", "upper"),
+    columns={"content": "string", "upper": "int32", "lows": "list<uint32>", "counts": "list<uint64>"},
+    delta=("lows", "counts"),
+    rows_per_group=64,
+)
+"""The inside of a bin of a difference, value by value: what makes the threshold of a top n % exact."""
+
 MODELS = Schema(
     "models",
     version=1,
@@ -208,7 +285,10 @@ RUNS = Schema(
 """Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, MODELS, FAILURES, SCORES, RUNS)}
+    {
+        schema.name: schema
+        for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES, RUNS)
+    }
 )
 """Every table, by name. A later room adds its own here."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
 from kaibo.store.columns import storable, table_of
@@ -14,13 +14,32 @@ from kaibo.store.compaction import Compaction, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, CENSUS_VERSION, FAILURES, JOINT, JOINT_VERSION, MODELS, RUNS, SCORES, SOURCES
+from kaibo.store.resolved import from_rows, to_rows
+from kaibo.store.schemas import (
+    CENSUS,
+    CENSUS_VERSION,
+    FAILURES,
+    JOINT,
+    JOINT_VERSION,
+    MODELS,
+    RESOLVED,
+    RUNS,
+    SCORES,
+    SIGNS,
+    SOURCES,
+    SPECTRA,
+    VECTORS,
+)
+from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Joint, Row
+from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum
+from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Sums = TypeVar("Sums", Joint, Crossed, Signs)
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,27 @@ class Paired:
     tuned: str
     census: Census
     joint: Joint
+
+
+@dataclass(frozen=True)
+class CrossedPair:
+    """Two task vectors of one base: the key, the three contents (a before b), the sums."""
+
+    content: str
+    base: str
+    a: str
+    b: str
+    crossed: Crossed
+
+
+@dataclass(frozen=True)
+class SignsOfAll:
+    """Several task vectors of one base: the key, the contents (those of the models sorted), the counts."""
+
+    content: str
+    base: str
+    tuned: tuple[str, ...]
+    signs: Signs
 
 
 @dataclass(frozen=True)
@@ -119,10 +159,20 @@ class Store:
 
     def joints(self, contents: Collection[str]) -> dict[str, Joint]:
         """The joint sums for each key of a pair that is known."""
-        found = self.parts.read(JOINT.name, contents).to_pylist()
-        names = Joint.__dataclass_fields__
+        return self._sums(JOINT.name, contents, Joint)
+
+    def crossed(self, contents: Collection[str]) -> dict[str, Crossed]:
+        """The sums of two task vectors for each key that is known."""
+        return self._sums(VECTORS.name, contents, Crossed)
+
+    def signs(self, contents: Collection[str]) -> dict[str, Signs]:
+        """The signs of several task vectors for each key that is known."""
+        return self._sums(SIGNS.name, contents, Signs)
+
+    def _sums(self, table: str, contents: Collection[str], kind: type[Sums]) -> dict[str, Sums]:
+        found = self.parts.read(table, contents).to_pylist() if contents else []
         return {
-            row["content"]: Joint(**{name: row[name] for name in names})
+            row["content"]: kind(**{name: row[name] for name in kind.__dataclass_fields__})
             for row in found
             if row["version"] == JOINT_VERSION
         }
@@ -135,6 +185,40 @@ class Store:
             for one in paired
         ]
         self.parts.append(JOINT.name, table_of(rows, JOINT))
+
+    def record_crossed(self, crossed: Sequence[CrossedPair]) -> None:
+        """Adds the sums of task vectors; durable when this returns. Raises as `record` does."""
+        rows = [
+            {"content": one.content, "version": JOINT_VERSION, "base": one.base, "a": one.a, "b": one.b}
+            | vars(one.crossed)
+            for one in crossed
+        ]
+        self.parts.append(VECTORS.name, table_of(rows, VECTORS))
+
+    def record_signs(self, signs: Sequence[SignsOfAll]) -> None:
+        """Adds signs by position; durable when this returns. Raises as `record` does."""
+        rows = [
+            {"content": one.content, "version": JOINT_VERSION, "base": one.base, "tuned": " ".join(one.tuned)}
+            | vars(one.signs)
+            for one in signs
+        ]
+        self.parts.append(SIGNS.name, table_of(rows, SIGNS))
+
+    def spectra(self, contents: Collection[str], settings: str) -> dict[tuple[str, int], Spectrum]:
+        """The spectra that are known of these contents under these settings, by content and part."""
+        return spectra_from(self.parts.read(SPECTRA.name, contents), settings)
+
+    def record_spectra(self, found: Mapping[tuple[str, int], Spectrum], settings: str) -> None:
+        """Adds spectra by content and part; durable when this returns."""
+        self.parts.append(SPECTRA.name, spectra_table(found, settings))
+
+    def resolved(self, contents: Collection[str]) -> dict[tuple[str, int], Resolved]:
+        """The bins that were counted value by value, for each content, by upper half."""
+        return from_rows(self.parts.read(RESOLVED.name, contents))
+
+    def record_resolved(self, resolved: Mapping[tuple[str, int], Resolved]) -> None:
+        """Adds bins that were counted value by value; durable when this returns."""
+        self.parts.append(RESOLVED.name, to_rows(resolved))
 
     def record_model(self, name: str, family: str, rows: Sequence[Row]) -> None:
         """Adds a model's tensors, a row each; saying the same twice changes nothing."""
@@ -159,7 +243,7 @@ class Store:
         return sorted(found, key=lambda row: (row["run"], row["out"]))
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables that `schemas` lists: `sources`, `census`, `joint`, `models` …
+        """The answer to a question over the tables of `schemas`: `sources`, `census`, `joint`, `models` and others.
 
         The view `tensors` joins the models with what was counted of each tensor.
 

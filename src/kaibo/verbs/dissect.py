@@ -17,8 +17,9 @@ from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
 from kaibo.errors import UsageError
+from kaibo.verbs.adapters import Adapters, adapters_of
 from kaibo.verbs.addresses import Address, raising
-from kaibo.verbs.diff import Differences, compare_addresses, gathered
+from kaibo.verbs.diff import Differences, compare_addresses, exact_bins, gathered
 from kaibo.verbs.inspect import inspect
 from kaibo.verbs.measuring import Settings, measured, with_notes
 from kaibo.version import __version__
@@ -31,7 +32,8 @@ LANGUAGES = ("en", "ja")
 class Chapters:
     """The findings of one model, each level of digits and statistics in the order of `LEVELS`.
 
-    `diff` is what changed from the base, a level each, empty where no base was named.
+    `diff` is what changed from the base, a level each, empty where no base was named; `adapters` what is to be said
+    of a model that is an adapter of it, None where no base was named.
     """
 
     inspect: Finding[Architecture]
@@ -41,6 +43,7 @@ class Chapters:
     magnitudes: Finding[MagnitudeRow]
     highlights: tuple[Highlight, ...]
     diff: tuple[Differences, ...] = ()
+    adapters: Adapters | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def dissect(
     settings = settings or Settings()
     compared = () if base is None else (compare_addresses(base, model, settings),)  # first: it reads both at once
     collected = next(iter(measured(model, replace(settings, verify=settings.verify and base is None), raising)))
-    chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared))
+    chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared, settings))
+    chapters = replace(chapters, adapters=adapters_of(compared, settings=settings) if compared else None)
     sentences = tuple(sentence(found.key, found.values, output.language) for found in chapters.highlights)
     folder = Path(output.folder) if output.folder else Path("kaibo-report") / _file_name(collected.model.name)
     paths = _write(collected, chapters, sentences, folder, output)
@@ -160,8 +164,11 @@ def _chapters(collected: Collected, tokens: int | None, settings: Settings) -> C
     )
 
 
-def _changed(compared: tuple[Compared, ...]) -> tuple[Differences, ...]:
-    return tuple(gathered(compared, by, PERCENTS) for by in LEVELS) if compared else ()
+def _changed(compared: tuple[Compared, ...], settings: Settings) -> tuple[Differences, ...]:
+    if not compared:
+        return ()
+    resolved = exact_bins(compared, PERCENTS, settings)
+    return tuple(gathered(compared, by, PERCENTS, resolved=resolved) for by in LEVELS)
 
 
 def _write(
@@ -196,8 +203,13 @@ def _page(collected: Collected, chapters: Chapters, sentences: Sequence[str], ou
         found = chapters.diff[0]
         norms = [level.norms for level in chapters.diff]
         drawn = [finding for finding in (found.depth, found.curve) if finding.rows]
-        sections.insert(2, differences_section(norms, drawn, [found.changes, found.unmatched], language))
+        lists = [found.changes, *_adapter_findings(chapters), found.unmatched]
+        sections.insert(2, differences_section(norms, drawn, lists, language))
     return page(sections, title=collected.model.name, language=language, provenance=provenance)
+
+
+def _adapter_findings(chapters: Chapters) -> list[Finding[Any]]:
+    return [found for found in chapters.adapters.findings if found.rows] if chapters.adapters is not None else []
 
 
 def _parts(chapters: Chapters) -> Iterator[list[Finding[Any]]]:
@@ -263,6 +275,7 @@ def _diff_document(chapters: Chapters) -> dict[str, Any]:
         "curve": first.curve.records(),
         "changes": first.changes.records(),
         "unmatched": first.unmatched.records(),
+        **{found.kind: found.records() for found in _adapter_findings(chapters)},
     }
     return {"diff": {**levels, **others}}
 

@@ -71,6 +71,8 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
 
 def _architecture(described: Description, tokens: int | None) -> Architecture:
     found = architecture(described.config, documents=described.documents, tokens=tokens, model=described.address)
+    if described.family == "adapter":
+        found = replace(found, family="adapter")
     if described.tensors is None or _packed(described.tensors):
         return found
     stored = sum(tensor.size for tensor in described.tensors if _is_weight(tensor))

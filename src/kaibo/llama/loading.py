@@ -1,0 +1,128 @@
+"""From a folder to a model: the config checked field by field, the tensors name by name, the bytes read in strictly."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from kaibo.errors import FormatError, UsageError
+from kaibo.llama.config import LlamaConfig, with_rope
+from kaibo.llama.config_json import read_config
+from kaibo.llama.model import Llama
+from kaibo.llama.names import Part, parts
+from kaibo.models import open_model
+from kaibo.vocabulary import Model, Tensor
+
+TYPES: Mapping[str, torch.dtype] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+"""Element types that weights may be stored in."""
+
+NAMED: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+"""Types that a model can be asked to compute in."""
+
+_LEFT_OUT = re.compile(r"(model\.layers\.\d+\.self_attn\.)rotary_emb\.inv_freq")  # a table old folders carry along
+
+
+def dtype_named(name: str) -> torch.dtype:
+    """The type of a name. Raises UsageError for one that models do not compute in."""
+    if name not in NAMED:
+        raise UsageError(f'models do not compute in "{name}"', next=f"types: {', '.join(NAMED)}")
+    return NAMED[name]
+
+
+def load_llama(
+    address: str | os.PathLike[str] | Model,
+    *,
+    dtype: str | None = None,
+    device: str = "cpu",
+    rope: str | None = None,
+) -> Llama:
+    """The reference with the weights of a folder, in evaluation mode.
+
+    `dtype` is `float32`, `bfloat16` or `float16` (default: as stored); `rope` scales the positions as `--rope` does.
+    Raises FormatError for an architecture that is not LLaMA's, for missing, extra and misshapen tensors (by name),
+    and whatever opening the folder raises.
+    """
+    model = address if isinstance(address, Model) else open_model(address)
+    file = os.path.join(model.address, "config.json")
+    config = read_config(model.config, file)
+    config = config if rope is None else with_rope(config, rope)
+    tensors = matched(model, config)
+    chosen = TYPES[next(iter(tensors.values())).dtype.name] if dtype is None else dtype_named(dtype)
+    with torch.device("meta"):
+        empty = Llama(config)
+    loaded = empty.to(chosen).to_empty(device=checked_device(device))
+    fill(loaded, tensors)
+    return loaded.eval()
+
+
+def checked_device(device: str) -> torch.device:
+    """The device of a name. Raises UsageError for one that is not here."""
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as absent:
+        raise UsageError(f'no device "{device}" is here', next="cpu always is") from absent
+    return chosen
+
+
+def matched(model: Model, config: LlamaConfig) -> dict[str, Tensor]:
+    """The folder's tensor for every part of the config, by name. Raises FormatError for what does not fit."""
+    stored = {tensor.name: tensor for tensor in model.tensors if not _LEFT_OUT.fullmatch(tensor.name)}
+    wanted = {part.name: part for part in parts(config)}
+    for name, part in wanted.items():
+        if name not in stored:
+            raise FormatError("is missing", file=model.address, tensor=name, next="is config.json this model's?")
+        _check(model, stored[name], part)
+    spare = sorted(set(stored) - set(wanted))
+    if spare == ["lm_head.weight"] and config.tied:
+        _check_tied(model, stored["lm_head.weight"], stored["model.embed_tokens.weight"])
+    elif spare:
+        more = f" (and {len(spare) - 1} more)" if len(spare) > 1 else ""
+        message = f"is here and no LLaMA of this config has it{more}"
+        raise FormatError(message, file=model.address, tensor=spare[0], next="an architecture that only looks alike?")
+    return {name: stored[name] for name in wanted}
+
+
+def _check(model: Model, tensor: Tensor, part: Part) -> None:
+    if tuple(tensor.shape) != part.shape:
+        message = f"has shape {list(tensor.shape)}, config.json says {list(part.shape)}"
+        raise FormatError(message, file=model.address, tensor=tensor.name)
+    if tensor.dtype.name not in TYPES:
+        message = f"is stored as {tensor.dtype.name}; the reference reads {', '.join(TYPES)}"
+        raise FormatError(message, file=model.address, tensor=tensor.name)
+
+
+def _check_tied(model: Model, head: Tensor, embedding: Tensor) -> None:
+    """A tied head that is written out all the same must be the embedding."""
+    if head.dtype != embedding.dtype or head.shape != embedding.shape or not torch.equal(_read(head), _read(embedding)):
+        message = "differs from the embedding, although config.json ties the two"
+        raise FormatError(message, file=model.address, tensor=head.name, next='is "tie_word_embeddings" right?')
+
+
+def fill(model: Llama, tensors: Mapping[str, Tensor]) -> None:
+    """Reads every tensor into its rows of the model, one at a time, rounded to the model's type."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for part in parts(model.config):
+            parameters[part.parameter][part.begin : part.end].copy_(_read(tensors[part.name]))
+
+
+def _read(tensor: Tensor) -> torch.Tensor:
+    """The values of a stored tensor, in the type they are stored in."""
+    buffer = np.empty(max(tensor.size * tensor.dtype.itemsize, 1), np.uint8)
+    for _ in tensor.chunks(buffer):  # the buffer holds it whole: one chunk
+        pass
+    return torch.from_numpy(buffer).view(TYPES[tensor.dtype.name]).view(tuple(tensor.shape))

@@ -1,0 +1,249 @@
+"""Adapters: a folder of low-rank factors comes in; with its base, a model of base + ΔW goes out, nothing merged."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from kaibo.errors import FormatError, MissingError, PolicyError, escaped
+from kaibo.models.addresses import Target, text_of
+from kaibo.models.anatomy import Anatomy, anatomy_for
+from kaibo.models.descriptions import describe
+from kaibo.models.formats import safetensors, sniff
+from kaibo.models.formats.adapter import CONFIG, PICKLE, WEIGHTS, AdapterConfig, part_of
+from kaibo.models.opening import open_model, target_of
+from kaibo.models.places.folder import LocalFile
+from kaibo.models.updates import Adapted, Factors, Update
+from kaibo.models.vocabularies import vocabulary_of
+from kaibo.models.weights import adapter_config_of, is_adapter
+from kaibo.vocabulary import Model, Tensor
+
+Parts = dict[str, safetensors.StoredTensor]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's folder, its headers read: factors by module, and the tensors that it replaces whole."""
+
+    target: Target
+    config: AdapterConfig
+    modules: Mapping[str, Parts]
+    wholes: Parts
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An adapter with the base it was given: the updates, and base + ΔW as a model.
+
+    `replaced` are the canonical names of the tensors that the adapter brings whole.
+    """
+
+    adapter: Adapter
+    updates: tuple[Update, ...]
+    model: Model
+    replaced: frozenset[str] = frozenset()
+
+
+def open_base(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Model:
+    """The model at an address that others are compared with; an adapter is none. Raises as `open_model` does."""
+    text = text_of(address)
+    if is_adapter(target_of(text, weights=True)):
+        next_step = "give the model it was made for first: kaibo diff BASE ADAPTER"
+        raise MissingError("is an adapter, which is nothing without its base", file=text, next=next_step)
+    return open_model(address, trust_shards=trust_shards)
+
+
+def open_tuned(address: str | os.PathLike[str], base: Model, *, trust_shards: bool = False) -> Model:
+    """The model at an address; where that is an adapter, `base` + ΔW. The base is never looked for elsewhere.
+
+    Raises as `open_model` does; FormatError where the adapter does not fit the base.
+    """
+    target = target_of(text_of(address), weights=True)
+    if not is_adapter(target):
+        return open_model(address, trust_shards=trust_shards)
+    return applied(read_adapter(target), base).model
+
+
+def open_adapter(address: str | os.PathLike[str]) -> Adapter | None:
+    """The adapter at an address, None where something else is there."""
+    target = target_of(text_of(address), weights=True)
+    return read_adapter(target) if is_adapter(target) else None
+
+
+def vocabularies(base: Model, tuned: Model) -> tuple[dict[str, int] | None, dict[str, int] | None]:
+    """The vocabularies of two models; an adapter without a tokenizer of its own is used with its base's."""
+    before, after = vocabulary_of(base.address), vocabulary_of(tuned.address)
+    return before, before if after is None and tuned.files == (WEIGHTS,) else after
+
+
+def read_adapter(target: Target) -> Adapter:
+    """Config and header of an adapter's folder.
+
+    Raises FormatError for what is malformed, MissingError for kinds that are not read, PolicyError for a pickle.
+    """
+    config = adapter_config_of(target)
+    if config.unread is not None:
+        raise MissingError(config.unread, file=target.path(CONFIG), next="merge it with PEFT and name the merged model")
+    place = _weights(target)
+    header = safetensors.read_header(place)
+    modules: dict[str, Parts] = {}
+    wholes: Parts = {}
+    for entry in header.entries:
+        module, part = part_of(entry.name)
+        stored = safetensors.stored(entry, header, place, entry.name, None, "other")
+        if not entry.dtype.measurable:
+            raise FormatError(
+                f"is stored as {entry.dtype.name}, which holds no weights", file=place.name, tensor=entry.name
+            )
+        held = wholes if part == "whole" else modules.setdefault(module, {})
+        if held.setdefault(module if part == "whole" else part, stored) is not stored:
+            raise FormatError(
+                "stands for a part that another tensor stands for, too", file=place.name, tensor=entry.name
+            )
+    return Adapter(target, config, modules, wholes)
+
+
+def _weights(target: Target) -> LocalFile:
+    if os.path.lexists(target.inside(WEIGHTS)):
+        return LocalFile(os.path.join(target.root, WEIGHTS), name=target.path(WEIGHTS), real=target.inside(WEIGHTS))
+    if os.path.lexists(target.inside(PICKLE)):
+        message = "is a pickle by its name, and pickles run code when they are opened"
+        raise PolicyError(message, file=target.path(PICKLE), next=sniff.NO_PICKLES)
+    raise MissingError(f"has {CONFIG} but no {WEIGHTS}", file=target.address, next="fetch the adapter again")
+
+
+def applied(adapter: Adapter, base: Model) -> Applied:
+    """An adapter on its base. Raises FormatError naming the tensor where the two do not belong together."""
+    anatomy = anatomy_for(base.config, [tensor.name for tensor in base.tensors])
+    places = _Places(base, anatomy)
+    wholes = {}
+    for name, stored in adapter.wholes.items():
+        there = places.find(name)
+        position = anatomy.place(name)
+        known, canonical = (name, position.canonical) if there is None else (there.name, there.canonical)
+        wholes[canonical] = replace(stored, name=known, canonical=canonical, layer=position.layer, role=position.role)
+    updates = [_update(adapter, module, parts, places, wholes) for module, parts in adapter.modules.items()]
+    changed: dict[str, Tensor] = {**wholes, **{update.canonical: Adapted(update) for update in updates}}
+    kept = [tensor for tensor in base.tensors if tensor.canonical not in changed]
+    described = describe(adapter.target)
+    model = Model(
+        address=adapter.target.address,
+        name=adapter.target.name,
+        family=base.family,
+        tensors=tuple(sorted([*kept, *changed.values()], key=lambda tensor: (tensor.canonical, tensor.name))),
+        config=base.config,
+        files=(WEIGHTS,),
+        notes=(*adapter.target.notes, *notes_on(adapter, base), *described.notes),
+        documents={**base.documents, **described.documents},
+    )
+    return Applied(adapter, tuple(sorted(updates, key=lambda update: update.canonical)), model, frozenset(wholes))
+
+
+class _Places:
+    """The tensors of a base by their canonical names."""
+
+    def __init__(self, base: Model, anatomy: Anatomy) -> None:
+        self.base, self._anatomy = base, anatomy
+        self._canonical = {tensor.canonical: tensor for tensor in base.tensors}
+
+    def find(self, name: str) -> Tensor | None:
+        """The base's tensor of a name, with or without the prefixes that differ from file to file."""
+        return self._canonical.get(self._anatomy.place(name).canonical)
+
+
+def _update(adapter: Adapter, module: str, parts: Parts, places: _Places, wholes: Parts) -> Update:
+    """The update of one module, every shape checked against the base's tensor."""
+    first = next(iter(parts.values()))
+    name = first.name
+    if "bias" in parts:
+        raise MissingError("is a bias inside the factors (lora_bias), which this version does not read", tensor=name)
+    weight = places.find(f"{module}.weight")
+    if weight is None:
+        raise FormatError(_absent(places.base, module), file=adapter.target.address, tensor=name, next=_wrong(adapter))
+    weight = wholes.get(weight.canonical, weight)
+    outer, inner = _pair(adapter, module, parts)
+    if not weight.dtype.measurable:
+        message = f"is added to a weight that {places.base.address} stores as {weight.dtype.name} codes"
+        raise FormatError(message, file=adapter.target.address, tensor=name, next="give the base in 16 or 32 bits")
+    transposed = "embedding_a" in parts or _turned(adapter.config, outer, inner, weight)
+    factors = Factors(outer, inner, adapter.config.scale_of(module), transposed, parts.get("magnitude"))
+    if factors.shape != weight.shape:
+        shapes = (
+            f"B·A of {_times(factors.shape)} meets {weight.name} of {_times(weight.shape)} in {places.base.address}"
+        )
+        raise FormatError(shapes, file=adapter.target.address, tensor=name, next=_wrong(adapter))
+    _check_magnitude(adapter, module, factors)
+    return Update(weight, factors)
+
+
+def _pair(adapter: Adapter, module: str, parts: Parts) -> tuple[Tensor, Tensor]:
+    """B and A, of the rank that the config says."""
+    table = "embedding_a" in parts or "embedding_b" in parts
+    outer, inner = (parts.get(f"embedding_{side}" if table else side) for side in ("b", "a"))
+    file = adapter.target.address
+    if outer is None or inner is None:
+        raise FormatError("one of the two factors is missing", file=file, tensor=next(iter(parts.values())).name)
+    if len(outer.shape) != 2 or len(inner.shape) != 2:
+        message = f"has {len(inner.shape)} dimensions; factors of convolutions are not read by this version"
+        raise MissingError(message, file=file, tensor=inner.name)
+    rank = adapter.config.rank_of(module)
+    if outer.shape[1] != rank or inner.shape[0] != rank:
+        shapes = f"A is {_times(inner.shape)} and B {_times(outer.shape)}, {CONFIG} says rank {rank}"
+        raise FormatError(shapes, file=file, tensor=inner.name, next="fetch the adapter again")
+    return outer, inner
+
+
+def _turned(config: AdapterConfig, outer: Tensor, inner: Tensor, weight: Tensor) -> bool:
+    """Whether the weight is stored inputs × outputs: where both fit (it is square), as the config says."""
+    plain, turned = (outer.shape[0], inner.shape[1]), (inner.shape[1], outer.shape[0])
+    return config.transposed if plain == turned else weight.shape == turned
+
+
+def _check_magnitude(adapter: Adapter, module: str, factors: Factors) -> None:
+    file, magnitude = adapter.target.address, factors.magnitude
+    if (magnitude is not None) != adapter.config.dora:
+        message = "has no magnitude vector, though" if magnitude is None else "has a magnitude vector, which"
+        says = f"{message} {CONFIG} says use_dora = {str(adapter.config.dora).lower()}"
+        raise FormatError(says, file=file, tensor=factors.inner.name if magnitude is None else magnitude.name)
+    if magnitude is not None and magnitude.size != factors.outer.shape[0]:
+        message = f"has {magnitude.size} magnitudes for {factors.outer.shape[0]} outputs"
+        raise FormatError(message, file=file, tensor=magnitude.name)
+
+
+def _absent(base: Model, module: str) -> str:
+    tied = module.endswith("lm_head") and base.config.get("tie_word_embeddings") is True
+    why = " (its head is its embedding, tied; an update of both at once is not read)" if tied else ""
+    return f"{base.address} has no tensor {escaped(module)}.weight{why}"
+
+
+def _wrong(adapter: Adapter) -> str:
+    named = adapter.config.base
+    return f"the adapter was made for {escaped(named)}" if named else "is this the adapter's base?"
+
+
+def _times(shape: Iterable[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def notes_on(adapter: Adapter, base: Model) -> tuple[str, ...]:
+    """What an adapter is, and whether it names another base than the one it was given."""
+    ranks = Counter(
+        parts.shape[0] for held in adapter.modules.values() for key, parts in held.items() if key.endswith("a")
+    )
+    shown = ", ".join(f"r = {rank} (× {count})" for rank, count in sorted(ranks.items()))
+    kind = f"{adapter.target.address} is an adapter: {adapter.config.kind}, {shown}"
+    formed = "ΔW is formed in float64 and rounded once to float32; nothing is merged"
+    told = [f"{kind}; {formed}"]
+    if adapter.wholes:
+        told.append(f"{adapter.target.address} replaces {len(adapter.wholes)} tensors whole")
+    named = adapter.config.base
+    if named is not None and os.path.basename(named.rstrip("/")) not in _names(base):
+        told.append(f"it names {escaped(named)} as its base; {base.address} was given and fits its shapes")
+    return tuple(told)
+
+
+def _names(base: Model) -> set[str]:
+    parts = (base.name, base.address.partition("@")[0].rstrip("/"))
+    return {os.path.basename(part) for part in parts} | {os.path.basename(os.path.abspath(base.address))}
