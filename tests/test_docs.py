@@ -77,6 +77,7 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(), "run `make docs`"
+    assert generate.FIELDS.read_text(encoding="utf-8") == generate.fields_page(), "run `make docs`"
 
 
 def test_both_readmes_show_the_same_commands_listings_and_pictures() -> None:

@@ -18,7 +18,9 @@ def command(
     language: Annotated[
         str, typer.Option("--lang", metavar="en|ja", help="The language to answer in; default: that of each question.")
     ] = "",
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Tokens an answer may have.")] = 64,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", metavar="N", min=1, help="Tokens an answer may have.")
+    ] = 64,
     base: Annotated[str | None, typer.Option("--base", metavar="MODEL", help="The base of an adapter.")] = None,
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where it runs.")] = "auto",
     json: options.Json = False,

@@ -25,6 +25,9 @@ _WORD = re.compile(r"[A-Za-z']+")
 SHORT = 12
 """Letters below which a text is judged by its script alone."""
 
+MEANT = 0.2
+"""The least share of letters in a longer answer; below it, or with broken characters, it is in no language."""
+
 GROUPS = 0.12
 """The least share of common groups that a longer English text has; German and French text has about half of it."""
 
@@ -48,6 +51,8 @@ def answers_in(language: str, text: str) -> bool:
     (True, False)
     """
     letters = len(_LATIN.findall(text)) + len(_KANA.findall(text)) + len(_KANJI.findall(text))
+    if "\ufffd" in text or (len(text.strip()) >= SHORT and letters < MEANT * len(text.strip())):
+        return False
     return letters < 2 or JUDGES[language](text, letters)
 
 

@@ -115,7 +115,7 @@ def _activations(recipe: Recipe, shapes: Shapes, kept: Kept) -> int:
 
 def _logits(recipe: Recipe, shapes: Shapes, setting: Setting, tokens: int) -> int:
     if not recipe.training.chunked_loss:
-        return whole_logits(shapes, tokens) * 3 + (0 if setting.products == 4 else tokens * shapes.vocabulary * 2)
+        return whole_logits(shapes, tokens) * 4 + (0 if setting.products == 4 else tokens * shapes.vocabulary * 2)
     tile = min(tokens, TILE[0]) * min(shapes.vocabulary, TILE[1])
     copies = tile * setting.products if setting.fused else tile * (setting.products + 6 * 4)
     states = tokens * shapes.hidden * 4

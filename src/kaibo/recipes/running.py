@@ -93,6 +93,8 @@ def run(recipe: Recipe, shop: Workshop) -> RunRow:
         account = _account(recipe, rows, base, identity, trained)
         account["result"]["model"] = _merged(recipe, base, folder)
         account["deltas"] = _deltas(base, folder)
+    for note in trained.notes:
+        warnings.warn(f"{recipe.name}: {note}", stacklevel=2)
     account["probe"] = _probe(recipe, base, folder)
     write_json(folder / ACCOUNT, account)
     (folder / STATE).unlink(missing_ok=True)
@@ -239,10 +241,7 @@ def _left_out(rows: Rows, trainer: Any, recipe: Recipe) -> tuple[str, ...]:
         answers = zip(kept["prompt_ids"], kept["chosen_ids"], kept["rejected_ids"], strict=True)
         cut = sum(len(prompt) + max(len(one), len(other)) > length for prompt, one, other in answers)
     left = (f"{gone:,} rows are left out: their prompt alone fills {length} tokens",) if gone else ()
-    notes = (*left, *((f"{cut:,} rows are cut at {length} tokens",) if cut else ()))
-    for note in notes:
-        warnings.warn(f"{recipe.name}: {note}", stacklevel=2)
-    return notes
+    return (*left, *((f"{cut:,} rows are cut at {length} tokens",) if cut else ()))
 
 
 def _name_base(model: Any, base: Base) -> None:

@@ -58,6 +58,13 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
     ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
+    "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
+    "train --plan": (
+        *("run", "method", "device", "length", "weights", "adapter", "gradients", "optimiser", "activations", "logits"),
+        *("total", "memory", "fits", "seconds", "advice"),
+    ),
+    "probe": ("model", "asked", "n", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
     "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
     "overlaps": (
