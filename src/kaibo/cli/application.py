@@ -17,6 +17,7 @@ from kaibo.cli import (
     nursery,
     pca,
     probe,
+    score,
     select,
     spectrum,
     sql,
@@ -59,6 +60,7 @@ application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
+application.command("score")(score.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)

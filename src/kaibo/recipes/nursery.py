@@ -18,12 +18,13 @@ from typing import Any
 from kaibo.errors import UsageError
 from kaibo.recipes.account import RunRow, read_account, row_of, write_json
 from kaibo.recipes.making import make
-from kaibo.recipes.manifest import MANIFEST, manifest, members
+from kaibo.recipes.manifest import MANIFEST, VERSION, manifest, members
 from kaibo.recipes.nursery_plan import Planned, planned
 from kaibo.recipes.nursery_texts import prepare
 from kaibo.recipes.presets import PRESETS, Preset
 from kaibo.recipes.running import Workshop
 from kaibo.recipes.samples import Sample, samples
+from kaibo.recipes.writing import read_object
 from kaibo.vocabulary.findings import plain
 
 PHASES = {"family": "pre-training", "variant": "variants", "continuation": "variants"}
@@ -32,17 +33,24 @@ PHASES = {"family": "pre-training", "variant": "variants", "continuation": "vari
 
 @dataclass
 class Clock:
-    """Seconds by phase, this time and before."""
+    """Seconds by phase, this time and the times before; what was found made costs nothing."""
 
     seconds: dict[str, float]
 
     def __call__(self, phase: str, work: Callable[[], Any]) -> Any:
         """Does the work and counts its time under a phase."""
         started = time.monotonic()
-        try:
-            return work()
-        finally:
+        done = work()
+        if not (isinstance(done, RunRow) and done.how == "known"):
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - started
+        return done
+
+
+def _clock(preset: Preset, folder: Path) -> Clock:
+    """A clock that goes on from the manifest of a nursery that was stopped or is only looked at again."""
+    found = read_object(folder / MANIFEST) or {}
+    same = found.get("preset") == preset.name and found.get("version") == VERSION
+    return Clock(dict(found["seconds"]) if same else {})
 
 
 def preset_named(name: str) -> Preset:
@@ -70,7 +78,7 @@ def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
     if preset.ablation:
         yield from _ablated(preset, shop)
         return
-    clock = Clock({})
+    clock = _clock(preset, shop.out)
     texts = clock("texts", lambda: prepare(preset, shop.out))
     runs = planned(preset, shop.out)
     head = _head(preset, texts)
@@ -78,7 +86,7 @@ def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
         row = clock(PHASES.get(one.place, "children"), lambda one=one: make(one.recipe, shop))  # type: ignore[misc]
         yield row
         if place + 1 == len(runs) or runs[place + 1].place != one.place:
-            said = clock("samples", lambda: first_and_last(runs, shop.out)) if place + 1 == len(runs) else []
+            said = first_and_last(runs, shop.out) if place + 1 == len(runs) else []
             write_json(shop.out / MANIFEST, manifest(head, members(runs, shop.out), said, clock.seconds))
 
 
@@ -98,7 +106,7 @@ def _ablated(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
     """The runs of the ablation; its table is written into `nursery.json` as `ablation`."""
     from kaibo.recipes.ablation import exchanges, table
 
-    clock = Clock({})
+    clock = _clock(preset, shop.out)
     texts = clock("texts", lambda: prepare(preset, shop.out))
     base = planned(preset, shop.out)[0]
     accounts: list[dict[str, Any]] = []

@@ -95,6 +95,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("part", "choice", "parameters", "seeds", "loss", "loss_low", "loss_high", "beyond", "tokens_per_second"),
         *("kv_bytes_per_token", "mae", "mae_low", "mae_high"),
     ),
+    "score": (
+        *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
+        *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
+    ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }
