@@ -15,6 +15,7 @@ from kaibo.cli import (
     law,
     pca,
     select,
+    series,
     spectrum,
     sql,
     stats,
@@ -54,6 +55,7 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
