@@ -14,7 +14,14 @@ from kaibo.cli import main_loop
 from kaibo.testing import tiny_adapter, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("README.md", "docs/tutorial.md", "docs/howto.md", "docs/howto/tables.md", "docs/howto/adapters.md")
+RUN = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/howto.md",
+    "docs/howto/tables.md",
+    "docs/howto/adapters.md",
+    "docs/howto/series.md",
+)
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
 WORDS = (
@@ -44,6 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tiny_model(tmp_path / "other-model", seed=1, shards=2)
     tiny_adapter(tmp_path / "my-adapter")
     tiny_adapter(tmp_path / "other-adapter", seed=1)
+    for step in (100, 200, 300):
+        tiny_model(tmp_path / "my-run" / f"step{step}", seed=step, layers=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path

@@ -73,7 +73,7 @@ def _drawn(finding: Finding[SeriesCheckpoint], name: str, language: str, log: bo
     text = word(f"series.{name}_axis", language)
     positive = log and all(record["value"] > 0 for record in records)
     scale = alt.Scale(type="log", nice=False) if positive else alt.Scale(zero=False)
-    axis = alt.Axis(format="~g", tickCount=6)
+    axis = alt.Axis(format=".4~g", tickCount=6)
     y = alt.Y("value:Q", title=text, scale=scale, axis=axis)
     if name in BY_ROLE:
         legend = alt.Legend(title=word("series.role", language), symbolType="circle")
