@@ -49,7 +49,7 @@ def command(
         found = series(models, steps=_steps(steps), spectrum=spectrum, settings=settings, on_error=answer.errors.append)
         options.export(found.checkpoints, table, figure, language=language, force=force)
         if out is not None:
-            findings, name = (found.checkpoints, found.audit), run_name(models)
+            findings, name = (found.audit, found.checkpoints), run_name(models)
             outputs.write_folder(out, "series", findings, title=name, language=language, force=force)
         answer.results = found.whole.records()
         answer.warnings += found.checkpoints.notes if json else ()
