@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -130,8 +131,11 @@ def test_trajectories_are_what_numpy_says() -> None:
         if 0 < at < 9:
             lengths = np.linalg.norm(steps[at - 1]) * np.linalg.norm(steps[at])
             assert one.cosine == pytest.approx(steps[at - 1] @ steps[at] / lengths, abs=1e-9)
-    rates = [one.rate for one in row.checkpoints[1:]]
-    assert rates == pytest.approx(np.linalg.norm(steps, axis=1) / np.linalg.norm(steps, axis=1).max())
+    cosines = [one.cosine for one in row.checkpoints]
+    powers = [None if cosine is None else np.log2(2 + 2 * cosine) / 2 for cosine in cosines]  # of two equal gaps
+    between = [np.mean([power for power in ends if power is not None]) for ends in pairwise(powers)]
+    speeds = np.linalg.norm(steps, axis=1) / 100 ** np.array(between)
+    assert [one.rate for one in row.checkpoints[1:]] == pytest.approx(speeds / speeds.max())
 
 
 def test_a_repeated_checkpoint_has_no_step_of_its_own_and_says_so() -> None:

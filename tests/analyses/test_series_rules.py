@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.series_rules import gaps, jumps, out_of_order, scaling
+from kaibo.analyses.series_rules import between, exponents, gaps, jumps, out_of_order, scaling
 
 
 def rates(kind: str, count: int) -> np.ndarray:
@@ -109,5 +109,13 @@ def test_checkpoints_that_shake_around_a_minimum_are_in_no_order_and_not_called_
 def test_the_exponent_tells_a_random_walk_from_a_straight_line(drift: float, exponent: float) -> None:
     steps = np.array([0, 1, 2, 4, 8, 16, 24, 32])
     points = walk(0, 33, drift)[steps]
-    assert scaling(list(steps), distances(points)) == pytest.approx(exponent, abs=0.05)
-    assert scaling([0, 1], {}) == 0.5
+    assert scaling(exponents(list(steps), distances(points))) == pytest.approx(exponent, abs=0.05)
+    assert scaling(exponents([0, 1], {})) == 0.5
+
+
+@given(st.floats(0.05, 0.99), st.integers(1, 1000), st.integers(1, 1000))
+def test_an_exponent_is_found_again_from_the_distances_that_follow_it(power: float, first: int, second: int) -> None:
+    lengths = {(0, 1): first**power, (1, 2): second**power, (0, 2): (first + second) ** power}
+    _, found, _ = exponents([0, first, first + second], lengths)
+    assert found == pytest.approx(power, abs=1e-6)
+    assert between([None, found, None]) == pytest.approx([power, power], abs=1e-6)

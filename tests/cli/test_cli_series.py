@@ -81,8 +81,8 @@ def test_a_clean_run_gives_nothing_and_its_numbers_are_numpys(kaibo: Any, run: P
             cosine = before @ after / np.linalg.norm(before) / np.linalg.norm(after)
             assert one["cosine"] == pytest.approx(cosine, abs=1e-5)
     rates = [one["rate"] for one in result["checkpoints"][1:]]
-    assert rates[0] == max(rates) == 1
-    assert rates[-1] < 0.5, "the cosine schedule is seen in the weights"
+    middles = np.arange(5, 70, 10)
+    assert np.corrcoef(rates, 1 + np.cos(np.pi * middles / 80))[0, 1] > 0.9, "the schedule is seen in the weights"
 
 
 def test_a_second_look_reads_nothing(kaibo: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from kaibo.analyses.series_audit import AuditRow, Judged, Path, audit, path_of
-from kaibo.analyses.series_rules import jumps, out_of_order, scaling
+from kaibo.analyses.series_rules import between, cosine_at, exponents, jumps, out_of_order, scaling
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Distances, Unreadable
@@ -22,9 +22,6 @@ NOTES = (
     "distances are L2 over all weights that two checkpoints share, formed in float32",
     "rate: ‖Δ‖ ÷ steps^p, its largest 1; it follows the learning rate where updates are normalised, as by Adam",
 )
-
-CANCELS = 1e4
-"""Where one of two updates is so many times the other, their cosine is lost in the rounding of the larger."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +83,13 @@ def series(
     steps = _steps(facts, path)
     local = _local(path, distances)
     timed = [place for place, step in enumerate(steps) if step is not None]
-    exponent = scaling([steps[at] or 0 for at in timed], _renumbered(local, timed))
-    logs = _logs(steps, local, exponent)
+    local_exponents = exponents([steps[at] or 0 for at in timed], _renumbered(local, timed))
+    exponent = scaling(local_exponents)
+    logs = _logs(steps, local, [exponent] * len(steps))
     found, spread = jumps(logs)
     judged = Judged(local, out_of_order(len(path.places), local), found, spread)
     rows = audit(facts, unreadable, changes, path, judged)
-    rates = _rates(logs)
+    rates = _rates(_logs(steps, local, _spread_out(between(local_exponents), timed, len(steps), exponent)))
     checkpoints = tuple(_checkpoint(facts, path, at, local, rates, rows) for at in range(len(facts)))
     models = {one.address: one.model_id for one in facts}
     row = SeriesRow(checkpoints, rows, exponent, spread)
@@ -118,13 +116,25 @@ def _renumbered(local: Mapping[tuple[int, int], float], chosen: Sequence[int]) -
     return {(at[i], at[j]): value for (i, j), value in local.items() if i in at and j in at}
 
 
-def _logs(steps: Sequence[int | None], local: Mapping[tuple[int, int], float], exponent: float) -> list[float | None]:
+def _spread_out(found: Sequence[float], timed: Sequence[int], count: int, rest: float) -> list[float]:
+    """The exponents between places that have a step, at the places of the whole path."""
+    out = [rest] * count
+    for at, value in zip(timed, found, strict=False):
+        out[at] = value
+    return out
+
+
+def _logs(
+    steps: Sequence[int | None], local: Mapping[tuple[int, int], float], powers: Sequence[float]
+) -> list[float | None]:
     """ln(distance ÷ steps^p) of every two neighbours; None where distance or steps are not known or zero."""
     logs: list[float | None] = []
     for at in range(len(steps) - 1):
         before, after, length = steps[at], steps[at + 1], local.get((at, at + 1), 0.0)
-        known = before is not None and after is not None and after > before and 0 < length < math.inf
-        logs.append(math.log(length) - exponent * math.log(after - before) if known else None)  # type: ignore[operator]
+        if before is None or after is None or after <= before or not 0 < length < math.inf:
+            logs.append(None)
+        else:
+            logs.append(math.log(length) - powers[at] * math.log(after - before))
     return logs
 
 
@@ -148,7 +158,7 @@ def _checkpoint(
         "from_start": 0.0 if at == 0 else local.get((0, at)),
         "to_end": 0.0 if at == last else local.get((at, last)),
         "step_length": local.get((at - 1, at)) if at else None,
-        "cosine": _cosine(local, at),
+        "cosine": cosine_at(local, at),
         "rate": rates[at - 1] if at else None,
     }
     if place in path.repeats:
@@ -166,10 +176,3 @@ def _checkpoint(
         one.address, one.name, one.step, one.model_id, one.n, one.norm, mae=one.mae, nonfinite=one.nonfinite,
         sigma=one.sigma, stable_rank=one.stable_rank, entropy_rank=one.entropy_rank, flags=flags, why=why, **numbers,
     )  # fmt: skip
-
-
-def _cosine(local: Mapping[tuple[int, int], float], at: int) -> float | None:
-    into, out, both = (local.get(pair) for pair in ((at - 1, at), (at, at + 1), (at - 1, at + 1)))
-    if into is None or out is None or both is None or not 0 < max(into, out) <= CANCELS * min(into, out):
-        return None
-    return max(-1.0, min(1.0, (both * both - into * into - out * out) / (2 * into * out)))

@@ -27,6 +27,8 @@ FEWEST = 6
 """Distances below which no jump is looked for."""
 
 SIDE, ENOUGH = 3, 2
+CANCELS = 1e4
+
 NEARER = 0.85
 """Two checkpoints are out of order where each lies this much nearer to the other's neighbour than to its own."""
 
@@ -49,20 +51,55 @@ class Gap:
     rule: str
 
 
-def scaling(steps: Sequence[int], distances: Mapping[tuple[int, int], float]) -> float:
-    """The exponent p of ‖Δ‖ ∝ steps^p: 1 where updates add up straight, 1/2 where they are a random walk.
+def exponents(steps: Sequence[int], distances: Mapping[tuple[int, int], float]) -> list[float | None]:
+    """For every place between two neighbours the exponent p of ‖Δ‖ ∝ steps^p that the cosine of its two updates says.
 
-    The median over three neighbours (i, j, k) of ln(d_ik / √(d_ij·d_jk)) / ln((k − i) / √((j − i)(k − j))), between
-    0 and 1; 1/2 where no three are known.
+    1 where updates go straight on, 1/2 where they are a random walk, 0 where they undo each other. Increments whose
+    length grows as steps^p over g and h steps have the cosine ((g + h)^2p − g^2p − h^2p) / (2·g^p·h^p), as those of
+    fractional Brownian motion do; it rises with p. None where a distance is not known.
     """
-    found = []
-    for place in range(len(steps) - 2):
-        first, second = steps[place + 1] - steps[place], steps[place + 2] - steps[place + 1]
-        parts = distances.get((place, place + 1), 0.0) * distances.get((place + 1, place + 2), 0.0)
-        whole = distances.get((place, place + 2), 0.0)
-        if parts > 0 and whole > 0 and first > 0 and second > 0:
-            found.append(math.log(whole / math.sqrt(parts)) / math.log((first + second) / math.sqrt(first * second)))
-    return min(1.0, max(0.0, median(found))) if found else 0.5
+    found: list[float | None] = [None]
+    for at in range(1, len(steps) - 1):
+        cosine = cosine_at(distances, at)
+        first, second = steps[at] - steps[at - 1], steps[at + 1] - steps[at]
+        found.append(None if cosine is None or min(first, second) <= 0 else _exponent(cosine, first, second))
+    return [*found, None]
+
+
+def _exponent(cosine: float, first: int, second: int) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        whole, one, other = ((steps / first) ** (2 * middle) for steps in (first + second, first, second))
+        low, high = (middle, high) if (whole - one - other) / (2 * math.sqrt(one * other)) < cosine else (low, middle)
+    return (low + high) / 2
+
+
+def cosine_at(distances: Mapping[tuple[int, int], float], at: int) -> float | None:
+    """The cosine of the updates into and out of a place, from three distances; None where one is missing.
+
+    Also where one update is 10,000 times the other: the rounding of the larger would be all there is.
+    """
+    into, out, both = (distances.get(pair) for pair in ((at - 1, at), (at, at + 1), (at - 1, at + 1)))
+    if into is None or out is None or both is None or not 0 < max(into, out) <= CANCELS * min(into, out):
+        return None
+    return max(-1.0, min(1.0, (both * both - into * into - out * out) / (2 * into * out)))
+
+
+def scaling(found: Sequence[float | None]) -> float:
+    """One exponent for a whole run: the median; 1/2 where none is known."""
+    known = [value for value in found if value is not None]
+    return median(known) if known else 0.5
+
+
+def between(found: Sequence[float | None]) -> list[float]:
+    """The exponent of every distance between neighbours: the mean of those at its two ends, as far as known."""
+    rest = scaling(found)
+    out = []
+    for ends in pairwise(found):
+        known = [value for value in ends if value is not None]
+        out.append(sum(known) / len(known) if known else rest)
+    return out
 
 
 def jumps(logs: Sequence[float | None]) -> tuple[list[Jump], float]:
