@@ -29,6 +29,7 @@ _HOMES = {
     "kaibo.verbs.measuring": ("Settings",),
     "kaibo.verbs.series": ("Series", "series"),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
+    "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),

@@ -13,6 +13,7 @@ from kaibo.cli import (
     doctor,
     inspect,
     law,
+    norms,
     pca,
     select,
     series,
@@ -57,6 +58,7 @@ application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)

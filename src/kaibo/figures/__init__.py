@@ -92,6 +92,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         ),
     },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
+    "distances": {"map": Figure(differences.distance_map, "diff.distances_title", "diff.distances_caption")},
     "diff-map": {"map": Figure(differences.change_map, "diff.map_title", "diff.map_caption")},
 }
 """The drawings of each kind of finding, by name; the first is the one that `figure` draws unasked."""
