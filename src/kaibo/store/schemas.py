@@ -22,7 +22,7 @@ CENSUS_VERSION = 1
 JOINT_VERSION = 2
 """The same for joint sums, those of task vectors and of signs."""
 
-SPECTRUM_VERSION = 1
+SPECTRUM_VERSION = 2
 """The same for singular values."""
 
 
@@ -175,7 +175,7 @@ SIGNS = Schema(
 """Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
 SPECTRA = Schema(
     "spectra",
-    version=1,
+    version=2,
     key="content",
     identity=("content", "part", "version", "settings"),
     conflict="newest",  # the last bits are the linear algebra library's
@@ -191,6 +191,7 @@ SPECTRA = Schema(
         "error": "double",
         "square": "double",
         "nonfinite": "int64",
+        "residual": "double",
     },
     rows_per_group=64,
 )
