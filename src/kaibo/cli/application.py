@@ -15,6 +15,7 @@ from kaibo.cli import (
     law,
     norms,
     pca,
+    score,
     select,
     series,
     spectrum,
@@ -58,6 +59,7 @@ application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("score")(score.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
