@@ -28,6 +28,7 @@ _HOMES = {
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
     "kaibo.verbs.score": ("score",),
+    "kaibo.verbs.series": ("Series", "series"),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
     "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),

@@ -19,6 +19,7 @@ from kaibo.cli import (
     probe,
     score,
     select,
+    series,
     spectrum,
     sql,
     stats,
@@ -59,6 +60,7 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("score")(score.command)
 application.command("norms")(norms.command)
