@@ -13,6 +13,7 @@ from kaibo.cli import (
     doctor,
     inspect,
     law,
+    merge,
     pca,
     select,
     sql,
@@ -53,6 +54,7 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("diff")(diff.command)
+application.command("merge")(merge.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)

@@ -49,6 +49,8 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
         *("threshold", "l1", "l2"),
     ),
+    "conflicts": ("by", "key", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
+    "conflict-map": ("layer", "role", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
