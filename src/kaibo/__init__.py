@@ -18,6 +18,7 @@ from kaibo.version import __version__ as __version__
 
 _HOMES = {
     "kaibo.verbs.census": ("CensusRow", "census"),
+    "kaibo.verbs.change_spectrum": ("change_spectrum",),
     "kaibo.verbs.diff": ("Differences", "diff"),
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
@@ -26,6 +27,7 @@ _HOMES = {
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.merge": ("Merge", "Writing", "merge"),
     "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),

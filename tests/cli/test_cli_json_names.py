@@ -19,6 +19,7 @@ NAMES = {
     "census": "model model_id tensors values seconds bytes",
     "digits": "model by key n zeros nonfinite counts shares mae conformity gaussian_mae mixture_mae",
     "stats": "model by key n mean std skew kurtosis l1 l2 max zeros nonfinite",
+    "spectrum": "model tensor shape spectral_norm stable_rank entropy_rank rank90 rank99 alpha",
     "dissect": "model page json inspect digits stats findings",
 }
 ERROR = {"kind", "file", "tensor", "offset", "message", "next", "exit"}

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import sample_findings as sample
+import sample_spectra as spectra
 import sample_table_findings as tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,10 @@ FINDINGS = {
     "what changed, three": sample.norm_curve(3),
     "where it changed": sample.change_map(),
     "where it changed, three": sample.change_map(40, 3),
+    "spectra": spectra.spectra(),
+    "spectra, three": spectra.spectra(3),
+    "tails": spectra.tails(),
+    "tails, three": spectra.tails(3),
     "inspect": sample.inspected(1),
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),

@@ -52,8 +52,10 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 
 
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
+    from kaibo.analyses.change_spectra import NOTES as CHANGES
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
+    from kaibo.analyses.spectra import NOTES as SPECTRA
     from kaibo.analyses.stats import NOTES as STATS
     from kaibo.models.anatomy import architecture
 
@@ -67,7 +69,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
         **shared,
     }
-    said = [*DIFFERENCES, *DIGITS, *STATS, *architecture(config, model="x").remarks]
+    said = [*CHANGES, *SPECTRA, *DIFFERENCES, *DIGITS, *STATS, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []
     assert all(note(text) == text for text in said)

@@ -9,6 +9,7 @@
 - `selection`: which families to run to know the components of all
 - `relation`: does one measurement go with another
 - `trajectories`: scores along training (`curves`)
+- `spectra`, `tails`: effective ranks and eigenvalue tails of matrices (`powerlaw`)
 - `differences`, `norm_curve`, `change_map`, `between`: what changed between a base and models made from it
 """
 

@@ -16,6 +16,7 @@ from kaibo.cli import (
     merge,
     pca,
     select,
+    spectrum,
     sql,
     stats,
     store,
@@ -53,6 +54,7 @@ application.command("inspect")(inspect.command)
 application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
+application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("table")(table.command)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options
+from kaibo.cli.change_spectrum import present_spectrum
 from kaibo.cli.running import answering
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
@@ -17,12 +18,15 @@ Exact = Annotated[
     bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
 ]
 
+Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also the singular values of each change: its rank.")]
+
 
 def command(
     base: Base,
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    spectrum: Spectrum = False,
     of: Of = "all",
     exact: Exact = True,
     json: options.Json = False,
@@ -58,8 +62,12 @@ def command(
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
             "unmatched": found.unmatched.records(),
+            "mapping": found.mapping.records(),
+            "coverage": found.coverage.records(),
         }
         answer.show = lambda: _show(found, language)
+        if spectrum:
+            present_spectrum(answer, base, tuned, settings, language)
 
 
 def _percents(text: str) -> tuple[float, ...]:

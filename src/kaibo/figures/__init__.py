@@ -19,6 +19,7 @@ from kaibo.figures import (
     parameters,
     profile,
     relation,
+    spectra,
     style,
     trajectories,
 )
@@ -71,6 +72,13 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
+    "spectrum-tails": {"tails": Figure(spectra.tails, "spectrum.tails_title", "spectrum.tails_caption")},
+    "spectrum": {
+        "alpha": Figure(spectra.alpha_over_depth, "spectrum.alpha_title", "spectrum.alpha_caption"),
+        "stable_rank": Figure(
+            spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
+        ),
+    },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "diff-map": {"map": Figure(differences.change_map, "diff.map_title", "diff.map_caption")},
 }
@@ -90,6 +98,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
     if finding.kind == "pca":
         row = finding.rows[0]
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
+    if finding.kind == "spectrum":
+        return spectra.has_depth(finding, name)
     if finding.kind == "trajectories" and name != "r2":
         return any(one.against == name for row in finding.rows for one in row.explained)
     return True

@@ -20,6 +20,12 @@ _HOMES = {
     "kaibo.llama.loss": ("mean_loss", "token_losses"),
     "kaibo.llama.loading": ("fill", "load_llama"),
     "kaibo.llama.saving": ("save_llama",),
+    "kaibo.llama.causal": ("Causal", "Kept", "Runs"),
+    "kaibo.llama.opening": ("open_causal",),
+    "kaibo.llama.tokens": ("Tokenizer", "open_tokenizer", "tokenizer_hash"),
+    "kaibo.llama.chat": ("Message", "Piece", "Problem", "Tags"),
+    "kaibo.llama.sampling": ("Sampling",),
+    "kaibo.llama.generation": ("Generated", "Written", "generate"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -91,6 +91,8 @@ class LlamaConfig:
             return f"{self.kv_heads} key/value heads do not divide {self.heads} query heads"
         if self.head_size % 2:
             return f"a head of {self.head_size} numbers has no pairs to rotate"
+        if self.head_size == 2 and self.rope.kind == "dynamic":
+            return "a head of one pair has no slower pair that dynamic scaling could stretch"
         if len(self.windows) != self.layers:
             return f"{len(self.windows)} windows for {self.layers} layers"
         return None
@@ -121,16 +123,21 @@ def with_rope(config: LlamaConfig, text: str) -> LlamaConfig:
     >>> with_rope(small, "yarn:8").context, with_rope(small, "base:160000").context
     (1024, 1024)
     """
+    rope, context = scaled(config.rope, config.trained_context, config.head_size, text)
+    return replace(config, rope=rope, context=context)
+
+
+def scaled(rope: Rope, trained: int, head_size: int, text: str) -> tuple[Rope, int]:
+    """Positions trained to a length, scaled as `--rope` says, and the context that this gives. Raises UsageError."""
     kind, _, given = text.partition(":")
-    trained, base = config.trained_context, config.rope.base
     value = _override(kind, given, text)
     if kind == "none":
-        return replace(config, rope=Rope(base=base), context=trained)
+        return Rope(base=rope.base), trained
     if kind == "base":
-        longer = (value / base) ** ((config.head_size - 2) / config.head_size)
-        return replace(config, rope=replace(config.rope, base=value), context=max(1, int(trained * longer + 1e-9)))
-    rope = Rope(kind=kind, base=base, factor=value, trained=None if kind == "linear" else trained)  # type: ignore[arg-type]
-    return replace(config, rope=rope, context=int(trained * value))
+        longer = (value / rope.base) ** ((head_size - 2) / head_size)
+        return replace(rope, base=value), max(1, int(trained * longer + 1e-9))
+    begin = None if kind == "linear" else trained
+    return Rope(kind=kind, base=rope.base, factor=value, trained=begin), int(trained * value)  # type: ignore[arg-type]
 
 
 def _override(kind: str, given: str, text: str) -> float:

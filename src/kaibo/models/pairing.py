@@ -1,30 +1,45 @@
-"""Two models in; which tensor of the one meets which of the other, and what meets nothing, out. Never fails."""
+"""Two models in; which tensor of the one meets which of the other, and what meets nothing, out. Never fails.
+
+Tensors meet by canonical name; then a fused tensor meets the parts of it that the other model holds apart; then by
+what they are for (layer, expert, role); then a stored head meets the embedding that stands for it (`meeting`). What
+meets is laid out alike (`fitting`): transposed, re-ordered, shifted, tables by token. All of it is said.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kaibo.models.rows import chosen_rows
+from kaibo.models.aligning import Index, Vocabularies, Vocabulary, common_rows
+from kaibo.models.fitting import Fitted, Fitting
+from kaibo.models.meeting import Met, left_over_reason, meet, tying_notes
+from kaibo.models.sides import Side
 from kaibo.vocabulary import Model, Tensor
 
-TABLES = frozenset({"embedding", "head"})
-"""Roles of the tensors that hold a row for each token."""
-
-Vocabulary = Mapping[str, int]
-Index = NDArray[np.int64]
+__all__ = [
+    "Coverage",
+    "Index",
+    "Mapped",
+    "Pair",
+    "Pairing",
+    "Unmatched",
+    "Vocabularies",
+    "Vocabulary",
+    "common_rows",
+    "pair_models",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two tensors of one shape that mean the same; of tables with other vocabularies the rows they share."""
+    """Two tensors of one shape that mean the same; of tables with other vocabularies the rows they share.
+
+    `layout` says what was done to make them lie alike, "" where they did.
+    """
 
     base: Tensor
     tuned: Tensor
+    layout: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,126 +58,134 @@ class Unmatched:
 
 
 @dataclass(frozen=True)
+class Mapped:
+    """A pair whose names or layouts differ: the tensor of each side (`name[part]` for a part), and how they met."""
+
+    base: str
+    tuned: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of one model is compared, as a share of its values and of its bytes."""
+
+    side: str
+    values: float
+    bytes: float
+
+
+@dataclass(frozen=True)
 class Pairing:
-    """All pairs of two models in the order of their names, what is unmatched, and how tables were aligned."""
+    """All pairs of two models in the order of their names, what is unmatched, and how tables were aligned.
+
+    `mapping` lists the pairs that did not meet as they are, `coverage` what share of each model the pairs hold.
+    """
 
     pairs: tuple[Pair, ...]
     unmatched: tuple[Unmatched, ...] = ()
     notes: tuple[str, ...] = ()
+    mapping: tuple[Mapped, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+
+    @property
+    def coverage_note(self) -> str:
+        """The share of each model that is compared, in a sentence."""
+        parts = [
+            f"{_percent(one.values)} of the {one.side}'s values ({_percent(one.bytes)} of its bytes)"
+            for one in self.coverage
+        ]
+        return f"compared: {', '.join(parts)}"
+
+
+def _percent(share: float) -> str:
+    """A share as a percentage that says 100 only where nothing is missing."""
+    return f"{100 * share:.4g} %" if share == 1 or share < 0.9999 else f"{int(share * 1e6) / 1e4} %"
 
 
 @dataclass(frozen=True)
 class _Lone:
-    side: str
+    side: Side
     tensor: Tensor
     n: int
     why: str
 
 
-def pair_models(
-    base: Model, tuned: Model, vocabularies: tuple[Vocabulary | None, Vocabulary | None] = (None, None)
-) -> Pairing:
-    """The tensors of two models by canonical name.
+def pair_models(base: Model, tuned: Model, vocabularies: Vocabularies = (None, None)) -> Pairing:
+    """The tensors of two models that mean the same, laid out alike.
 
     `vocabularies` are (token → row) of base and tuned, None where there is no tokenizer. Embeddings and heads are
     aligned by token where both are known, else by row, which a note says. Nothing is cropped in silence: rows and
-    tensors left over are listed.
+    tensors left over are listed. A few rows of q, k, norms and tied heads are read where only they tell a layout.
     """
-    others = {tensor.canonical: tensor for tensor in tuned.tensors}
-    pairs: list[Pair] = []
-    lone: list[_Lone] = []
-    notes: dict[str, None] = {}
-    for tensor in base.tensors:
-        other = others.pop(tensor.canonical, None)
-        if other is None:
-            lone.append(_Lone("base", tensor, tensor.size, _absent(tensor, tuned)))
-            continue
-        pair, why = _pair(tensor, other, vocabularies)
-        if pair is None:
-            lone += [_Lone("base", tensor, tensor.size, why), _Lone("tuned", other, other.size, why)]
-            continue
-        pairs.append(pair)
-        lone += _left_over(pair, tensor, other)
-        if why:
-            notes[f"{tensor.canonical}: {why}"] = None
-    lone += [_Lone("tuned", tensor, tensor.size, _absent(tensor, base)) for tensor in others.values()]
-    return Pairing(tuple(pairs), tuple(_listed(lone, base, tuned)), tuple(notes))
+    sides = Side("base", base), Side("tuned", tuned)
+    meeting = meet(*sides)
+    fitting = Fitting(sides, vocabularies, meeting.met)
+    met = sorted(meeting.met, key=lambda one: (one.base.canonical, one.tuned.canonical))
+    fitted = [(one, fitting.fitted(one)) for one in met]
+    lone = [left for one, fit in fitted for left in _left(sides, one, fit)]
+    for place, side in enumerate(sides):
+        lone += [
+            _Lone(side, tensor, tensor.size, left_over_reason(meeting, place, tensor))
+            for tensor in meeting.left[place].values()
+        ]
+    pairs = tuple(Pair(*fit.pair, _said(one, fit)) for one, fit in fitted if fit.pair is not None)
+    mapping = tuple(_mapped(fitted))
+    notes = [*_notes(fitted), *(f"{one.base.canonical}: {fit.rows}" for one, fit in fitted if fit.rows)]
+    notes += [note for side in sides for note in tying_notes(side)]
+    totals = {side.label: _total(side.model.tensors) for side in sides}
+    return Pairing(pairs, tuple(_listed(lone, totals)), tuple(notes), mapping, tuple(_coverage(lone, totals)))
 
 
-def _absent(tensor: Tensor, other: Model) -> str:
-    if tensor.role == "head" and other.config.get("tie_word_embeddings", False) is True:
-        return "the other model uses its embedding again (tied)"
-    return "the other model has no such tensor"
+def _said(met: Met, fit: Fitted) -> str:
+    return "; ".join(part for part in (met.how, fit.layout) if part)
 
 
-def _pair(
-    base: Tensor, tuned: Tensor, vocabularies: tuple[Vocabulary | None, Vocabulary | None]
-) -> tuple[Pair | None, str]:
-    """The pair and how its rows were aligned; no pair and why."""
-    if not (base.dtype.measurable and tuned.dtype.measurable):
-        return None, f"{base.dtype.name} and {tuned.dtype.name} are not both weights"
-    if base.role in TABLES and len(base.shape) == len(tuned.shape) == 2 and base.shape[1:] == tuned.shape[1:]:
-        return _aligned(base, tuned, vocabularies)
-    if base.shape != tuned.shape:
-        return None, f"shape {_shape(base)} against {_shape(tuned)}"
-    return Pair(base, tuned), ""
+def _left(sides: tuple[Side, Side], met: Met, fit: Fitted) -> Iterator[_Lone]:
+    both = met.base, met.tuned
+    if fit.pair is None:
+        yield from (_Lone(side, tensor, tensor.size, fit.why) for side, tensor in zip(sides, both, strict=True))
+    for place, n, why in fit.left:
+        yield _Lone(sides[place], both[place], n, why)
 
 
-def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "one number"
+def _mapped(fitted: Sequence[tuple[Met, Fitted]]) -> Iterator[Mapped]:
+    for met, fit in fitted:
+        how = "; ".join(part for part in (_said(met, fit), fit.rows) if part)
+        if fit.pair is not None and how:
+            yield Mapped(met.base.canonical, met.tuned.canonical, how)
 
 
-def _aligned(
-    base: Tensor, tuned: Tensor, vocabularies: tuple[Vocabulary | None, Vocabulary | None]
-) -> tuple[Pair | None, str]:
-    before, after = vocabularies
-    if before is None or after is None:
-        if base.shape == tuned.shape:
-            return Pair(base, tuned), ""
-        rows = np.arange(min(base.shape[0], tuned.shape[0]))
-        how = f"aligned by row, {rows.size} of {base.shape[0]} and {tuned.shape[0]}, for want of two tokenizers"
-        return _rows(base, tuned, rows, rows, how)
-    if base.shape == tuned.shape and before == after:
-        return Pair(base, tuned), ""
-    rows, others = common_rows(before, after, base.shape[0], tuned.shape[0])
-    if base.shape == tuned.shape and rows.size == base.shape[0] and np.array_equal(rows, others):
-        return Pair(base, tuned), ""
-    how = f"aligned by token, {rows.size} rows of {base.shape[0]} and {tuned.shape[0]}"
-    moved = int((rows != others).sum())
-    return _rows(base, tuned, rows, others, f"{how}, {moved} of them re-numbered" if moved else how)
+def _notes(fitted: Sequence[tuple[Met, Fitted]]) -> Iterator[str]:
+    """One line for each way in which pairs met, with how many there are and the first of them."""
+    ways: dict[str, list[Met]] = {}
+    for met, fit in fitted:
+        if fit.pair is not None and (said := _said(met, fit)):
+            ways.setdefault(said, []).append(met)
+    for said, those in ways.items():
+        base, tuned = those[0].base.canonical, those[0].tuned.canonical
+        first = base if base == tuned else f"{base} with {tuned}"
+        yield f"{first}: {said}" if len(those) == 1 else f"{len(those)} tensors, {first} the first: {said}"
 
 
-def _rows(base: Tensor, tuned: Tensor, rows: Index, others: Index, how: str) -> tuple[Pair | None, str]:
-    if rows.size == 0:
-        return None, "the two have no row in common"
-    return Pair(chosen_rows(base, rows), chosen_rows(tuned, others)), how
+_Total = tuple[int, int]
 
 
-def common_rows(before: Vocabulary, after: Vocabulary, base_rows: int, tuned_rows: int) -> tuple[Index, Index]:
-    """The rows of base and tuned that stand for the same token, in the order of the base.
-
-    Rows that no token names on either side (padding) meet where their numbers agree.
-
-    >>> [rows.tolist() for rows in common_rows({"a": 0, "b": 1}, {"b": 0, "c": 1}, 3, 3)]
-    [[1, 2], [0, 2]]
-    """
-    found = {row: after[token] for token, row in before.items() if token in after}
-    found = {row: other for row, other in found.items() if 0 <= row < base_rows and 0 <= other < tuned_rows}
-    named = set(before.values()) | set(after.values())
-    found |= {row: row for row in range(min(base_rows, tuned_rows)) if row not in named}
-    rows = np.array(sorted(found), dtype=np.int64)
-    return rows, np.array([found[int(row)] for row in rows], dtype=np.int64)
+def _total(tensors: Sequence[Tensor]) -> _Total:
+    """Values and bits of all tensors."""
+    return sum(tensor.size for tensor in tensors), sum(tensor.size * tensor.dtype.bits for tensor in tensors)
 
 
-def _left_over(pair: Pair, base: Tensor, tuned: Tensor) -> Iterable[_Lone]:
-    for side, kept, whole in (("base", pair.base, base), ("tuned", pair.tuned, tuned)):
-        if kept.size < whole.size:
-            rows = whole.shape[0] - kept.shape[0]
-            yield _Lone(side, whole, rows * prod(whole.shape[1:]), f"{rows} rows that the other model lacks")
-
-
-def _listed(lone: Iterable[_Lone], base: Model, tuned: Model) -> Iterable[Unmatched]:
-    totals = {side: sum(tensor.size for tensor in model.tensors) for side, model in (("base", base), ("tuned", tuned))}
+def _listed(lone: Sequence[_Lone], totals: dict[str, _Total]) -> Iterator[Unmatched]:
     for one in lone:
-        share = one.n / totals[one.side] if totals[one.side] else 0.0
-        yield Unmatched(one.side, one.tensor.canonical, one.tensor.shape, one.n, share, one.why)
+        values, _ = totals[one.side.label]
+        share = one.n / values if values else 0.0
+        yield Unmatched(one.side.label, one.tensor.canonical, one.tensor.shape, one.n, share, one.why)
+
+
+def _coverage(lone: Sequence[_Lone], totals: dict[str, _Total]) -> Iterator[Coverage]:
+    for label, (values, bits) in totals.items():
+        left = [one for one in lone if one.side.label == label]
+        missing = sum(one.n for one in left), sum(one.n * one.tensor.dtype.bits for one in left)
+        shares = [1 - part / whole if whole else 1.0 for part, whole in zip(missing, (values, bits), strict=True)]
+        yield Coverage(label, *shares)

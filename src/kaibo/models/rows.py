@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,13 +75,22 @@ class ChosenRows:
 
     def _fill(self, out: Patterns, first: int, last: int, scratch: Buffer) -> None:
         long = math.prod(self.shape[1:])
-        for chosen, row, count in self.runs:
+        if first >= last:
+            return
+        earliest = bisect_right(self.runs, first // long, key=_begin) - 1
+        for chosen, row, count in islice(self.runs, earliest, None):
             low, high = max(first, chosen * long), min(last, (chosen + count) * long)
+            if low >= high:
+                return
             shift = (row - chosen) * long
             at = low - first
-            for chunk in self.tensor.chunks(scratch, low + shift, high + shift) if low < high else ():
+            for chunk in self.tensor.chunks(scratch, low + shift, high + shift):
                 out[at : at + chunk.size] = chunk
                 at += chunk.size
+
+
+def _begin(run: tuple[int, int, int]) -> int:
+    return run[0]
 
 
 def chosen_rows(tensor: Tensor, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:

@@ -44,6 +44,19 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("base", "tuned", "by", "key", "n", "l0", "l1", "l2", "linf", "relative", "cosine", "changed", "one_ulp"),
         *("times_resolution", "rounding_l2", "mae", "nonfinite"),
     ),
+    "spectrum": (
+        *("model", "by", "key", "shape", "method", "spectral_norm", "stable_rank", "entropy_rank", "rank90", "rank99"),
+        *("alpha", "alpha_error", "alpha_distance", "gaussian_norm", "gaussian_stable_rank", "above"),
+    ),
+    "spectrum-levels": (
+        *("model", "by", "key", "matrices", "spectral_norm", "stable_rank", "entropy_rank", "rank90", "rank99"),
+        *("alpha", "above"),
+    ),
+    "spectrum-tails": ("model", "tensor", "alpha", "distance", "start", "tail_share", "edge"),
+    "diff-spectrum": (
+        *("tuned", "key", "shape", "method", "said", "energy", "gap", "rest", "noise", "spectral_norm"),
+        *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
+    ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "trimmed": (
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),

@@ -22,6 +22,9 @@ CENSUS_VERSION = 1
 JOINT_VERSION = 1
 """The same for joint sums."""
 
+SPECTRUM_VERSION = 1
+"""The same for singular values."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -130,6 +133,29 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
+SPECTRA = Schema(
+    "spectra",
+    version=1,
+    key="content",
+    identity=("content", "part", "version", "settings"),
+    conflict="newest",  # the last bits are the linear algebra library's
+    columns={
+        "content": "string",
+        "part": "int32",
+        "version": "int32",
+        "settings": "string",
+        "matrix_rows": "int64",
+        "matrix_columns": "int64",
+        "method": "string",
+        "sigma": "list<double>",
+        "error": "double",
+        "square": "double",
+        "nonfinite": "int64",
+    },
+    rows_per_group=64,
+)
+"""Singular values of matrices, descending; `part` is the expert in a stack, `content` that of the tensor or pair."""
+
 RESOLVED = Schema(
     "resolved",
     version=1,
@@ -192,7 +218,7 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, MODELS, FAILURES, SCORES)}
+    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)}
 )
 """Every table, by name. A later room adds its own here."""
 

@@ -25,10 +25,12 @@ from kaibo.store.schemas import (
     RESOLVED,
     SCORES,
     SOURCES,
+    SPECTRA,
 )
+from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Joint, Row
+from kaibo.vocabulary import Census, Joint, Row, Spectrum
 from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
@@ -148,6 +150,14 @@ class Store:
         ]
         self.parts.append(JOINT.name, table_of(rows, JOINT))
 
+    def spectra(self, contents: Collection[str], settings: str) -> dict[tuple[str, int], Spectrum]:
+        """The spectra that are known of these contents under these settings, by content and part."""
+        return spectra_from(self.parts.read(SPECTRA.name, contents), settings)
+
+    def record_spectra(self, found: Mapping[tuple[str, int], Spectrum], settings: str) -> None:
+        """Adds spectra by content and part; durable when this returns."""
+        self.parts.append(SPECTRA.name, spectra_table(found, settings))
+
     def resolved(self, contents: Collection[str]) -> dict[tuple[str, int], Resolved]:
         """The bins that were counted value by value, for each content, by upper half."""
         return from_rows(self.parts.read(RESOLVED.name, contents))
@@ -169,8 +179,8 @@ class Store:
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables `sources`, `census`, `joint`, `resolved`, `models`, `failures`,
-        `scores`.
+        """The answer to a question over the tables `sources`, `census`, `joint`, `resolved`, `spectra`, `models`,
+        `failures`, `scores`.
 
         The view `tensors` joins the models with what was counted of each tensor.
 

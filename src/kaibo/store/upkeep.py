@@ -15,7 +15,7 @@ from kaibo.store.ledger import Entry, Hashes, hashed
 from kaibo.store.locks import alone
 from kaibo.store.packing import unpacked
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, FAILURES, MODELS, SCHEMAS, SOURCES, Schema
+from kaibo.store.schemas import CENSUS, FAILURES, MODELS, SCHEMAS, SOURCES, SPECTRA, Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,6 +112,7 @@ def remove(parts: Parts, model: str) -> int:
         addresses = {row["model"] for row in leaving}
         # The model's own rows go last: while they are there, an interrupted removal can be taken up again.
         _forget(parts, CENSUS, "content", contents)
+        _forget(parts, SPECTRA, "content", contents)
         _forget(parts, SOURCES, "content", contents)
         _forget(parts, FAILURES, "model", addresses)
         gone = {(row["model"], row["model_id"]) for row in leaving}

@@ -46,13 +46,39 @@ class UnmatchedRow:
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """Something beside the weights that differs: what it is, and its value in base and tuned."""
+    """Something beside the weights that differs: what it is, and its value in base and tuned.
+
+    Of long values `before` and `after` show where they differ, `full` holds both whole.
+    """
 
     base: str
     tuned: str
     what: str
     before: Any
     after: Any
+    full: tuple[Any, Any] | None = None
+
+
+@dataclass(frozen=True)
+class MappingRow:
+    """A pair of tensors whose names or layouts differ, by their canonical names, and how they met."""
+
+    base: str
+    tuned: str
+    base_tensor: str
+    tuned_tensor: str
+    how: str
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """The share of one side's values and bytes that is compared."""
+
+    base: str
+    tuned: str
+    side: str
+    values: float
+    bytes: float
 
 
 @dataclass(frozen=True)
@@ -73,12 +99,28 @@ class Differences:
     compared: tuple[Compared, ...] = field(repr=False, default=())
 
     @property
+    def mapping(self) -> Finding[MappingRow]:
+        """The pairs that did not meet as they are: fused parts, other names, layouts undone, tables by token."""
+        found = ((_addressed(one), pair) for one in self.compared for pair in one.pairing.mapping)
+        return Finding("mapping", tuple(MappingRow(*both, pair.base, pair.tuned, pair.how) for both, pair in found))
+
+    @property
+    def coverage(self) -> Finding[CoverageRow]:
+        """How much of each model is compared."""
+        found = ((_addressed(one), side) for one in self.compared for side in one.pairing.coverage)
+        return Finding("coverage", tuple(CoverageRow(*both, s.side, s.values, s.bytes) for both, s in found))
+
+    @property
     def trimmed(self) -> Finding[TrimmedRow]:
         """What the largest n % are, a row each."""
         return analyses.trimmed_norms(self.norms)
 
     def _repr_html_(self) -> str:
         return self.norms._repr_html_()
+
+
+def _addressed(one: Compared) -> tuple[str, str]:
+    return one.base.model.address, one.tuned.model.address
 
 
 def diff(
@@ -181,7 +223,9 @@ def gathered(
     notes = dict.fromkeys(note for one in compared for note in _notes(one))
     norms = Finding(norms.kind, norms.rows, (*norms.notes, *notes), norms.provenance)
     changed = tuple(
-        ChangeRow(one.base.model.address, one.tuned.model.address, change.what, change.before, change.after)
+        ChangeRow(
+            one.base.model.address, one.tuned.model.address, change.what, change.before, change.after, change.full
+        )
         for one in compared
         for change in _changes(one)
     )
@@ -214,6 +258,7 @@ def _notes(one: Compared) -> Iterator[str]:
     yield from one.tuned.model.notes
     for note in one.pairing.notes:
         yield f"{tuned}: {note}"
+    yield f"{tuned}: {one.pairing.coverage_note}"
     for side in ("base", "tuned"):
         lone = [found for found in one.pairing.unmatched if found.side == side]
         if lone:

@@ -6,6 +6,7 @@ from kaibo.vocabulary.differences import Joint, PairRow, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
+from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Points",
     "PositionEncoding",
     "Row",
+    "Spectrum",
+    "SpectrumRow",
     "Sums",
     "Tensor",
     "first_digits",

@@ -46,6 +46,7 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "RefinedWebModel": "falcon",
         "mpt": "mpt",
         "bert": "bert",
+        "meta": "meta",
     }
 )
 """Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""

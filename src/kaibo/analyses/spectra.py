@@ -1,0 +1,356 @@
+"""What the singular values of a matrix say: norm, effective ranks, the tail's exponent, each beside a Gaussian's.
+
+Four ranks, none of them the number of nonzero values:
+
+    stable rank    ‖W‖_F² / σ₁²
+    entropy rank   exp(H(p)) with p = σ²/Σσ², the shares of energy
+    erank          exp(H(p)) with p = σ/Σσ: Roy and Vetterli, "The effective rank" (EUSIPCO 2007)
+    rank90, rank99 the least k with σ₁² + … + σ_k² ≥ 90 %, 99 % of Σσ²
+
+The null is a Gaussian matrix of the same shape and ‖W‖_F: its largest singular value lies near s·(√m + √n), s² the
+mean square of the entries (Marchenko–Pastur), so its stable rank is mn/(√m + √n)², and its entropy rank is
+k·exp(−k/(2·max)), k the smaller side (Page 1993).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.analyses.powerlaw import FEWEST, fit_tail, tail_p_value
+from kaibo.analyses.provenance import provenance
+from kaibo.errors import UsageError
+from kaibo.vocabulary import By, Finding, Spectrum, SpectrumRow
+
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+
+TRACY_WIDOM = 2.0234
+"""The 99 % quantile of the Tracy–Widom law (β = 1): how far past the edge a Gaussian matrix strays once in 100."""
+
+NOTES = (
+    "entropy rank is exp(H) of the shares σ²/Σσ²; erank is Roy and Vetterli's, of the shares σ/Σσ",
+    "alpha: power law in the tail of λ = σ², Clauset–Shalizi–Newman; a fit with a large D is no power law",
+    "the null is a Gaussian matrix of the same shape and norm; `above` counts singular values past its edge",
+)
+
+_NUMBERS = (
+    *("spectral_norm", "error", "frobenius", "stable_rank", "entropy_rank", "erank", "rank90", "rank99"),
+    *("alpha", "alpha_error", "alpha_distance", "alpha_tail", "alpha_from", "alpha_p"),
+)
+_NULLS = ("gaussian_norm", "gaussian_stable_rank", "gaussian_entropy_rank", "above")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one matrix says; None where it cannot be said, with the reason under its name in `why`.
+
+    `error` bounds how far the spectral norm may be off. For a matrix of which only the largest values are known
+    the ranks are None and their intervals (low, high) stand in `intervals`, by name.
+    """
+
+    spectral_norm: float | None = None
+    error: float | None = None
+    frobenius: float | None = None
+    stable_rank: float | None = None
+    entropy_rank: float | None = None
+    erank: float | None = None
+    rank90: int | None = None
+    rank99: int | None = None
+    alpha: float | None = None
+    alpha_error: float | None = None
+    alpha_distance: float | None = None
+    alpha_tail: int | None = None
+    alpha_from: float | None = None
+    alpha_p: float | None = None
+    gaussian_norm: float | None = None
+    gaussian_stable_rank: float | None = None
+    gaussian_entropy_rank: float | None = None
+    above: int | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MatrixSpectrum:
+    """One matrix of one model. The numbers are those of `Measures`; `part` is the expert in a stack of matrices.
+
+    `alpha` has its standard error, the distance D of its fit, how many eigenvalues its tail holds and from which on;
+    `gaussian_norm`, `gaussian_stable_rank` and `gaussian_entropy_rank` are the null's.
+    """
+
+    model: str
+    by: str
+    key: str
+    tensor: str
+    part: int | None
+    layer: int | None
+    role: str
+    shape: tuple[int, ...]
+    method: str
+    spectral_norm: float | None
+    error: float | None
+    frobenius: float | None
+    stable_rank: float | None
+    entropy_rank: float | None
+    erank: float | None
+    rank90: int | None
+    rank99: int | None
+    alpha: float | None
+    alpha_error: float | None
+    alpha_distance: float | None
+    alpha_tail: int | None
+    alpha_from: float | None
+    alpha_p: float | None
+    gaussian_norm: float | None
+    gaussian_stable_rank: float | None
+    gaussian_entropy_rank: float | None
+    above: int | None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LevelSpectrum:
+    """The matrices of one role, layer or model: medians, and the quartiles of the exponent and the stable rank."""
+
+    model: str
+    by: str
+    key: str | int | None
+    tensor: None
+    shape: None
+    matrices: int
+    spectral_norm: float | None
+    stable_rank: float | None
+    stable_rank_quartiles: Interval | None
+    entropy_rank: float | None
+    erank: float | None
+    rank90: float | None
+    rank99: float | None
+    alpha: float | None
+    alpha_quartiles: Interval | None
+    above: float | None
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def spectra(rows: Sequence[SpectrumRow], *, draws: int = 0, seed: int = 0) -> Finding[MatrixSpectrum]:
+    """Every matrix by itself; with `draws` each exponent gets a p-value from so many synthetic tails.
+
+    What is no matrix has a row, too, with the reason.
+    """
+    found = tuple(_matrix(row, measures_of(row.spectrum, row.why, draws, seed)) for row in rows)
+    vectors = sum(row.spectrum is None for row in rows)
+    notes = (*NOTES, f"{vectors} tensors are no matrices and have no spectrum") if vectors else NOTES
+    return Finding("spectrum", found, notes, provenance([row.row for row in rows]))
+
+
+def _matrix(row: SpectrumRow, found: Measures) -> MatrixSpectrum:
+    of, spectrum = row.row, row.spectrum
+    return MatrixSpectrum(
+        model=of.model,
+        by="tensor",
+        key=key_of(row),
+        tensor=of.tensor,
+        part=row.part,
+        layer=of.layer,
+        role=of.role,
+        shape=of.shape if spectrum is None else (spectrum.rows, spectrum.columns),
+        method="none" if spectrum is None else spectrum.method,
+        **vars(found),
+    )
+
+
+def key_of(row: SpectrumRow) -> str:
+    """The name of a matrix: its tensor's, with the expert in brackets where the tensor is a stack."""
+    return row.row.tensor if row.part is None else f"{row.row.tensor}[{row.part}]"
+
+
+def measures_of(spectrum: Spectrum | None, why: str = "", draws: int = 0, seed: int = 0) -> Measures:
+    """The measures of one spectrum; with `draws` the exponent gets its p-value."""
+    if spectrum is None or spectrum.method == "none":
+        bad = 0 if spectrum is None else spectrum.nonfinite
+        reason = f"{bad} of its values are NaN or infinite" if bad else why
+        return Measures(why=dict.fromkeys([*_NUMBERS, *_NULLS], reason))
+    if not spectrum.values.size or spectrum.values[0] == 0.0:
+        reasons = dict.fromkeys([*_NUMBERS[3:], *_NULLS[1:3]], "all its values are zero")
+        return Measures(0.0, 0.0, 0.0, gaussian_norm=0.0, above=0, why=reasons)
+    top, unit = float(spectrum.values[0]), spectrum.values / spectrum.values[0]
+    total = _energy(spectrum, unit)
+    ranks, intervals, reasons = _ranks(spectrum, unit, total)
+    tail = _tail(spectrum, unit, draws, seed)
+    if tail["alpha"] is None:
+        reasons |= dict.fromkeys(tail, f"fewer than {FEWEST} eigenvalues that differ stand above rounding")
+    elif not draws:
+        reasons["alpha_p"] = "no synthetic tails were drawn"
+    null = gaussian(spectrum.rows, spectrum.columns, total)
+    return Measures(
+        spectral_norm=top,
+        error=_error(spectrum),
+        frobenius=top * math.sqrt(total),
+        stable_rank=total,
+        **ranks,
+        **tail,
+        gaussian_norm=top * null.norm,
+        gaussian_stable_rank=null.stable_rank,
+        gaussian_entropy_rank=null.entropy_rank,
+        above=int(np.count_nonzero(unit > null.limit)),
+        intervals=intervals,
+        why=reasons,
+    )
+
+
+def _energy(spectrum: Spectrum, unit: Floats) -> float:
+    """Σσ²/σ₁², from the values where all are known, else from the entries."""
+    if spectrum.complete:
+        return float((unit**2).sum())
+    return max(float((unit**2).sum()), spectrum.square / float(spectrum.values[0]) ** 2)
+
+
+def _error(spectrum: Spectrum) -> float:
+    top = float(spectrum.values[0])
+    return spectrum.error if spectrum.complete else math.hypot(top, spectrum.error) - top
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian matrix in the same units: its largest singular value, how far that may stray, and two ranks."""
+
+    norm: float
+    limit: float
+    stable_rank: float
+    entropy_rank: float
+
+
+def gaussian(rows: int, columns: int, square: float) -> Gaussian:
+    """The null for a matrix of this shape with ‖W‖_F² = `square`.
+
+    `limit` is where its largest singular value lies below in 99 of 100 draws (Johnstone, Annals of Statistics 29,
+    2001, with Tracy–Widom's law).
+
+    >>> round(gaussian(100, 100, 100.0).stable_rank, 6)
+    25.0
+    """
+    spread = math.sqrt(square / (rows * columns))
+    edge = math.sqrt(rows) + math.sqrt(columns)
+    small, large = sorted((rows, columns))
+    root = math.sqrt(max(large - 1, 0.5))
+    centre, width = root + math.sqrt(small), (root + math.sqrt(small)) * (1 / root + 1 / math.sqrt(small)) ** (1 / 3)
+    limit = spread * math.sqrt(centre**2 + TRACY_WIDOM * width)
+    return Gaussian(spread * edge, limit, rows * columns / edge**2, small * math.exp(-small / (2 * large)))
+
+
+def _ranks(
+    spectrum: Spectrum, unit: Floats, total: float
+) -> tuple[
+    dict[str, Any],
+    dict[str, Interval],
+    dict[str, str],
+]:
+    if spectrum.complete:
+        energy = np.cumsum(unit**2) / total
+        known: dict[str, Any] = {
+            "entropy_rank": entropy_rank(unit**2),
+            "erank": entropy_rank(unit),
+            "rank90": int(np.searchsorted(energy, 0.9) + 1),
+            "rank99": int(np.searchsorted(energy, 0.99) + 1),
+        }
+        return known, {}, {}
+    names = ("entropy_rank", "erank", "rank90", "rank99")
+    found = {"entropy_rank": _entropy_interval(spectrum, unit, total)}
+    for name, share in (("rank90", 0.9), ("rank99", 0.99)):
+        found[name] = _rank_interval(spectrum, unit, total, share)
+    reasons = dict.fromkeys(names, f"only the {unit.size} largest singular values are known; see intervals")
+    settled = {name: round(low) for name, (low, high) in found.items() if low == high and name != "entropy_rank"}
+    for name in settled:
+        del reasons[name]
+    return {name: settled.get(name) for name in names}, found, reasons
+
+
+def entropy_rank(weights: Floats) -> float:
+    """exp of the entropy of positive weights, divided by their sum; between one and their number.
+
+    >>> round(entropy_rank(np.ones(8)), 12), round(entropy_rank(np.array([3.0, 0.0])), 12)
+    (8.0, 1.0)
+    """
+    shares = weights[weights > 0] / weights.sum()
+    return float(math.exp(-(shares * np.log(shares)).sum()))
+
+
+def _rest(spectrum: Spectrum, unit: Floats, total: float) -> tuple[float, int, float]:
+    """What the unknown values may be: their energy, their number, and the most that one of them may have."""
+    least = float(unit[-1])
+    most = least**2 + (spectrum.error / float(spectrum.values[0])) ** 2
+    return max(total - float((unit**2).sum()), 0.0), spectrum.whole - unit.size, most
+
+
+def _entropy_interval(spectrum: Spectrum, unit: Floats, total: float) -> Interval:
+    """The unknown energy spread as evenly as can be (high), or in as few values as can be (low)."""
+    energy, count, most = _rest(spectrum, unit, total)
+    shares = unit**2 / total
+    known = float(-(shares * np.log(shares)).sum())
+    if not energy or not count:
+        return math.exp(known), math.exp(known)
+    even, few = energy / total / count, min(most, energy) / total
+    high, low = (math.exp(known - energy / total * math.log(share)) for share in (even, few))
+    return min(low, high), max(low, high)
+
+
+def _rank_interval(spectrum: Spectrum, unit: Floats, total: float, share: float) -> Interval:
+    energy, count, most = _rest(spectrum, unit, total)
+    held = np.cumsum(unit**2)
+    if held[-1] >= share * total:
+        rank = float(np.searchsorted(held, share * total) + 1)
+        return rank, rank
+    wanted = share * total - held[-1]
+    return unit.size + math.ceil(wanted / most), unit.size + math.ceil(count * min(1.0, wanted / energy))
+
+
+def _tail(spectrum: Spectrum, unit: Floats, draws: int, seed: int) -> dict[str, Any]:
+    floor = spectrum.error / float(spectrum.values[0]) if spectrum.complete else 0.0
+    values = unit[unit > floor] ** 2
+    fit = fit_tail(values)
+    names = ("alpha", "alpha_error", "alpha_distance", "alpha_tail", "alpha_from", "alpha_p")
+    if fit is None:
+        return dict.fromkeys(names)
+    p = tail_p_value(values, fit, draws, seed) if draws else None
+    start = fit.xmin * float(spectrum.values[0]) ** 2
+    return dict(zip(names, (fit.alpha, fit.error, fit.distance, fit.tail, start, p), strict=True))
+
+
+def by_level(finding: Finding[MatrixSpectrum], by: By) -> Finding[LevelSpectrum]:
+    """The matrices gathered by layer, role or model. Raises UsageError for another level."""
+    if by not in ("layer", "role", "model"):
+        raise UsageError(f'"{by}" is no level of a spectrum', next="levels: tensor, role, layer, model")
+    groups: dict[tuple[str, str | int | None], list[MatrixSpectrum]] = {}
+    for row in finding.rows:
+        if row.method != "none":
+            groups.setdefault((row.model, None if by == "model" else getattr(row, by)), []).append(row)
+    order = sorted(groups, key=lambda group: (group[0], group[1] is None, group[1] if by == "layer" else str(group[1])))
+    rows = tuple(_level(model, by, key, groups[model, key]) for model, key in order)
+    notes = (*finding.notes, "medians over the matrices of each part; quartiles of alpha and stable rank in JSON")
+    return Finding("spectrum-levels", rows, notes, finding.provenance)
+
+
+def _level(model: str, by: str, key: str | int | None, rows: Sequence[MatrixSpectrum]) -> LevelSpectrum:
+    names = ("spectral_norm", "stable_rank", "entropy_rank", "erank", "rank90", "rank99", "alpha", "above")
+    medians = {name: _quantile((getattr(row, name) for row in rows), 0.5) for name in names}
+    why = {name: "no matrix of this part has one" for name, value in medians.items() if value is None}
+    quartiles = {
+        f"{name}_quartiles": _quartiles([getattr(row, name) for row in rows]) for name in ("stable_rank", "alpha")
+    }
+    return LevelSpectrum(model, by, key, None, None, len(rows), **medians, **quartiles, why=why)  # type: ignore[arg-type]
+
+
+def _quantile(values: Iterable[float | None], share: float) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.quantile(known, share)) if known else None
+
+
+def _quartiles(values: Sequence[float | None]) -> Interval | None:
+    low, high = _quantile(values, 0.25), _quantile(values, 0.75)
+    return None if low is None or high is None else (low, high)
