@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from kaibo.version import __version__
 from kaibo.vocabulary import LEVELS, By, Finding
 from kaibo.vocabulary.merging import Ballot
 
@@ -45,10 +46,10 @@ class ConflictRow:
     why: dict[str, str] = field(default_factory=dict)
 
 
-def conflicts(polled: Sequence[Polled], by: By = "model") -> Finding[ConflictRow]:
-    """The report at one level; the whole first, then the parts. Raises KeyError for no such level."""
+def conflicts(polled: Sequence[Polled], by: By = "model", tuned: Sequence[str] = ()) -> Finding[ConflictRow]:
+    """The report at one level; `tuned` are the addresses of the models whose task vectors these are, in order."""
     rows = [_row(by, key, members) for key, members in _groups(polled, by)]
-    return Finding("conflicts", tuple(rows), NOTES)
+    return Finding("conflicts", tuple(rows), NOTES, _source(tuned))
 
 
 NOTES = (
@@ -57,14 +58,18 @@ NOTES = (
 )
 
 
-def conflict_map(polled: Sequence[Polled]) -> Finding[ConflictRow]:
+def conflict_map(polled: Sequence[Polled], tuned: Sequence[str] = ()) -> Finding[ConflictRow]:
     """Every role in every layer: what the map over depth draws."""
     cells: dict[tuple[int, str], list[Polled]] = {}
     for one in polled:
         if one.layer is not None:
             cells.setdefault((one.layer, one.role), []).append(one)
     rows = [_row("cell", f"{layer} {role}", cells[layer, role]) for layer, role in sorted(cells)]
-    return Finding("conflict-map", tuple(rows), NOTES)
+    return Finding("conflict-map", tuple(rows), NOTES, _source(tuned))
+
+
+def _source(tuned: Sequence[str]) -> dict[str, object]:
+    return {"tuned": list(tuned), "kaibo": __version__}
 
 
 def _groups(polled: Sequence[Polled], by: By) -> Iterator[tuple[str | int | None, list[Polled]]]:

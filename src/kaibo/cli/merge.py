@@ -40,6 +40,12 @@ Divide = Annotated[
     typer.Option("--divide", metavar="count|weights|none", help="What the sum over agreeing entries is divided by."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where the merged model goes.")]
+Drawn = Annotated[
+    str,
+    typer.Option(
+        "--draw", metavar="conflict|survival", help="What --figure draws: the map of conflicts, or what is left."
+    ),
+]
 Report = Annotated[bool, typer.Option("--report", help="Only the report of conflicts; nothing is written.")]
 Dtype = Annotated[
     str | None,
@@ -73,6 +79,7 @@ def command(
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
+    draw: Drawn = "conflict",
     language: options.Language = "en",
     store: options.StoreFolder = None,
     workers: options.Workers = None,
@@ -89,6 +96,7 @@ def command(
         from kaibo.verbs.merge import Writing, merge
         from kaibo.verbs.merge_options import asked
 
+        _check(draw)
         chosen = {"scope": scope, "ties": ties, "vote": vote, "tie": tie, "divide": divide}
         numbers = {"method": method, "density": density, "weight": weight, "factor": factor, "t": t, "seed": seed}
         request = asked(base, tuned or [], like, {**numbers, **chosen})
@@ -97,10 +105,18 @@ def command(
         found = merge(request.base, request.tuned, recipe=request.recipe, writing=writing, settings=settings)
         answer.results = [found.record()]
         answer.lists = {"by_layer": found.by_layer.records(), "by_role": found.by_role.records()}
-        options.export(found.cells if found.cells.rows else found.by_role, table, None, language=language, force=force)
-        options.export(found.cells if found.cells.rows else found.by_role, None, figure, language=language, force=force)
+        drawn = found.by_role if draw == "survival" else found.cells
+        options.export(found.by_role, table, None, language=language, force=force)
+        options.export(drawn, None, figure, language=language, force=force)
         answer.warnings += [*request.notes, *found.notes]
         answer.show = lambda: _show(found, language)
+
+
+def _check(draw: str) -> None:
+    from kaibo.errors import UsageError
+
+    if draw not in ("conflict", "survival"):
+        raise UsageError(f'no figure "{draw}" of a merge', next="choose one of conflict, survival")
 
 
 def _where(out: Path | None, report: bool) -> Path | None:

@@ -228,14 +228,15 @@ def _ballot(kept: dict[str, Any]) -> Ballot:
 
 def _merge(plan: Plan, polled: Sequence[Polled], out: str | None, written: Written | None) -> Merge:
     done = with_majority(plan, polled)
+    tuned = tuple(model.address for model in plan.tuned)
     return Merge(
         out=out,
         recipe=plan.recipe,
-        tuned=tuple(model.address for model in plan.tuned),
-        report=conflicts(polled),
-        by_layer=conflicts(polled, "layer"),
-        by_role=conflicts(polled, "role"),
-        cells=conflict_map(polled),
+        tuned=tuned,
+        report=conflicts(polled, "model", tuned),
+        by_layer=conflicts(polled, "layer", tuned),
+        by_role=conflicts(polled, "role", tuned),
+        cells=conflict_map(polled, tuned),
         notes=(*plan.base.notes, *plan.notes),
         model=done.model(),
         written=written,
