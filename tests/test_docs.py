@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kaibo.cli import main_loop
-from kaibo.testing import tiny_model
+from kaibo.testing import tiny_adapter, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("README.md", "docs/tutorial.md", "docs/howto.md", "docs/howto/tables.md")
+RUN = ("README.md", "docs/tutorial.md", "docs/howto.md", "docs/howto/tables.md", "docs/howto/adapters.md")
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
 WORDS = (
@@ -39,9 +39,11 @@ def documents() -> list[Path]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the two models that the documents speak of."""
+    """A folder with the two models and adapters that the documents speak of."""
     tiny_model(tmp_path / "my-model")
     tiny_model(tmp_path / "other-model", seed=1, shards=2)
+    tiny_adapter(tmp_path / "my-adapter")
+    tiny_adapter(tmp_path / "other-adapter", seed=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path

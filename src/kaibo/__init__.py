@@ -2,7 +2,7 @@
 
 >>> import kaibo
 >>> sorted(kaibo.__all__)[:3]
-['Census', 'CensusRow', 'Differences']
+['Adapters', 'Census', 'CensusRow']
 
 Everything is loaded when it is first used, so that importing kaibo costs nothing.
 """
@@ -17,6 +17,7 @@ from typing import Any
 from kaibo.version import __version__ as __version__
 
 _HOMES = {
+    "kaibo.verbs.adapters": ("Adapters", "adapters_of"),
     "kaibo.verbs.census": ("CensusRow", "census"),
     "kaibo.verbs.change_spectrum": ("change_spectrum",),
     "kaibo.verbs.diff": ("Differences", "diff"),

@@ -58,6 +58,13 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
     ),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
+    "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
+    "overlaps": (
+        *("a", "b", "by", "key", "tensors", "outputs", "outputs_by_chance", "inputs", "inputs_by_chance"),
+        *("closest_outputs", "closest_inputs"),
+    ),
+    "quantised": ("tuned", "by", "key", "grid", "n", "rounding_l1", "rounding_l2", "l1", "l2", "times_l1", "times_l2"),
     "trimmed": (
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
         *("threshold", "l1", "l2"),

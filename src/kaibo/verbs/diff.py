@@ -15,8 +15,7 @@ from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, take_difference
 from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
-from kaibo.models import open_model
-from kaibo.models.adapters import open_tuned, vocabularies
+from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
 from kaibo.models.derived import Difference, difference
 from kaibo.models.pairing import Unmatched, pair_models
@@ -145,7 +144,7 @@ def diff(
     _check(top)
     counted((), of)
     store, options = open_store(settings.store), _options(settings)
-    before = open_model(base, trust_shards=settings.trust_shards)
+    before = open_base(base, trust_shards=settings.trust_shards)
     compared: list[Compared] = []
     for address in addresses(tuned):
         try:
@@ -195,7 +194,7 @@ def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compar
 
 def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
-    before = open_model(base, trust_shards=settings.trust_shards)
+    before = open_base(base, trust_shards=settings.trust_shards)
     after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
     compared = compare(before, after, open_store(settings.store), _options(settings))
     if compared.failures:
