@@ -14,7 +14,14 @@ from kaibo.cli import main_loop
 from kaibo.testing import tiny_adapter, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("README.md", "docs/tutorial.md", "docs/howto.md", "docs/howto/tables.md", "docs/howto/adapters.md")
+RUN = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/howto.md",
+    "docs/howto/tables.md",
+    "docs/howto/merging.md",
+    "docs/howto/adapters.md",
+)
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
 WORDS = (

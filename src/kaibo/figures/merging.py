@@ -73,7 +73,7 @@ def survival(finding: Finding[ConflictRow], language: str) -> Any:
             order=alt.Order("what:N", sort="ascending" if texts[0] < texts[1] else "descending"),
             color=alt.Color(
                 "what:N",
-                scale=alt.Scale(domain=texts, range=[BAR, MIXTURE]),
+                scale=alt.Scale(domain=texts, range=[MIXTURE, BAR]),
                 legend=alt.Legend(title=None, orient="bottom"),
             ),
             tooltip=["part:N", "what:N", alt.Tooltip("share:Q", title="%", format=".4g")],
