@@ -299,3 +299,24 @@ def test_the_report_counts_what_numpy_counts(floats: tuple[Path, list[Path]], tm
     assert row.elected_each == pytest.approx(elected.sum(axis=1) / (kept != 0).sum(axis=1))
     assert sum(part.touched for part in done.by_role.rows) == row.touched
     assert json.loads(json.dumps(done.record()))["conflict"] == row.conflict
+
+
+def test_an_adapter_alone_merges_to_the_base_with_its_update(tmp_path: Path) -> None:
+    from kaibo.models.adapters import open_base, open_tuned
+    from kaibo.testing.adapters import tiny_adapter
+
+    tiny_model(tmp_path / "base", dtype="F32")
+    tiny_adapter(tmp_path / "adapter")
+    recipe = Recipe("ties", densities=(1.0,))
+    writing = Writing(tmp_path / "out")
+    kaibo.merge(tmp_path / "base", tmp_path / "adapter", recipe=recipe, writing=writing, settings=options(tmp_path))
+    tuned = open_tuned(tmp_path / "adapter", open_base(tmp_path / "base"))
+    found, before, moved = read(tmp_path / "out"), read(tmp_path / "base"), 0
+    for tensor in tuned.tensors:
+        wanted = np.concatenate(
+            [widen(tensor.dtype.name, chunk) for chunk in tensor.chunks(np.empty(1 << 16, np.uint8))]
+        ).reshape(tensor.shape)
+        largest = np.maximum(np.abs(wanted), np.abs(wanted - before[tensor.name])).astype(np.float32)
+        assert (np.abs(found[tensor.name] - wanted) <= np.spacing(largest)).all()
+        moved += int((found[tensor.name] != before[tensor.name]).sum())
+    assert moved > 0

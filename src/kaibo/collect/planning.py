@@ -28,6 +28,8 @@ from kaibo.vocabulary.merging import WHOLE, Recipe, Rule, Trim
 
 BUFFER = "buffer"
 
+LAID_OUT = "it is laid out otherwise there"
+
 Whole = dict[str, tuple[Pair, ...]]
 
 
@@ -108,9 +110,7 @@ def _whole(base: Model, sides: Sequence[Side], partial: bool) -> tuple[Whole, tu
             whole[tensor.canonical] = pairs
             continue
         lacking = next(side for side, pairs in zip(sides, found, strict=True) if id(tensor) not in pairs)
-        why = next(
-            (lone.why for lone in lacking.pairing.unmatched if lone.tensor == tensor.canonical), "no such tensor"
-        )
+        why = next((lone.why for lone in lacking.pairing.unmatched if lone.tensor == tensor.canonical), LAID_OUT)
         if not partial:
             message = f"has no counterpart in {lacking.model.address}: {why}"
             next_step = "--partial leaves such tensors as they are in the base"

@@ -15,12 +15,11 @@ from kaibo.collect.planning import Plan, Side, plan_merge, poll, with_majority
 from kaibo.collect.shards import INDEX, Shard, shards_of
 from kaibo.collect.writing import Written, write_shards
 from kaibo.errors import FormatError, UsageError
-from kaibo.models import open_model
+from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.companions import companions
 from kaibo.models.merged import WRITABLE
 from kaibo.models.opening import target_of
 from kaibo.models.pairing import pair_models
-from kaibo.models.vocabularies import vocabulary_of
 from kaibo.verbs.addresses import Address, addresses
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.version import __version__
@@ -112,7 +111,7 @@ def merge(
     writing: Writing | None = None,
     settings: Settings | None = None,
 ) -> Merge:
-    """Merges models that were made from one base, and writes the result where `writing.out` says.
+    """Merges models that were made from one base, or adapters on it, and writes the result where `writing.out` says.
 
     Without an output folder only the report is made. A run that was stopped is taken up where it was. Raises
     UsageError for a recipe that does not fit the models, FormatError where a tuned model lacks a tensor of the base,
@@ -121,11 +120,12 @@ def merge(
     settings, writing = settings or Settings(), writing or Writing()
     named = addresses(tuned)
     recipe = fitted(recipe or Recipe(), len(named))
-    before, *after = (open_model(address, trust_shards=settings.trust_shards) for address in (os.fspath(base), *named))
+    before = open_base(base, trust_shards=settings.trust_shards)
+    after = [open_tuned(address, before, trust_shards=settings.trust_shards) for address in named]
     dtype = _dtype(writing.dtype, before)
     store = open_store(settings.store)
     options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
-    sides = [Side(model, pair_models(before, model, _vocabularies(before, model))) for model in after]
+    sides = [Side(model, pair_models(before, model, vocabularies(before, model))) for model in after]
     if writing.out is not None:
         _outside(Path(writing.out), (before, *after))
     plan = plan_merge(before, sides, recipe, store, options, dtype=dtype, partial=writing.partial)
@@ -175,10 +175,6 @@ def _dtype(asked: str | None, base: Model) -> DType | None:
             message = f"is stored as {tensor.dtype.name}, which a merge cannot be stored in"
             raise FormatError(message, file=base.address, tensor=tensor.name, next="choose a type with --dtype")
     return None
-
-
-def _vocabularies(base: Model, tuned: Model) -> tuple[dict[str, int] | None, dict[str, int] | None]:
-    return vocabulary_of(base.address), vocabulary_of(tuned.address)
 
 
 def _outside(out: Path, models: Sequence[Model]) -> None:
