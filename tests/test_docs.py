@@ -49,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the two models and adapters that the documents speak of."""
     tiny_model(tmp_path / "my-model")
     tiny_model(tmp_path / "other-model", seed=1, shards=2)
+    tiny_model(tmp_path / "third-model", seed=2)
     tiny_adapter(tmp_path / "my-adapter")
     tiny_adapter(tmp_path / "other-adapter", seed=1)
     monkeypatch.chdir(tmp_path)

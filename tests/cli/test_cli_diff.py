@@ -232,3 +232,39 @@ def test_a_dissection_with_a_base_has_the_chapter_of_what_changed(
     document = json.loads(Path(result["json"]).read_text())
     assert set(document["diff"]) == {"model", "layer", "role", "tensor", "curve", "changes", "unmatched"}
     assert "diff" not in kaibo("dissect", "b", "--out", "plain", "--json").document["results"][0]
+
+
+def test_several_models_are_set_beside_each_other(kaibo: Callable[..., Any], three: tuple[str, str, str]) -> None:
+    labels = ("--group", "dataset=D0,seed=1", "--group", "dataset=D1,seed=2")
+    document = kaibo("diff", *three, *labels, "--by", "role", "--json").document
+    (pair,) = document["pairs"]
+    assert pair["counts"]
+    assert pair["mae"] > 0
+    assert pair["l1"] <= pair["n"] ** 0.5 * pair["l2"]
+    assert {row["key"] for row in document["pairs_by"]} == {row["key"] for row in document["conflict"]}
+    assert sum(row["n"] for row in document["pairs_by"]) == pair["n"]
+    assert [row["place"] for row in document["order"]] == [0, 1]
+    assert [row["why"]["ratio"] for row in document["seeds"]] == [
+        "no two models of one data set have different seeds"
+    ] * 2
+    assert kaibo("diff", *three, "--group", "dataset=D0", "--json").code == 2
+    assert kaibo("diff", *three, "--draw", "nothing", "--json").code == 2
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_distances_are_drawn_and_shown(
+    language: str, kaibo: Callable[..., Any], three: tuple[str, str, str], tmp_path: Path
+) -> None:
+    ran = kaibo("diff", *three, "--draw", "distances", "--figure", "d.svg", "--lang", language)
+    assert ran.code == 0
+    said = {"en": "How far the tuned models are from each other", "ja": "調整後のモデルどうしの距離"}[language]
+    assert said in (tmp_path / "d.svg").read_text(encoding="utf-8")
+    assert {"en": "sign conflict", "ja": "符号の対立"}[language] in ran.out
+
+
+def test_norms_that_cannot_be_end_with_one(kaibo: Callable[..., Any]) -> None:
+    ran = kaibo("norms", "8030261248", "283154.5", "2.7612", "--json")
+    assert ran.code == 1
+    assert ran.document["results"][0]["holds"] is False
+    assert kaibo("norms", "8030261248", "150000", "2.7612").code == 0
+    assert kaibo("norms", "0", "1", "1").code == 2

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import random
 
+from kaibo.analyses.distance_records import DistanceCell
 from kaibo.analyses.merging import ConflictRow
 from kaibo.analyses.records import CurveRow, DifferenceCell, DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
 from kaibo.vocabulary import Finding
@@ -96,6 +97,19 @@ def norm_curve(models=1):
             CurveRow("base", f"/models/tuned{number}", percent, round(1e4 * percent), 3 * share, share, share**2, share)
             for number in range(models)
             for percent, share in points
+        ),
+    )
+
+
+def distances(models=4):
+    places = range(models)
+    return Finding(
+        "distances",
+        tuple(
+            DistanceCell(f"/models/tuned{a}", f"/models/tuned{b}", a, b, 30.0, 0.4 + abs(a - b) / 3, 0.5, 0.1)
+            for a in places
+            for b in places
+            if a < b
         ),
     )
 

@@ -23,6 +23,7 @@ FINDINGS = {
     "three models": sample.profile(4, 3, 3),
     "magnitudes": sample.magnitudes(),
     "what changed, one": sample.norm_curve(),
+    "distances, four": sample.distances(),
     "what changed, three": sample.norm_curve(3),
     "where it changed": sample.change_map(),
     "where it changed, three": sample.change_map(40, 3),

@@ -14,6 +14,7 @@ from kaibo.cli import (
     inspect,
     law,
     merge,
+    norms,
     pca,
     select,
     spectrum,
@@ -57,6 +58,7 @@ application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
+application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)

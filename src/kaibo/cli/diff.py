@@ -19,6 +19,17 @@ Exact = Annotated[
     bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
 ]
 
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="LABELS",
+        help="dataset=D0,seed=42 for each TUNED in order, or ADDRESS:dataset=D0,seed=42. Is it more than the seed?",
+    ),
+]
+Drawing = Annotated[
+    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map or distances.")
+]
 Quantised = Annotated[
     str | None,
     typer.Option("--quantised", metavar="GRIDS", help="Also the changes against rounding the base: nf4, int8."),
@@ -39,6 +50,8 @@ def command(
     spectrum: Spectrum = False,
     of: Of = "all",
     exact: Exact = True,
+    group: Groups = None,
+    draw: Drawing = None,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -57,30 +70,48 @@ def command(
     """
     from kaibo.collect import progress_bar
     from kaibo.verbs.adapters import adapters_of, check_grids
+    from kaibo.verbs.addresses import addresses
     from kaibo.verbs.diff import diff
+    from kaibo.verbs.labelling import labelled
 
     with answering("diff", as_json=json) as answer, progress_bar() as progress:
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
-        percents, grids = _percents(top), (_listed(storing), _listed(quantised))
-        check_grids(*grids)
+        report: Any = answer.errors.append
         level: Any = by
-        report = answer.errors.append
-        found = diff(base, tuned, level, top=percents, of=of, exact=exact, settings=settings, on_error=report)
+        grids = _listed(storing), _listed(quantised)
+        check_grids(*grids)
+        _check(draw)
+        percents, labels = _percents(top), labelled(group or [], addresses(tuned))
+        chosen: Any = {"top": percents, "of": of, "exact": exact, "labels": labels}
+        found = diff(base, tuned, level, **chosen, settings=settings, on_error=report)
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
-        drawn = found.curve if by == "model" else found.depth
         options.export(found.norms, table, None, language=language, force=force)
-        options.export(drawn, None, figure, language=language, force=force)
+        options.export(_drawn(found, draw, by), None, figure, language=language, force=force)
         options.present(answer, found.norms, language=language)
         answer.lists = {
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
+            **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+            "conflict": found.conflict.records(),
+            "order": found.order.records(),
+            "seeds": found.seeds.records(),
             "unmatched": found.unmatched.records(),
             **{finding.kind: finding.records() for finding in others.findings if finding.rows},
             "mapping": found.mapping.records(),
             "coverage": found.coverage.records(),
         }
-        shown = (found.changes, found.norms, found.trimmed, *others.findings, found.pairs, found.unmatched)
+        shown = (
+            found.changes,
+            found.norms,
+            found.trimmed,
+            *others.findings,
+            found.pairs,
+            found.conflict,
+            found.order,
+            found.seeds,
+            found.unmatched,
+        )
         answer.show = lambda: _show(shown, language)
         if spectrum:
             present_spectrum(answer, base, tuned, settings, language)
@@ -93,6 +124,22 @@ def _percents(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
+
+
+DRAWINGS = ("curve", "map", "distances")
+
+
+def _check(draw: str | None) -> None:
+    from kaibo.errors import UsageError
+
+    if draw is not None and draw not in DRAWINGS:
+        raise UsageError(f'--draw "{draw}" is nothing to draw', next=f"choose one of {', '.join(DRAWINGS)}")
+
+
+def _drawn(found: Any, draw: str | None, by: str) -> Any:
+    """What was asked for; else the norm@k curve of whole models, and where the change is at the other levels."""
+    drawings = dict(zip(DRAWINGS, (found.curve, found.depth, found.distances), strict=True))
+    return drawings[draw or ("curve" if by == "model" else "map")]
 
 
 def _once(answer: Answer) -> Any:

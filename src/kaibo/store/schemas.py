@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 CENSUS_VERSION = 1
 """Raised when the census of the same bytes would come out different; older rows are then measured again."""
 
-JOINT_VERSION = 1
-"""The same for joint sums."""
+JOINT_VERSION = 2
+"""The same for joint sums, those of task vectors and of signs."""
 
 SPECTRUM_VERSION = 1
 """The same for singular values."""
@@ -133,6 +133,46 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
+VECTORS = Schema(
+    "vectors",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "a": "string",
+        "b": "string",
+        "n": "int64",
+        "finite": "int64",
+        "dot": "double",
+        "a_square": "double",
+        "b_square": "double",
+        "same_sign": "int64",
+        "opposite": "int64",
+        "absolute": "double",
+        "square": "double",
+    },
+)
+"""Sums of two task vectors of one base; `base`, `a` and `b` are contents, a before b."""
+
+SIGNS = Schema(
+    "signs",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "tuned": "string",
+        "n": "int64",
+        "moved": "int64",
+        "conflicting": "int64",
+    },
+)
+"""Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
 SPECTRA = Schema(
     "spectra",
     version=1,
@@ -218,7 +258,10 @@ SCORES = Schema(
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)}
+    {
+        schema.name: schema
+        for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)
+    }
 )
 """Every table, by name. A later room adds its own here."""
 

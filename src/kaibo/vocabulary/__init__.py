@@ -2,7 +2,7 @@
 
 from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
 from kaibo.vocabulary.census import Census, total
-from kaibo.vocabulary.differences import Joint, PairRow, joined
+from kaibo.vocabulary.differences import Crossed, CrossRow, Joint, PairRow, SignRow, Signs, crossed, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
@@ -17,6 +17,8 @@ __all__ = [
     "Buffer",
     "By",
     "Census",
+    "CrossRow",
+    "Crossed",
     "DType",
     "Experts",
     "Finding",
@@ -28,10 +30,13 @@ __all__ = [
     "Points",
     "PositionEncoding",
     "Row",
+    "SignRow",
+    "Signs",
     "Spectrum",
     "SpectrumRow",
     "Sums",
     "Tensor",
+    "crossed",
     "first_digits",
     "joined",
     "jsonable",
