@@ -28,6 +28,7 @@ _HOMES = {
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.merge": ("Merge", "Writing", "merge"),
     "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.score": ("score",),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
     "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
