@@ -29,6 +29,7 @@ _HOMES = {
     "kaibo.verbs.merge": ("Merge", "Writing", "merge"),
     "kaibo.verbs.measuring": ("Settings",),
     "kaibo.verbs.score": ("score",),
+    "kaibo.verbs.series": ("Series", "series"),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
     "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),

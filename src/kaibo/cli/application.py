@@ -18,6 +18,7 @@ from kaibo.cli import (
     pca,
     score,
     select,
+    series,
     spectrum,
     sql,
     stats,
@@ -57,6 +58,7 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)

@@ -20,6 +20,7 @@ from kaibo.figures import (
     parameters,
     profile,
     relation,
+    series,
     spectra,
     style,
     trajectories,
@@ -73,6 +74,17 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
+    "series-checkpoints": {
+        "norm": Figure(series.norm, "series.norm_title", "series.norm_caption"),
+        "distance": Figure(series.distance, "series.distance_title", "series.distance_caption"),
+        "step_length": Figure(series.step_length, "series.step_length_title", "series.step_length_caption"),
+        "rate": Figure(series.rate, "series.rate_title", "series.rate_caption"),
+        "cosine": Figure(series.cosine, "series.cosine_title", "series.cosine_caption"),
+        "mae": Figure(series.mae, "series.mae_title", "series.mae_caption"),
+        "sigma": Figure(series.sigma, "series.sigma_title", "series.sigma_caption"),
+        "stable_rank": Figure(series.stable_rank, "series.stable_rank_title", "series.stable_rank_caption"),
+        "entropy_rank": Figure(series.entropy_rank, "series.entropy_rank_title", "series.entropy_rank_caption"),
+    },
     "spectrum-tails": {"tails": Figure(spectra.tails, "spectrum.tails_title", "spectrum.tails_caption")},
     "spectrum": {
         "alpha": Figure(spectra.alpha_over_depth, "spectrum.alpha_title", "spectrum.alpha_caption"),
@@ -102,6 +114,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
     if finding.kind == "pca":
         row = finding.rows[0]
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
+    if finding.kind == "series-checkpoints":
+        return series.has(finding, name)
     if finding.kind == "spectrum":
         return spectra.has_depth(finding, name)
     if finding.kind == "trajectories" and name != "r2":
