@@ -13,6 +13,7 @@ from kaibo.cli import (
     doctor,
     inspect,
     law,
+    merge,
     norms,
     nursery,
     pca,
@@ -62,6 +63,7 @@ application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)

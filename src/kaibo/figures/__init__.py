@@ -16,6 +16,7 @@ from kaibo.figures import (
     digits,
     laws,
     magnitudes,
+    merging,
     parameters,
     profile,
     relation,
@@ -92,6 +93,8 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         ),
     },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
+    "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
+    "conflicts": {"survival": Figure(merging.survival, "merge.survival_title", "merge.survival_caption")},
     "distances": {"map": Figure(differences.distance_map, "diff.distances_title", "diff.distances_caption")},
     "diff-map": {"map": Figure(differences.change_map, "diff.map_title", "diff.map_caption")},
 }

@@ -81,6 +81,8 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
         *("threshold", "l1", "l2"),
     ),
+    "conflicts": ("by", "key", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
+    "conflict-map": ("layer", "role", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
     "pairs": ("a", "b", "by", "key", "n", "l1", "l2", "linf", "mae", "cosine", "sign_conflict", "sign_conflict_moved"),
     "conflict": ("by", "key", "n", "moved_by_any", "conflicting", "conflict", "conflict_moved"),
     "order": ("place", "model", "joins", "nearest", "apart"),
