@@ -14,7 +14,12 @@ from kaibo.cli import main_loop
 from kaibo.testing import tiny_adapter, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("README.md", "docs/tutorial.md", "docs/howto.md", "docs/howto/tables.md", "docs/howto/adapters.md")
+RUN = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/howto.md",
+    *(f"docs/howto/{path.name}" for path in sorted((ROOT / "docs" / "howto").glob("*.md"))),
+)
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
 WORDS = (
@@ -50,10 +55,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def add_language_models(folder: Path) -> None:
+    """Two models that can be run, and a text: what they cost is spent only on documents that speak of them."""
+    from scoring_models import TEXT, save_causal
+
+    save_causal(folder / "my-llm")
+    save_causal(folder / "other-llm", seed=1)
+    (folder / "text.txt").write_text(TEXT * 2, encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", RUN)
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    if "my-llm" in (ROOT / name).read_text(encoding="utf-8"):
+        add_language_models(folder)
     ran = 0
     for kind, text, runs in blocks(name):
         if kind == "python" and runs:

@@ -27,6 +27,7 @@ _HOMES = {
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.score": ("score",),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
     "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),

@@ -16,6 +16,7 @@ from kaibo.cli import (
     norms,
     pca,
     probe,
+    score,
     select,
     spectrum,
     sql,
@@ -58,6 +59,7 @@ application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
+application.command("score")(score.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)

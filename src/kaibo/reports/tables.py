@@ -77,15 +77,19 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("threshold", "l1", "l2"),
     ),
     "pairs": ("a", "b", "by", "key", "n", "l1", "l2", "linf", "mae", "cosine", "sign_conflict", "sign_conflict_moved"),
-    "conflict": ("by", "key", "n", "moved", "conflicting", "conflict", "conflict_moved"),
-    "order": ("place", "model", "joins", "nearest", "distance"),
+    "conflict": ("by", "key", "n", "moved_by_any", "conflicting", "conflict", "conflict_moved"),
+    "order": ("place", "model", "joins", "nearest", "apart"),
     "seeds": (
-        *("distance", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
-        *("low", "high", "p", "relabellings"),
+        *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
+        *("ratio_low", "ratio_high", "p", "relabellings"),
     ),
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "score": (
+        *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
+        *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
+    ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }

@@ -22,6 +22,9 @@ CENSUS_VERSION = 1
 JOINT_VERSION = 2
 """The same for joint sums, those of task vectors and of signs."""
 
+TOKEN_LOG_VERSION = 1
+"""The same for the scores of tokens."""
+
 SPECTRUM_VERSION = 1
 """The same for singular values."""
 
@@ -284,12 +287,51 @@ RUNS = Schema(
 )
 """Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
 
-SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {
-        schema.name: schema
-        for schema in (SOURCES, CENSUS, JOINT, VECTORS, SIGNS, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES, RUNS)
-    }
+TOKEN_LOG = Schema(
+    "token_log",
+    version=1,
+    key="log",
+    identity=("log", "version", "item", "branch", "position"),
+    columns={
+        "log": "string",
+        "version": "int32",
+        "model_id": "string",
+        "tokenizer_hash": "string",
+        "text_hash": "string",
+        "settings_hash": "string",
+        "document": "string",
+        "item": "int32",
+        "branch": "int32",
+        "window": "int32",
+        "position": "int64",
+        "token_id": "int32",
+        "char_begin": "int64",
+        "char_end": "int64",
+        "byte_begin": "int64",
+        "byte_end": "int64",
+        "nats": "float32",
+        "context_length": "int32",
+    },
 )
+"""What models thought of each token; `log` is the hash of the four columns of hashes, nats are null where a token
+was not scored, item and branch where a text has no questions."""
+
+ALL = (
+    SOURCES,
+    CENSUS,
+    JOINT,
+    VECTORS,
+    SIGNS,
+    RESOLVED,
+    SPECTRA,
+    MODELS,
+    FAILURES,
+    SCORES,
+    TOKEN_LOG,
+    RUNS,
+)
+
+SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})
 """Every table, by name. A later room adds its own here."""
 
 

@@ -28,12 +28,13 @@ from kaibo.store.schemas import (
     SIGNS,
     SOURCES,
     SPECTRA,
+    TOKEN_LOG,
     VECTORS,
 )
 from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum
+from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum, TokenLog, joined_logs
 from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
@@ -241,6 +242,23 @@ class Store:
         """The runs that were recorded, in the order of their names."""
         found = self.parts.read(RUNS.name).to_pylist()
         return sorted(found, key=lambda row: (row["run"], row["out"]))
+
+    def token_logs(self, keys: Collection[str]) -> dict[str, TokenLog]:
+        """What is kept of each log (by the hash of its key); a log that was interrupted comes as far as it got."""
+        from kaibo.store import token_logs
+
+        parts: dict[str, list[TokenLog]] = {}
+        for log in token_logs.from_table(self.parts.read(TOKEN_LOG.name, keys)):
+            parts.setdefault(log.key.hash, []).append(log)
+        return {key: joined_logs(several) for key, several in parts.items()}
+
+    def record_token_logs(self, logs: Sequence[TokenLog]) -> None:
+        """Adds scored tokens that the store has not, durable when this returns; the caller knows which it has."""
+        from kaibo.store import token_logs
+
+        if logs:
+            keys = [log.key.hash for log in logs]
+            self.parts.write(TOKEN_LOG, token_logs.to_table(logs), keys)
 
     def sql(self, query: str) -> pa.Table:
         """The answer to a question over the tables of `schemas`: `sources`, `census`, `joint`, `models` and others.

@@ -8,6 +8,7 @@ from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain,
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
+from kaibo.vocabulary.token_logs import LogKey, TokenLog, joined_logs, no_tokens
 
 __all__ = [
     "DTYPES",
@@ -23,6 +24,7 @@ __all__ = [
     "Experts",
     "Finding",
     "Joint",
+    "LogKey",
     "Model",
     "Norm",
     "PairRow",
@@ -36,10 +38,13 @@ __all__ = [
     "SpectrumRow",
     "Sums",
     "Tensor",
+    "TokenLog",
     "crossed",
     "first_digits",
     "joined",
+    "joined_logs",
     "jsonable",
+    "no_tokens",
     "plain",
     "points",
     "shown",
