@@ -62,6 +62,7 @@ def test_an_8b_qlora_fits_a_24_gb_card_and_its_counts_are_exact(tmp_path: Path) 
     assert row.weights == int(linear * (0.5 + (1 + 4 / 256) / 64)) + 2 * (row.parameters - linear)
     assert row.fits
     assert row.refusal is None
+    assert row.length == 1024  # without a tokenizer the longest that is allowed
     assert row.whole_logits == 2 * 1024 * 128256 * 4
     parts = ("weights", "adapter", "gradients", "optimiser", "activations", "logits", "workspace", "context")
     assert row.total == sum(getattr(row, name) for name in parts)

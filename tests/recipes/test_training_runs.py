@@ -13,23 +13,34 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
+from recipe_bench import Bench
+from recipe_models import write_base, write_styles
 from safetensors.numpy import load_file
 
 from kaibo.errors import FormatError, MissingError, StoppedError, StorageError, UsageError
 from kaibo.recipes.schema import Adapter, Saving, Training
 from kaibo.recipes.watching import LossError, last_checkpoint
 
-if TYPE_CHECKING:
-    from conftest import Bench
-
 pytest.importorskip("ml_dtypes")  # safetensors reads bf16 into numpy only after it
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    pytest.importorskip("trl")
+    folder = tmp_path_factory.mktemp("bench")
+    write_base(folder / "base")
+    write_styles(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield Bench(folder)
 
 
 def weights(folder: Path) -> bytes:
@@ -194,7 +205,7 @@ def test_a_killed_process_leaves_a_run_that_is_taken_up(bench: Bench, tmp_path: 
     import os, sys, signal
     sys.path.insert(0, {str(ROOT / "tests" / "recipes")!r})
     from pathlib import Path
-    from conftest import Bench
+    from recipe_bench import Bench
     class Kill:
         def begin(self, run, steps): pass
         def step(self, step, tokens, loss):

@@ -130,4 +130,4 @@ def interval(count: int, n: int, z: float = 1.959963984540054) -> tuple[float, f
     share, weight = count / n, z * z / n
     middle = (share + weight / 2) / (1 + weight)
     half = z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (0.0 if count == 0 else middle - half), (1.0 if count == n else middle + half)

@@ -27,6 +27,9 @@ SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 QUIET = ("transformers", "trl", "peft", "datasets", "accelerate", "bitsandbytes", "torch", "httpx")
 
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+
+
 @dataclass(frozen=True)
 class Precision:
     """Where a run computes and in what: `weights` in storage, `autocast` in products."""
@@ -137,6 +140,8 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a folder, padding on the right, with the end of text standing in for a missing pad token."""
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in TOKENIZERS):  # some classes would make an empty one of nothing
+        raise MissingError("holds no tokenizer", file=folder, next=f"looked for {', '.join(TOKENIZERS)}")
     with _reading(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
     if tokenizer.pad_token is None:

@@ -1,14 +1,11 @@
+"""A base, its data and a folder of runs that several tests look at."""
+
 from __future__ import annotations
 
 import dataclasses
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pytest
-from recipe_models import write_base, write_styles
 
 from kaibo.recipes import Recipe
 from kaibo.recipes.account import RunRow, read_account
@@ -59,14 +56,3 @@ class Bench:
 
     def qlora(self) -> Recipe:
         return self.recipe("qlora", adapter=Adapter("qlora", rank=4, alpha=128, dropout=0.05))
-
-
-@pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    pytest.importorskip("trl")
-    folder = tmp_path_factory.mktemp("bench")
-    write_base(folder / "base")
-    write_styles(folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield Bench(folder)
