@@ -50,6 +50,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tiny_model(tmp_path / "third-model", seed=2)
     tiny_adapter(tmp_path / "my-adapter")
     tiny_adapter(tmp_path / "other-adapter", seed=1)
+    for step in (100, 200, 300):
+        tiny_model(tmp_path / "my-run" / f"step{step}", seed=step, layers=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path
@@ -90,6 +92,7 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(), "run `make docs`"
+    assert generate.FIELDS.read_text(encoding="utf-8") == generate.fields_page(), "run `make docs`"
 
 
 def test_both_readmes_show_the_same_commands_listings_and_pictures() -> None:

@@ -13,15 +13,20 @@ from kaibo.cli import (
     doctor,
     inspect,
     law,
+    merge,
     norms,
+    nursery,
     pca,
+    probe,
     score,
     select,
+    series,
     spectrum,
     sql,
     stats,
     store,
     table,
+    train,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -56,7 +61,9 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
@@ -67,6 +74,10 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("train")(train.command)
+application.command("runs")(train.runs)
+application.command("nursery")(nursery.command)
+application.command("probe")(probe.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)
