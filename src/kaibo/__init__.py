@@ -42,6 +42,8 @@ _HOMES = {
     "kaibo.verbs.nursery": ("Nursery", "nursery"),
     "kaibo.verbs.train": ("TrainOptions", "plan", "runs", "train"),
     "kaibo.verbs.trajectories": ("trajectories",),
+    "kaibo.verbs.trends": ("trends",),
+    "kaibo.analyses.trends": ("TrendOptions", "Trends"),
     "kaibo.vocabulary.merging": ("Recipe",),
     "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
     "kaibo.errors": ("KaiboError",),

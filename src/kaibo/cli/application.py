@@ -27,6 +27,7 @@ from kaibo.cli import (
     store,
     table,
     train,
+    trends,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -65,6 +66,7 @@ application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
+application.command("trends")(trends.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)

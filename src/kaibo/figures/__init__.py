@@ -24,6 +24,7 @@ from kaibo.figures import (
     spectra,
     style,
     trajectories,
+    trends,
 )
 from kaibo.figures.export import FORMATS, render, save
 from kaibo.figures.words import LANGUAGES, word
@@ -74,6 +75,16 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
+    "trends": {"shares": Figure(trends.shares, "trends.shares_title", "trends.shares_caption")},
+    "trends-followed": {
+        "by_step": Figure(trends.by_step, "trends.by_step_title", "trends.by_step_caption"),
+        "by_perplexity": Figure(trends.by_perplexity, "trends.by_perplexity_title", "trends.by_perplexity_caption"),
+    },
+    "trends-containment": {
+        "containment": Figure(trends.containment, "trends.containment_title", "trends.containment_caption")
+    },
+    "trends-pairs": {"pairs": Figure(trends.pairs, "trends.pairs_title", "trends.pairs_caption")},
+    "trends-passages": {"passages": Figure(trends.passages, "trends.passages_title", "trends.passages_caption")},
     "series-checkpoints": {
         "norm": Figure(series.norm, "series.norm_title", "series.norm_caption"),
         "distance": Figure(series.distance, "series.distance_title", "series.distance_caption"),
@@ -114,6 +125,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
     if finding.kind == "pca":
         row = finding.rows[0]
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
+    if finding.kind == "trends":
+        return trends.has(finding, name)
     if finding.kind == "series-checkpoints":
         return series.has(finding, name)
     if finding.kind == "spectrum":

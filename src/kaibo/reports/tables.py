@@ -106,6 +106,23 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "trends": (
+        *("model", "beginning", "checkpoints", "tokens", "upward", "downward", "stagnated", "undecided"),
+        *("not_up_not_down", "step", "ppl", "last_ppl", "rho"),
+    ),
+    "trends-followed": (
+        *("set_of", "trend", "tokens", "model", "step", "text_ppl", "ppl", "ppl_low", "ppl_high", "rest_ppl"),
+    ),
+    "trends-containment": (
+        *("trend", "set_of", "inside", "tokens", "tokens_within", "both", "contained"),
+        *("contained_low", "contained_high", "by_chance", "chance_high", "p"),
+    ),
+    "trends-descent": (
+        *("set_of", "tokens", "model", "own", "found", "bump", "null", "q", "rise", "fall"),
+        *("low_step", "peak_step", "peak_from", "peak_to", "end_step"),
+    ),
+    "trends-size": ("set_of", "trend", "n", "r2_without", "r2_with", "gain", "statistic", "p"),
+    "trends-passages": ("model", "passage", "place", "text", "trend", "uncorrected", "slope", "p", "q", "ratio"),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }
@@ -251,6 +268,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "kind" and f"audit.{value}" in catalogue(language):
         return word(f"audit.{value}", language)
+    if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
+        return word(f"trends.{value}", language)
     if name == "evidence":
         return escaped(note(str(value), language), 1000)
     if name == "by":

@@ -1,0 +1,34 @@
+"""What each token's perplexity does along training, from nats to findings; neither models nor the store are known here.
+
+- `scored`: a run as a matrix of nats, checkpoints × tokens
+- `regression` (`kernels`, `tails`): a line and its p for every token, under autocorrelated noise
+- `classes`: upward, downward, stagnated, undecided
+- `sets`, `descent` (`shifting`): sets followed in other runs, containment, double descent, each with its null
+- `alike`: checkpoints of one perplexity and different size
+- `passages`: single tokens in their sentence
+- `whole`: all of it, as findings
+"""
+
+from kaibo.analyses.trends.classes import CLASSES, TokenTrends, TrendRow, token_trends
+from kaibo.analyses.trends.regression import Regressions, regress
+from kaibo.analyses.trends.scored import AGAINST, ScoredSeries, Tokens, joined
+from kaibo.analyses.trends.sets import exponential_average
+from kaibo.analyses.trends.whole import STARTS, TrendOptions, Trends, trends
+
+__all__ = [
+    "AGAINST",
+    "CLASSES",
+    "STARTS",
+    "Regressions",
+    "ScoredSeries",
+    "TokenTrends",
+    "Tokens",
+    "TrendOptions",
+    "TrendRow",
+    "Trends",
+    "exponential_average",
+    "joined",
+    "regress",
+    "token_trends",
+    "trends",
+]
