@@ -1,4 +1,4 @@
-"""How many tokens a run had read at each checkpoint: as a nursery's manifest says it, or as it is told; never guessed."""
+"""How many tokens a run had read at each checkpoint: from a nursery's manifest or as told, never guessed."""
 
 from __future__ import annotations
 

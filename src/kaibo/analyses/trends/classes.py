@@ -72,11 +72,11 @@ class TrendRow:
     shares_high: Mapping[str, float | None]
     not_up_not_down: float | None
     not_up_not_down_uncorrected: float | None
-    step: int | None
+    step: int
     last_step: int
     trained: float | None
     flops: float | None
-    ppl: float | None
+    ppl: float
     last_ppl: float
     parameters: int | None
     rho: float | None
@@ -157,23 +157,38 @@ def trend_row(series: ScoredSeries, start: float, found: TokenTrends | None) -> 
     """What one run's classes from one start on add up to; without shares, and with the reason, where none were made."""
     begin = series.begins(start)
     left = len(series.steps) - begin
-    known = None if found is None else _shares(found.corrected)
-    plain = None if found is None else _shares(found.uncorrected)
+    corrected, uncorrected = (None, None) if found is None else (_shares(found.corrected), _shares(found.uncorrected))
     low, high = (None, None) if found is None else _interval(found.corrected)
-    trained, flops = (series.along(name) for name in ("tokens", "flops"))
-    there = begin < len(series.steps)
     return TrendRow(
-        series.model, start, left, len(series.tokens),
-        *(_named(values) for values in (known, plain, low, high)),
-        None if known is None else float(known[STAGNATED] + known[UNDECIDED]),
-        None if plain is None else float(plain[STAGNATED] + plain[UNDECIDED]),
-        series.steps[begin] if there else None, series.steps[-1],
-        None if trained is None or not there else float(trained[begin]),
-        None if flops is None or not there else float(flops[begin]),
-        float(series.ppl[begin]) if there else None, float(series.ppl[-1]), series.parameters,
-        None if found is None else float(np.median(found.regressions.rho)),
-        {} if found is not None else {"shares": f"{left} checkpoints at or after this start; a trend needs {LEAST}"},
-    )  # fmt: skip
+        model=series.model,
+        start=start,
+        checkpoints=left,
+        tokens=len(series.tokens),
+        shares=_named(corrected),
+        shares_uncorrected=_named(uncorrected),
+        shares_low=_named(low),
+        shares_high=_named(high),
+        not_up_not_down=None if corrected is None else float(corrected[[STAGNATED, UNDECIDED]].sum()),
+        not_up_not_down_uncorrected=None if uncorrected is None else float(uncorrected[[STAGNATED, UNDECIDED]].sum()),
+        step=series.steps[begin],
+        last_step=series.steps[-1],
+        trained=_at(series.along("tokens"), begin),
+        flops=_at(series.flops, begin),
+        ppl=float(series.ppl[begin]),
+        last_ppl=float(series.ppl[-1]),
+        parameters=series.parameters,
+        rho=None if found is None else float(np.median(found.regressions.rho)),
+        why={} if found is not None else {"shares": _why_none(left, len(series.tokens))},
+    )
+
+
+def _why_none(left: int, tokens: int) -> str:
+    few = f"{left} checkpoints at or after this start; a trend needs {LEAST}"
+    return few if tokens else "no token of the text was scored"
+
+
+def _at(values: Floats | None, place: int) -> float | None:
+    return None if values is None else float(values[place])
 
 
 def _shares(codes: Codes) -> Floats:

@@ -66,7 +66,7 @@ def _shared(one: ScoredSeries, series: Sequence[ScoredSeries]) -> NDArray[np.boo
     """Which checkpoints have a perplexity that lies between those of another run."""
     own = one.surprise
     reached = [(own >= other.surprise.min()) & (own <= other.surprise.max()) for other in series if other is not one]
-    return np.logical_or.reduce(reached)
+    return np.asarray(np.logical_or.reduce(reached), np.bool_)
 
 
 def _row(chosen: TokenSet, base: Floats, more: Floats, means: Floats, folds: list[int]) -> SizeRow:

@@ -105,7 +105,8 @@ def joined(
 
     Raises FormatError where two checkpoints cut the texts differently.
     """
-    steps, rows = [], []
+    steps: list[int] = []
+    rows: list[NDArray[np.float32]] = []
     first: Tokens | None = None
     for step, logs in checkpoints:
         scored = np.concatenate([log.scored for log in logs])

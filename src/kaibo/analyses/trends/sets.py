@@ -36,8 +36,8 @@ class FollowedRow:
     """A set at one checkpoint of one run.
 
     The set is a sample of `tokens` out of those that are `trend` in `set_of` from `start` on. `ppl` is exp of their
-    mean nats, with a 95 % band over blocks of the text, `smoothed` its exponential average over the checkpoints, `rest_ppl`
-    that of all other tokens, `text_ppl` of all.
+    mean nats, with a 95 % band over blocks of the text, `smoothed` its exponential average over the checkpoints,
+    `rest_ppl` that of all other tokens, `text_ppl` of all.
     """
 
     set_of: str
@@ -62,7 +62,7 @@ class ContainmentRow:
     """How much of one run's set lies in another's set of the same class.
 
     `contained` is the common share of `tokens`, with its 95 % interval over blocks of the text; `by_chance` its mean
-    over all circular shifts of the set, `chance_high` their 95 % quantile, `p` the share of shifts that contain as much.
+    over all circular shifts of the set, `chance_high` their 95 % quantile, `p` the share of shifts with as much.
     """
 
     trend: str
