@@ -5,9 +5,11 @@ import sample_findings as sample
 import sample_series
 import sample_spectra as spectra
 import sample_table_findings as tables
+import sample_trends
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaibo.analyses.trends import TrendOptions, trends
 from kaibo.errors import UsageError
 from kaibo.figures import FIGURES, caption, figure, names
 from kaibo.figures.export import specification
@@ -15,6 +17,7 @@ from kaibo.figures.fonts import JAPANESE
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Architecture
 
+TRENDS = trends(sample_trends.runs(400), TrendOptions(against="flops"))
 FINDINGS = {
     "one model": sample.digits(1),
     "five models": sample.digits(5),
@@ -44,6 +47,7 @@ FINDINGS = {
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
+    **{one.kind: one for one in TRENDS.findings if one.kind in FIGURES},
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

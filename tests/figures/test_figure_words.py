@@ -60,6 +60,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.series import NOTES as SERIES
     from kaibo.analyses.spectra import NOTES as SPECTRA
     from kaibo.analyses.stats import NOTES as STATS
+    from kaibo.analyses.trends import whole as trends
     from kaibo.models.anatomy import architecture
 
     shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
@@ -73,6 +74,8 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         **shared,
     }
     noted = [*CHANGES, *SERIES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
+    noted += [*trends.NOTES, *trends.SETS_NOTES, *trends.CONTAINMENT_NOTES, *trends.DESCENT_NOTES]
+    noted += [*trends.PAIRS_NOTES, *trends.SIZE_NOTES]
     said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []
