@@ -19,7 +19,14 @@ def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="kaibo-bench-") as folder:
-        parts = (tables.figures, weights.figures, differences.figures, merging.figures, training.figures, trends.figures)
+        parts = (
+            tables.figures,
+            weights.figures,
+            differences.figures,
+            merging.figures,
+            training.figures,
+            trends.figures,
+        )
         for figure in chain.from_iterable(part(Path(folder)) for part in parts):
             rows.append(dataclasses.asdict(figure))
             verdict = "ok  " if figure.holds else "MISS"

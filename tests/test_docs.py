@@ -66,12 +66,22 @@ def add_language_models(folder: Path) -> None:
     (folder / "text.txt").write_text(TEXT * 2, encoding="utf-8")
 
 
+def add_language_run(folder: Path) -> None:
+    """A folder with the checkpoints of a run of language models."""
+    from scoring_models import save_causal
+
+    for step in (100, 200, 300, 400, 500, 600):
+        save_causal(folder / "my-llm-run" / f"step{step}", seed=step)
+
+
 @pytest.mark.parametrize("name", RUN)
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if "my-llm" in (ROOT / name).read_text(encoding="utf-8"):
         add_language_models(folder)
+    if "my-llm-run" in (ROOT / name).read_text(encoding="utf-8"):
+        add_language_run(folder)
     ran = 0
     for kind, text, runs in blocks(name):
         if kind == "python" and runs:

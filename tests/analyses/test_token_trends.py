@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import sample_trends as sample
 from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.analyses.trends import (
     CLASSES,
@@ -32,9 +31,6 @@ from kaibo.analyses.trends.regression import BETWEEN
 from kaibo.analyses.trends.shifting import shifted_sums
 from kaibo.analyses.trends.tails import tail_polynomial
 from kaibo.errors import UsageError
-
-sys.path.append(str(Path(__file__).parents[1] / "figures"))
-import sample_trends as sample  # noqa: E402
 
 
 def unevenly(checkpoints):
@@ -97,7 +93,7 @@ def test_what_is_not_promised_is_measured(capsys):
 
 
 def power(checkpoints, rho, slope, tokens=10_000):
-    """The share of rising tokens (3 in 10 of the text, noise of 0.1 nats) that is called, before and after correction."""
+    """The share of rising tokens (3 in 10, noise of 0.1 nats) that is called, before and after correction."""
     steps = unevenly(checkpoints)
     rising = np.arange(tokens) % 10 < 3
     nats = 5 + noise(checkpoints, tokens, rho) + slope * np.log(steps / steps[0])[:, None] * rising

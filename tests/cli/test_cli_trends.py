@@ -20,6 +20,7 @@ LISTS = {"followed", "containment", "descent", "size", "pairs", "passages"}
 def save_run(folder: Path, seed: int, steps: tuple[int, ...] = STEPS) -> Path:
     """Checkpoints on the straight line between two random models of one tokenizer."""
     from safetensors.numpy import load_file, save_file
+
     from scoring_models import save_causal
 
     ends = [load_file(save_causal(folder.parent / f".{folder.name}-{k}", seed=seed + k) / "model.safetensors") for k in (0, 1)]  # fmt: skip
