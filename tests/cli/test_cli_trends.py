@@ -23,11 +23,12 @@ def save_run(folder: Path, seed: int, steps: tuple[int, ...] = STEPS) -> Path:
 
     from scoring_models import save_causal
 
-    ends = [load_file(save_causal(folder.parent / f".{folder.name}-{k}", seed=seed + k) / "model.safetensors") for k in (0, 1)]  # fmt: skip
+    made = [save_causal(folder.parent / f".{folder.name}-{place}", seed=seed + place) for place in (0, 1)]
+    ends = [load_file(one / "model.safetensors") for one in made]
     for step in steps:
         place = folder / f"step-{step}"
         place.mkdir(parents=True)
-        for file in (folder.parent / f".{folder.name}-0").iterdir():
+        for file in made[0].iterdir():
             if file.suffix == ".json":
                 (place / file.name).write_bytes(file.read_bytes())
         mixed = {name: (ends[0][name] + np.float32(step / 100) * (ends[1][name] - ends[0][name])) for name in ends[0]}
