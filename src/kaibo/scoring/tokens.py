@@ -60,6 +60,12 @@ class Tokenizer:
         return max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     @property
+    def ordinary(self) -> NDArray[np.int64]:
+        """The ids of all tokens that are not special, in rising order: what a text can be made of."""
+        special = {number for number, token in self._backend.get_added_tokens_decoder().items() if token.special}
+        return np.array(sorted(set(self._backend.get_vocab().values()) - special), np.int64)
+
+    @property
     def inner(self) -> Any:
         """The tokenizer of transformers."""
         return self._inner
