@@ -50,6 +50,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tiny_model(tmp_path / "third-model", seed=2)
     tiny_adapter(tmp_path / "my-adapter")
     tiny_adapter(tmp_path / "other-adapter", seed=1)
+    for step in (100, 200, 300):
+        tiny_model(tmp_path / "my-run" / f"step{step}", seed=step, layers=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path

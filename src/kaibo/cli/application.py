@@ -13,10 +13,12 @@ from kaibo.cli import (
     doctor,
     inspect,
     law,
+    merge,
     norms,
     pca,
     score,
     select,
+    series,
     spectrum,
     sql,
     stats,
@@ -56,7 +58,9 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)

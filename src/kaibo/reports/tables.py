@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import heading, word
+from kaibo.figures.words import heading, note, word
+from kaibo.figures.words.catalogue import catalogue
 from kaibo.vocabulary import Finding, shown
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -57,6 +58,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "key", "shape", "method", "said", "energy", "gap", "rest", "noise", "spectral_norm"),
         *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
     ),
+    "series-checkpoints": (
+        *("name", "step", "norm", "from_start", "to_end", "step_length", "cosine", "rate", "mae", "nonfinite"),
+    ),
+    "series-audit": ("kind", "checkpoints", "evidence"),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
     "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
@@ -69,12 +74,14 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
         *("threshold", "l1", "l2"),
     ),
+    "conflicts": ("by", "key", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
+    "conflict-map": ("layer", "role", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
     "pairs": ("a", "b", "by", "key", "n", "l1", "l2", "linf", "mae", "cosine", "sign_conflict", "sign_conflict_moved"),
-    "conflict": ("by", "key", "n", "moved", "conflicting", "conflict", "conflict_moved"),
-    "order": ("place", "model", "joins", "nearest", "distance"),
+    "conflict": ("by", "key", "n", "moved_by_any", "conflicting", "conflict", "conflict_moved"),
+    "order": ("place", "model", "joins", "nearest", "apart"),
     "seeds": (
-        *("distance", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
-        *("low", "high", "p", "relabellings"),
+        *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
+        *("ratio_low", "ratio_high", "p", "relabellings"),
     ),
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
@@ -226,6 +233,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
     """A value as people read it: four digits, terms in their language, names from strangers spelled out."""
     if name == "key" and value is None:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
+    if name == "kind" and f"audit.{value}" in catalogue(language):
+        return word(f"audit.{value}", language)
+    if name == "evidence":
+        return escaped(note(str(value), language), 1000)
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):

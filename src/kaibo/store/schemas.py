@@ -25,7 +25,7 @@ JOINT_VERSION = 2
 TOKEN_LOG_VERSION = 1
 """The same for the scores of tokens."""
 
-SPECTRUM_VERSION = 1
+SPECTRUM_VERSION = 2
 """The same for singular values."""
 
 
@@ -178,7 +178,7 @@ SIGNS = Schema(
 """Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
 SPECTRA = Schema(
     "spectra",
-    version=1,
+    version=2,
     key="content",
     identity=("content", "part", "version", "settings"),
     conflict="newest",  # the last bits are the linear algebra library's
@@ -194,6 +194,7 @@ SPECTRA = Schema(
         "error": "double",
         "square": "double",
         "nonfinite": "int64",
+        "residual": "double",
     },
     rows_per_group=64,
 )
