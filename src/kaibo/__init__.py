@@ -29,6 +29,8 @@ _HOMES = {
     "kaibo.verbs.merge": ("Merge", "Writing", "merge"),
     "kaibo.verbs.measuring": ("Settings",),
     "kaibo.verbs.score": ("score",),
+    "kaibo.verbs.token_losses": ("token_losses",),
+    "kaibo.verbs.corrupt": ("CorruptSettings", "corrupt"),
     "kaibo.verbs.series": ("Series", "series"),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
     "kaibo.verbs.norms": ("norms",),

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,9 @@ from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 
 NOTES = (
-    "floor: what the best of all models can reach in expectation: replaced units cost the entropy of their draw, "
-    "all others nothing. One text may lie below it by luck, no model does on average.",
-    "Published perplexities of 10,969 … 6,503 on random words lie below OPT's vocabulary of 50,272: that text was not "
-    "uniform over tokens.",
+    "floor is what the best of all models reaches in expectation: a replaced unit costs the entropy of its draw.",
+    "One text may lie below the floor by luck, no model does on average.",
+    "Published perplexities of 10,969 … 6,503 on random words lie below OPT's vocabulary of 50,272: not uniform.",
 )
 
 
@@ -91,7 +91,8 @@ def corruption(texts: Iterable[CorruptedText]) -> Finding[CorruptRow]:
         clean = next((row.ppl for row in several if row.share == 0), None)
         rows += [replace(row, clean_ppl=clean) for row in several]
     if len({one.log.key.tokenizer_hash for one in given}) > 1:
-        hidden, none = dict.fromkeys(PER_TOKEN, OTHER_TOKENS), dict.fromkeys(PER_TOKEN, None)
+        hidden = dict.fromkeys(PER_TOKEN, OTHER_TOKENS)
+        none: dict[str, Any] = dict.fromkeys(PER_TOKEN)
         rows = [replace(row, why={**row.why, **hidden}, **none) for row in rows]
     told = {one.model: one.model_id for one in given}
     return Finding("corrupt", tuple(rows), NOTES, {"models": told, "kaibo": __version__})

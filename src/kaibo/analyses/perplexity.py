@@ -10,7 +10,7 @@ stand the two nulls that know nothing of order: uniform over the vocabulary, and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -74,11 +74,16 @@ class ScoreRow:
     words: int
     characters: int
     bytes: int
+    memory: int | None = None
     why: dict[str, str] = field(default_factory=dict)
 
 
-def perplexity(scored: Sequence[ScoredText], *, each: bool = False) -> Finding[ScoreRow]:
+def perplexity(
+    scored: Sequence[ScoredText], *, each: bool = False, memory: Mapping[str, int] | None = None
+) -> Finding[ScoreRow]:
     """A row for each model over all its texts; with `each` a row for each text as well.
+
+    `memory` is what was stated of each model before it was scored.
 
     Where the models' tokenizers differ, no perplexity per token is given: the row says so.
     """
@@ -92,6 +97,7 @@ def perplexity(scored: Sequence[ScoredText], *, each: bool = False) -> Finding[S
     if len({one.log.key.tokenizer_hash for one in scored}) > 1:
         hidden = {"ppl": OTHER_TOKENS}
         rows = [replace(row, ppl=None, ppl_low=None, ppl_high=None, why={**row.why, **hidden}) for row in rows]
+    rows = [replace(row, memory=(memory or {}).get(row.model)) for row in rows]
     told = {one.model: one.model_id for one in scored}
     return Finding("score", tuple(rows), NOTES, {"models": told, "kaibo": __version__})
 

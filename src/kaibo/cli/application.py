@@ -7,6 +7,7 @@ import typer
 from kaibo.cli import (
     census,
     correlate,
+    corrupt,
     diff,
     digits,
     dissect,
@@ -62,6 +63,7 @@ application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
+application.command("corrupt")(corrupt.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kaibo.errors import UsageError
 from kaibo.figures import (
     components,
+    corruption,
     differences,
     digits,
     laws,
@@ -23,6 +24,7 @@ from kaibo.figures import (
     series,
     spectra,
     style,
+    token_losses,
     trajectories,
 )
 from kaibo.figures.export import FORMATS, render, save
@@ -92,6 +94,9 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
             spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
         ),
     },
+    "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
+    "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
+    "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
     "conflicts": {"survival": Figure(merging.survival, "merge.survival_title", "merge.survival_caption")},

@@ -90,6 +90,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "corrupt": (
+        *("model", "step", "share", "mode", "unit", "tokens", "replaced", "ppl", "ppl_low", "ppl_high", "floor"),
+        *("clean_ppl", "replaced_ppl", "kept_ppl"),
+    ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }

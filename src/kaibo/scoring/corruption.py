@@ -67,9 +67,7 @@ class Source:
         at = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         return np.where(self.codes[at] == codes, self.counts[at], 0)
 
-    def drawn(
-        self, random: NDArray[np.float64], instead_of: NDArray[np.int64] | None = None
-    ) -> NDArray[np.int64]:
+    def drawn(self, random: NDArray[np.float64], instead_of: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """A code for each number in [0, 1); with `instead_of` never the code that stood there."""
         ends = np.cumsum(self.counts)
         total = int(ends[-1])

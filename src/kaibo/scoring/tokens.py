@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 Lead = Literal["auto", "always", "never"]
 """Whether a beginning-of-sequence token stands before a text: as the tokenizer does it, always, or never."""
 
+FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
+    *("vocab.json", "merges.txt", "vocab.txt"),
+)
+"""What a tokenizer is made of; where these are the same, it is."""
+
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
