@@ -39,6 +39,7 @@ _HOMES = {
     "kaibo.verbs.selection": ("select",),
     "kaibo.verbs.measures": ("correlate", "measures"),
     "kaibo.verbs.probe": ("probe",),
+    "kaibo.verbs.nursery": ("Nursery", "nursery"),
     "kaibo.verbs.train": ("TrainOptions", "plan", "runs", "train"),
     "kaibo.verbs.trajectories": ("trajectories",),
     "kaibo.vocabulary.merging": ("Recipe",),

@@ -15,6 +15,7 @@ from kaibo.cli import (
     law,
     merge,
     norms,
+    nursery,
     pca,
     probe,
     score,
@@ -75,6 +76,7 @@ application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
 application.command("train")(train.command)
 application.command("runs")(train.runs)
+application.command("nursery")(nursery.command)
 application.command("probe")(probe.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")

@@ -88,9 +88,10 @@ def run(recipe: Recipe, shop: Workshop) -> RunRow:
     base = base_of(recipe, shop)
     identity = fingerprint(recipe, base.model_id, rows.sha256)
     with hushed():
-        known = _known(folder, identity, shop.force)
+        known = known_run(folder, identity, shop.force)
         if known is not None:
             return row_of(_merged_too(known, recipe, base, folder), folder, "known")
+        how = "resumed" if begun_run(folder, identity, shop.force) else "trained"
         _must_fit(recipe, base)
         how = "resumed" if _begun(folder, identity, shop.force) else "trained"
         write_json(folder / STATE, {"fingerprint": identity, "recipe": recipe.record()})
@@ -134,6 +135,8 @@ def base_of(recipe: Recipe, shop: Workshop) -> Base:
     if account is None:
         raise MissingError(f"run {recipe.name} stands on run {name}, which is not in {shop.out}", next="make it first")
     whole = _whole(account, place)
+    if account["recipe"]["kind"] == "pretrain":  # a model of its own, and the base of what follows
+        return Base(str(whole), whole, shop.identify(str(whole)), None, str(whole))
     return Base(recipe.base, whole, shop.identify(str(whole)), name, account["base"]["origin"])
 
 
@@ -143,7 +146,7 @@ def _whole(account: dict[str, Any], place: Path) -> Path:
     from kaibo.recipes.loading import base_folder, hushed
 
     if not (place / "adapter").is_dir():
-        return place / "model"
+        return place / str(account["result"]["model"])
     if not (place / "merged").is_dir():
         below = account["base"]["folder"] if account["base"]["parent"] else account["base"]["address"]
         base = base_folder(below)
@@ -154,7 +157,8 @@ def _whole(account: dict[str, Any], place: Path) -> Path:
     return place / "merged"
 
 
-def _known(folder: Path, identity: str, force: bool) -> dict[str, Any] | None:
+def known_run(folder: Path, identity: str, force: bool) -> dict[str, Any] | None:
+    """The account of a run that is finished with the same inputs. Raises StorageError for one with others."""
     account = read_account(folder)
     if account is None:
         return None
@@ -166,7 +170,7 @@ def _known(folder: Path, identity: str, force: bool) -> dict[str, Any] | None:
     return None
 
 
-def _begun(folder: Path, identity: str, force: bool) -> bool:
+def begun_run(folder: Path, identity: str, force: bool) -> bool:
     """Whether a run with these inputs was begun here; one with other inputs is cleared away where that is allowed."""
     state = read_state(folder)
     if state is not None and state["fingerprint"] == identity:

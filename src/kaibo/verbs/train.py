@@ -82,7 +82,8 @@ def train(
     A run that fails is handed to `on_error` and those that stand on it are left out; the others go on. Raises
     UsageError, before anything is loaded, for a recipe that is wrong.
     """
-    from kaibo.recipes.running import Workshop, run
+    from kaibo.recipes.making import make
+    from kaibo.recipes.running import Workshop
 
     options, settings, report = options or TrainOptions(), settings or Settings(), on_error or raising
     runs = recipes(recipe, options)
@@ -92,7 +93,7 @@ def train(
     with Stopping() as stopping:
         shop = Workshop(
             Path(options.out),
-            lambda address: _identity(address, store, settings),
+            lambda address: identity(address, store, settings),
             bar or TrainingBar(False),
             lambda: stopping.signal is not None,
             options.force,
@@ -103,7 +104,7 @@ def train(
             try:
                 if parent in failed:
                     raise MissingError(f"run {one.name} stands on run {parent}, which failed", next="mend that first")
-                row = run(one, shop)
+                row = make(one, shop)
             except KaiboError as error:
                 if error.kind in ("storage", "stopped"):
                     raise
@@ -115,7 +116,7 @@ def train(
     return Finding("train", tuple(rows), (), {"kaibo": __version__, "recipe": os.fspath(recipe)})
 
 
-def _identity(address: str, store: Store, settings: Settings) -> str:
+def identity(address: str, store: Store, settings: Settings) -> str:
     """The model_id of an address; its census is in the store afterwards. Raises what reading it raises."""
     collected = take_census(open_model(address), store, Options(workers=granted_workers(settings.workers)))
     if collected.failures:
