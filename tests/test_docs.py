@@ -14,7 +14,14 @@ from kaibo.cli import main_loop
 from kaibo.testing import tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("README.md", "docs/tutorial.md", "docs/howto.md", "docs/howto/tables.md")
+RUN = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/howto.md",
+    "docs/howto/tables.md",
+    "docs/howto/running.md",
+    "docs/llama.md",
+)
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
 WORDS = (
@@ -47,11 +54,35 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def my_llama(place: Path) -> None:
+    """A model that can be run, with a tokenizer and a chat template, and the texts that `running.md` speaks of."""
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra torch is not installed")
+    from kaibo.llama import Llama, LlamaConfig, initialise, save_llama
+
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(["the grass is green " * 9], trainer)
+    config = LlamaConfig(len(alphabet) + 20, 64, 64, 1, 2, 1, 32, context=512, bos=0, eos=(1,), tied=True)
+    save_llama(initialise(Llama(config)), place / "my-llama")
+    made.save(str(place / "my-llama" / "tokenizer.json"))
+    (place / "my-llama" / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    (place / "sample.txt").write_text("the grass is green " * 400)
+    (place / "talk.json").write_text('[{"role": "user", "content": "Hi."}]')
+
+
 @pytest.mark.parametrize("name", RUN)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:bitsandbytes.*")
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ran = 0
+    if "my-llama" in (ROOT / name).read_text(encoding="utf-8"):
+        my_llama(folder)
     for kind, text, runs in blocks(name):
         if kind == "python" and runs:
             exec(compile(text, name, "exec"), {"__name__": "example"})

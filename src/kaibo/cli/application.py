@@ -6,20 +6,24 @@ import typer
 
 from kaibo.cli import (
     census,
+    context,
     correlate,
     diff,
     digits,
     dissect,
     doctor,
+    generate,
     inspect,
     law,
     pca,
+    quantise,
     select,
     spectrum,
     sql,
     stats,
     store,
     table,
+    tour,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -63,6 +67,10 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("generate")(generate.command)
+application.command("tour")(tour.command)
+application.command("context")(context.command)
+application.command("quantise")(quantise.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

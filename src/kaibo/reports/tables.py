@@ -65,6 +65,8 @@ READ: Mapping[str, tuple[str, ...]] = {
     "pairs": ("a", "b", "n", "l1", "l2", "cosine", "sign_conflict"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "tour": ("stop", "formula", "difference", "holds", "source"),
+    "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }
