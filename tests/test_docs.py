@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 
 from kaibo.cli import main_loop
-from kaibo.testing import tiny_model
+from kaibo.testing import tiny_adapter, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = (
     "README.md",
     "docs/tutorial.md",
     "docs/howto.md",
-    "docs/howto/tables.md",
-    "docs/howto/running.md",
+    *(f"docs/howto/{path.name}" for path in sorted((ROOT / "docs" / "howto").glob("*.md"))),
     "docs/llama.md",
 )
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
@@ -46,9 +45,14 @@ def documents() -> list[Path]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the two models that the documents speak of."""
+    """A folder with the two models and adapters that the documents speak of."""
     tiny_model(tmp_path / "my-model")
     tiny_model(tmp_path / "other-model", seed=1, shards=2)
+    tiny_model(tmp_path / "third-model", seed=2)
+    tiny_adapter(tmp_path / "my-adapter")
+    tiny_adapter(tmp_path / "other-adapter", seed=1)
+    for step in (100, 200, 300):
+        tiny_model(tmp_path / "my-run" / f"step{step}", seed=step, layers=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path
@@ -75,11 +79,22 @@ def my_llama(place: Path) -> None:
     (place / "talk.json").write_text('[{"role": "user", "content": "Hi."}]')
 
 
+def add_language_models(folder: Path) -> None:
+    """Two models that can be run, and a text: what they cost is spent only on documents that speak of them."""
+    from scoring_models import TEXT, save_causal
+
+    save_causal(folder / "my-llm")
+    save_causal(folder / "other-llm", seed=1)
+    (folder / "text.txt").write_text(TEXT * 2, encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", RUN)
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:bitsandbytes.*")
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    if "my-llm" in (ROOT / name).read_text(encoding="utf-8"):
+        add_language_models(folder)
     ran = 0
     if "my-llama" in (ROOT / name).read_text(encoding="utf-8"):
         my_llama(folder)
@@ -102,6 +117,7 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(), "run `make docs`"
+    assert generate.FIELDS.read_text(encoding="utf-8") == generate.fields_page(), "run `make docs`"
 
 
 def test_both_readmes_show_the_same_commands_listings_and_pictures() -> None:

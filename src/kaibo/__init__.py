@@ -2,7 +2,7 @@
 
 >>> import kaibo
 >>> sorted(kaibo.__all__)[:3]
-['Census', 'CensusRow', 'Differences']
+['Adapters', 'Census', 'CensusRow']
 
 Everything is loaded when it is first used, so that importing kaibo costs nothing.
 """
@@ -17,6 +17,7 @@ from typing import Any
 from kaibo.version import __version__ as __version__
 
 _HOMES = {
+    "kaibo.verbs.adapters": ("Adapters", "adapters_of"),
     "kaibo.verbs.census": ("CensusRow", "census"),
     "kaibo.verbs.change_spectrum": ("change_spectrum",),
     "kaibo.verbs.context": ("ContextOptions", "context"),
@@ -29,8 +30,12 @@ _HOMES = {
     "kaibo.verbs.quantise": ("quantise",),
     "kaibo.verbs.running": ("Running",),
     "kaibo.verbs.inspect": ("inspect",),
+    "kaibo.verbs.merge": ("Merge", "Writing", "merge"),
     "kaibo.verbs.measuring": ("Settings",),
+    "kaibo.verbs.score": ("score",),
+    "kaibo.verbs.series": ("Series", "series"),
     "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
+    "kaibo.verbs.norms": ("norms",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "table"),
     "kaibo.verbs.components": ("pca",),
@@ -38,7 +43,11 @@ _HOMES = {
     "kaibo.verbs.selection": ("select",),
     "kaibo.verbs.measures": ("correlate", "measures"),
     "kaibo.verbs.tour": ("tour",),
+    "kaibo.verbs.probe": ("probe",),
+    "kaibo.verbs.nursery": ("Nursery", "nursery"),
+    "kaibo.verbs.train": ("TrainOptions", "plan", "runs", "train"),
     "kaibo.verbs.trajectories": ("trajectories",),
+    "kaibo.vocabulary.merging": ("Recipe",),
     "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),

@@ -14,17 +14,17 @@ from hypothesis.extra import numpy as hnp
 from kaibo.analyses import change_map, differences, norm_curve
 from kaibo.analyses.differences import resolution
 from kaibo.analyses.largest import by_size, largest
-from kaibo.census import PairWorkspace, Workspace, count_pair, count_span
+from kaibo.census import LaneWorkspace, Workspace, count_pair, count_span
 from kaibo.testing.arrays import ArrayTensor, array_tensor
 from kaibo.testing.models import encode
 from kaibo.vocabulary import Census, PairRow, Row, widen
 
-PAIRS, WORKSPACE = PairWorkspace(), Workspace()
+PAIRS, WORKSPACE = LaneWorkspace(), Workspace()
 VALUES = hnp.arrays(np.float32, 40, elements=st.floats(-8, 8, width=16))
 
 
 def row(base: ArrayTensor, tuned: ArrayTensor, *, name: str = "w", layer: int = 0) -> PairRow:
-    part = count_pair((base, tuned), 0, base.size, (True, True), PAIRS)
+    part = count_pair(base, tuned, PAIRS)
     assert part.base.census is not None
     delta = Row("tuned", "0", name, layer, "mlp.up", "F32", base.shape, name, part.difference)
     contents = str(base.patterns.tobytes()), str(tuned.patterns.tobytes())

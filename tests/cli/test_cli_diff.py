@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import kaibo as api
+from kaibo.models import open_model
 from kaibo.testing import tiny_model, write_safetensors
+from kaibo.vocabulary import Tensor
 
 NAMES = {"base", "tuned", "by", "key", "n", "l0", "l1", "l2", "linf", "relative", "cosine", "changed", "top"}
 TOP = {"percent", "scope", "ties", "kept", "threshold", "l1", "l2"}
@@ -89,8 +91,71 @@ def test_another_vocabulary_other_shards_and_a_missing_tensor_are_said(
     assert lone.pop(("base", gone)) == "the other model has no such tensor"
     assert set(lone.values()) == {"2 rows that the other model lacks"}
     assert any("aligned by token, 64 rows of 64 and 66" in warning for warning in document["warnings"])
+    tables = {row["base_tensor"]: row["how"] for row in document["mapping"]}
+    assert tables == dict.fromkeys(("embed_tokens.weight", "lm_head.weight"), "aligned by token, 64 rows of 64 and 66")
+    for row in document["coverage"]:
+        left = [one for one in document["unmatched"] if one["side"] == row["side"]]
+        assert row["values"] == pytest.approx(1 - sum(one["share"] for one in left))
+        assert 0.9 < row["values"] < 1
     shown = kaibo("diff", "a", "b")
     assert gone in shown.out
+    assert "compared: " in shown.out
+
+
+def test_a_model_with_fused_tensors_is_compared_part_by_part(kaibo: Callable[..., Any], tmp_path: Path) -> None:
+    tiny_model(tmp_path / "b", shards=2)
+    fuse(tiny_model(tmp_path / "a"))
+    document = kaibo("diff", "a", "b", "--json", "--by", "role").document
+    assert document["unmatched"] == []
+    assert [(row["values"], row["bytes"]) for row in document["coverage"]] == [(1.0, 1.0)] * 2
+    assert all(row["l0"] == 0 for row in document["results"])
+    assert {row["key"] for row in document["results"]} >= {"attention.q", "attention.k", "attention.v", "mlp.up"}
+    mapped = {row["base_tensor"]: row for row in document["mapping"]}
+    row = mapped["layers.1.self_attn.qkv_proj.weight[k]"]
+    assert (row["tuned_tensor"], row["how"]) == ("layers.1.self_attn.k_proj.weight", "fused in the base (q k v)")
+    assert len(mapped) == 2 * 5
+    assert any("6 tensors" in warning and "fused in the base (q k v)" in warning for warning in document["warnings"])
+    again = kaibo("diff", "a", "b", "--json", "--by", "role").document
+    assert again == document
+    whole = kaibo("diff", "b", "a", "--json").document
+    assert whole["results"][0]["identical"] == whole["results"][0]["tensors"]
+
+
+def patterns(tensor: Tensor) -> np.ndarray:
+    chunks = [chunk.copy() for chunk in tensor.chunks(np.empty(1 << 16, np.uint8))]
+    return np.concatenate(chunks).reshape(tensor.shape)
+
+
+def fuse(folder: Path) -> None:
+    """Writes a LLaMA-shaped model as Phi-3 stores it: q, k and v in one tensor, gate and up in another."""
+    tensors = {tensor.name: patterns(tensor) for tensor in open_model(folder).tensors}
+    fused = {}
+    for name, array in tensors.items():
+        if name.endswith(("q_proj.weight", "gate_proj.weight")):
+            parts = "qkv" if "q_proj" in name else ("gate", "up")
+            first = parts[0]
+            whole = [tensors[name.replace(f"{first}_proj", f"{part}_proj")] for part in parts]
+            fused[name.replace(f"{first}_proj", "qkv_proj" if first == "q" else "gate_up_proj")] = np.concatenate(whole)
+        elif not name.endswith(("k_proj.weight", "v_proj.weight", "up_proj.weight")):
+            fused[name] = array
+    contents = {name: ("BF16", array.shape, array) for name, array in fused.items()}
+    write_safetensors(folder / "model.safetensors", contents)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "phi3", "architectures": ["Phi3ForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_a_long_chat_template_is_shown_short_and_written_whole(kaibo: Callable[..., Any], tmp_path: Path) -> None:
+    texts = ["{{ messages }}\n" * 200, "{{ messages }}\n" * 150 + "{{ other }}\x07" * 500]
+    for name, text in zip("ab", texts, strict=True):
+        (tiny_model(tmp_path / name) / "chat_template.jinja").write_text(text)
+    (change,) = kaibo("diff", "a", "b", "--json").document["changes"]
+    assert change["what"].startswith("chat template: line 151")
+    assert change["full"] == texts
+    shown = kaibo("diff", "a", "b").out
+    assert "chat template: line 151" in shown
+    assert shown.count("{{ other }}") < 10
+    assert "\x07" not in shown
 
 
 def drop(shard: Path) -> str:
@@ -167,3 +232,39 @@ def test_a_dissection_with_a_base_has_the_chapter_of_what_changed(
     document = json.loads(Path(result["json"]).read_text())
     assert set(document["diff"]) == {"model", "layer", "role", "tensor", "curve", "changes", "unmatched"}
     assert "diff" not in kaibo("dissect", "b", "--out", "plain", "--json").document["results"][0]
+
+
+def test_several_models_are_set_beside_each_other(kaibo: Callable[..., Any], three: tuple[str, str, str]) -> None:
+    labels = ("--group", "dataset=D0,seed=1", "--group", "dataset=D1,seed=2")
+    document = kaibo("diff", *three, *labels, "--by", "role", "--json").document
+    (pair,) = document["pairs"]
+    assert pair["counts"]
+    assert pair["mae"] > 0
+    assert pair["l1"] <= pair["n"] ** 0.5 * pair["l2"]
+    assert {row["key"] for row in document["pairs_by"]} == {row["key"] for row in document["conflict"]}
+    assert sum(row["n"] for row in document["pairs_by"]) == pair["n"]
+    assert [row["place"] for row in document["order"]] == [0, 1]
+    assert [row["why"]["ratio"] for row in document["seeds"]] == [
+        "no two models of one data set have different seeds"
+    ] * 2
+    assert kaibo("diff", *three, "--group", "dataset=D0", "--json").code == 2
+    assert kaibo("diff", *three, "--draw", "nothing", "--json").code == 2
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_distances_are_drawn_and_shown(
+    language: str, kaibo: Callable[..., Any], three: tuple[str, str, str], tmp_path: Path
+) -> None:
+    ran = kaibo("diff", *three, "--draw", "distances", "--figure", "d.svg", "--lang", language)
+    assert ran.code == 0
+    said = {"en": "How far the tuned models are from each other", "ja": "調整後のモデルどうしの距離"}[language]
+    assert said in (tmp_path / "d.svg").read_text(encoding="utf-8")
+    assert {"en": "sign conflict", "ja": "符号の対立"}[language] in ran.out
+
+
+def test_norms_that_cannot_be_end_with_one(kaibo: Callable[..., Any]) -> None:
+    ran = kaibo("norms", "8030261248", "283154.5", "2.7612", "--json")
+    assert ran.code == 1
+    assert ran.document["results"][0]["holds"] is False
+    assert kaibo("norms", "8030261248", "150000", "2.7612").code == 0
+    assert kaibo("norms", "0", "1", "1").code == 2

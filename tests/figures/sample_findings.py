@@ -4,6 +4,8 @@ import dataclasses
 import math
 import random
 
+from kaibo.analyses.distance_records import DistanceCell
+from kaibo.analyses.merging import ConflictRow
 from kaibo.analyses.records import CurveRow, DifferenceCell, DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Activation, Architecture, Norm, PositionEncoding
@@ -99,6 +101,19 @@ def norm_curve(models=1):
     )
 
 
+def distances(models=4):
+    places = range(models)
+    return Finding(
+        "distances",
+        tuple(
+            DistanceCell(f"/models/tuned{a}", f"/models/tuned{b}", a, b, 30.0, 0.4 + abs(a - b) / 3, 0.5, 0.1)
+            for a in places
+            for b in places
+            if a < b
+        ),
+    )
+
+
 def change_map(layers=4, models=1):
     return Finding(
         "diff-map",
@@ -109,3 +124,20 @@ def change_map(layers=4, models=1):
             for role in ROLES
         ),
     )
+
+
+def conflicts(models=2):
+    rows = [
+        ConflictRow("role", role, None, role, 10**6, 4 * 10**5, 0.1, 0.01, 0.2, 0.8, (0.2,) * models, (0.8,) * models)
+        for role in ROLES
+    ]
+    return Finding("conflicts", tuple(rows), (), {"tuned": [f"/models/tuned{place}" for place in range(models)]})
+
+
+def conflict_map(layers=4):
+    rows = [
+        ConflictRow("cell", "", layer, role, 10**6, 10**5, 0.01 * layer, 0.0, 0.2, 0.9, (0.2, 0.2), (0.9, 0.9))
+        for layer in range(layers)
+        for role in ROLES
+    ]
+    return Finding("conflict-map", tuple(rows), (), {"tuned": ["/models/a", "/models/b"]})

@@ -3,6 +3,7 @@ import json
 import pytest
 import sample_findings as sample
 import sample_running as running
+import sample_series
 import sample_spectra as spectra
 import sample_table_findings as tables
 from hypothesis import given, settings
@@ -24,13 +25,19 @@ FINDINGS = {
     "three models": sample.profile(4, 3, 3),
     "magnitudes": sample.magnitudes(),
     "what changed, one": sample.norm_curve(),
+    "distances, four": sample.distances(),
     "what changed, three": sample.norm_curve(3),
     "where it changed": sample.change_map(),
     "where it changed, three": sample.change_map(40, 3),
+    "a series": sample_series.series(),
+    "a series, evenly": sample_series.series(tuple(range(0, 1000, 100))),
     "spectra": spectra.spectra(),
     "spectra, three": spectra.spectra(3),
     "tails": spectra.tails(),
     "tails, three": spectra.tails(3),
+    "where task vectors are in conflict": sample.conflict_map(),
+    "what a merge leaves of one": sample.conflicts(1),
+    "what a merge leaves of three": sample.conflicts(3),
     "inspect": sample.inspected(1),
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),

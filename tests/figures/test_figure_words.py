@@ -55,6 +55,9 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.change_spectra import NOTES as CHANGES
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
+    from kaibo.analyses.distances import NOTES as DISTANCES
+    from kaibo.analyses.seeds import NOTES as SEEDS
+    from kaibo.analyses.series import NOTES as SERIES
     from kaibo.analyses.spectra import NOTES as SPECTRA
     from kaibo.analyses.stats import NOTES as STATS
     from kaibo.models.anatomy import architecture
@@ -69,10 +72,19 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
         **shared,
     }
-    said = [*CHANGES, *SPECTRA, *DIFFERENCES, *DIGITS, *STATS, *architecture(config, model="x").remarks]
+    noted = [*CHANGES, *SERIES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
+    said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []
     assert all(note(text) == text for text in said)
+
+
+def test_what_a_note_says_of_a_model_or_a_tensor_is_known_too():
+    said = "tuned: embedding: aligned by token, 64 rows of 64 and 66, 3 of them re-numbered"
+    assert note(said, "ja") == (
+        "tuned: embedding: トークンで対応させました（64 行と 66 行のうち 64 行、うち 3 行は番号が変わっています）"
+    )
+    assert note(said) == said
 
 
 def test_a_note_that_no_table_knows_stays_as_it_is():

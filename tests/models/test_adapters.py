@@ -36,6 +36,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "one layer": {"r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "layers_to_transform": [1]},
 }
 
+SLOWER = dict.fromkeys(("embedding", "one layer", "rslora"), pytest.mark.slow)
+"""Kinds of which the others already hold every part."""
+
 
 def values(tensor: Tensor, bytes_at_once: int = 1 << 16) -> np.ndarray:
     """All values of a stream in float64, read a few at a time."""
@@ -51,7 +54,7 @@ def opened(adapter: Path, base: Path) -> Applied:
     return applied(found, open_model(base))
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=SLOWER.get(kind, ())) for kind in sorted(KINDS)])
 def test_base_and_update_are_what_peft_merges(made: Made, kind: str) -> None:
     """PEFT forms the sum in float32, so the two may differ by a few roundings of the weights, not more."""
     adapter, base = made.adapted(kind, **KINDS[kind]), made.base("float32")
@@ -67,7 +70,7 @@ def test_base_and_update_are_what_peft_merges(made: Made, kind: str) -> None:
     assert moved >= 1
 
 
-@pytest.mark.parametrize("kind", ["lora", "rslora", "patterns", "embedding"])
+@pytest.mark.parametrize("kind", ["lora", "patterns", "embedding"])
 def test_an_update_is_pefts_delta_weight(made: Made, kind: str) -> None:
     import torch
     from peft import PeftModel

@@ -120,7 +120,7 @@ def test_losses_by_position_are_the_means_of_token_losses(folder: Path) -> None:
     expected = token_losses(load_llama(folder, dtype="float32"), torch.from_numpy(windows)).numpy()
     assert np.allclose(nats, expected, atol=1e-5)
     rows = loss_curve("m", "none", nats, trained=64)
-    assert [(row.begin, row.end, row.beyond) for row in rows[6:10]] == [
+    assert [(row.begin, row.end, row.extrapolated) for row in rows[6:10]] == [
         (48, 56, False), (56, 64, False), (64, 72, True), (72, 80, True),
     ]  # fmt: skip
     assert rows[1].value == pytest.approx(expected[:, 7:15].astype(float).mean())

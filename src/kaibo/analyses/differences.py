@@ -20,7 +20,7 @@ from kaibo.analyses.groups import Group, groups
 from kaibo.analyses.largest import TIES, by_size, counted, exactly, largest, sizes_of, together
 from kaibo.analyses.moments import MANTISSA_BITS
 from kaibo.analyses.provenance import provenance
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow, Top, TrimmedRow
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, Top, TrimmedRow
 from kaibo.analyses.stats import norms_hold
 from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, joined, points, sums
 from kaibo.vocabulary.resolved import ByContent
@@ -154,7 +154,7 @@ def _row(group: Group, members: Sequence[PairRow], trimming: Trimming) -> Differ
         times_resolution=None if own is None or not own.l2 else l2 / own.l2,
         rounding_l1=joint.rounding,
         rounding_l2=None if joint.rounding_square is None else math.sqrt(joint.rounding_square),
-        top=tuple(_tops(group, trimming)),
+        top=tuple(tops(group, trimming)),
         why=_why(joint, nonzero, own),
     )
 
@@ -177,8 +177,11 @@ def _own_resolution(members: Sequence[PairRow]) -> Resolution | None:
     return resolution(row.base_census for row in members)
 
 
-def _tops(group: Group, trimming: Trimming) -> Iterator[Top]:
-    """Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row."""
+def tops(group: Group, trimming: Trimming) -> Iterator[Top]:
+    """What trimming to each percent keeps.
+
+    Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row.
+    """
     rows = [row for row in counted(group.rows, trimming.of) if row.census is not None]
     alone = [([row], sizes_of([row], trimming.of)) for row in rows]
     whole = sizes_of(rows, trimming.of)
@@ -259,24 +262,3 @@ def _curve(group: Group, base: str) -> Iterator[CurveRow]:
     for percent in CURVE if square else ():
         top = largest(sizes, percent, "exact")
         yield CurveRow(base, group.model, percent, top.kept, top.l1, top.l2, top.l1 / l1, top.l2 / math.sqrt(square))
-
-
-def between(direct: Sequence[PairRow], vectors: Sequence[PairRow]) -> PairwiseRow:
-    """How far two models of one base are from each other.
-
-    `direct` pairs the two models themselves, for L1 and L2; `vectors` their task vectors, for the cosine and the
-    signs. An L2 from ‖a‖² + ‖b‖² − 2ab would cancel to nothing for near-equal models.
-    """
-    found = sums(row.difference.census for row in direct if row.difference.census is not None)
-    joint = joined(row.joint for row in vectors)
-    cosine = _cosine(joint)
-    return PairwiseRow(
-        a=direct[0].base,
-        b=direct[0].difference.model,
-        n=sum(row.joint.n for row in direct),
-        l1=found.absolute,
-        l2=math.sqrt(found.square),
-        cosine=cosine,
-        sign_conflict=joint.flipped / joint.finite if joint.finite else math.nan,
-        why={"cosine": "one of the task vectors is zero"} if math.isnan(cosine) else {},
-    )

@@ -45,8 +45,13 @@ def groups(rows: Sequence[Row], by: By) -> Iterator[Group]:
         for row in rows:
             if row.model == model and row.census is not None and row.role != BUFFER:
                 members.setdefault(_key(row, by), []).append(row)
-        for key in sorted(members, key=lambda key: (key is None, key if isinstance(key, int) else 0, str(key))):
+        for key in sorted(members, key=key_order):
             yield Group(model, by, key, tuple(members[key]))
+
+
+def key_order(key: Key) -> tuple[bool, int, str]:
+    """What keys are sorted by: layers by number, what lies outside them last, names by their letters."""
+    return key is None, key if isinstance(key, int) else 0, str(key)
 
 
 def _key(row: Row, by: By) -> Key:

@@ -218,21 +218,6 @@ class DifferenceCell:
 
 
 @dataclass(frozen=True)
-class PairwiseRow:
-    """Two models made from one base: `l1` and `l2` of their difference, the cosine between their task vectors, and
-    the share of weights that the two move in opposite directions."""
-
-    a: str
-    b: str
-    n: int
-    l1: float
-    l2: float
-    cosine: float
-    sign_conflict: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class ProfileRow:
     """One role in one layer: the cell of the heat map and the point of the profiles over depth."""
 

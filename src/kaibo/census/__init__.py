@@ -3,35 +3,41 @@
 from kaibo.census.counting import BLOCK, Part, Workspace, content_hash, count_span, merged, spans
 from kaibo.census.grouped import Groups, count_groups
 from kaibo.census.joint import (
-    PairPart,
-    PairWorkspace,
-    count_pair,
+    crossed_of,
+    crossed_with_itself,
+    crossed_with_nothing,
     identical_joint,
-    merged_pair,
-    merged_sides,
+    joint_of,
     no_difference,
-    pair_spans,
+    signs_alone,
 )
+from kaibo.census.lanes import LanePart, LaneWorkspace, PairPart, Wanted, count_lane, count_pair, lane_spans
 from kaibo.census.resolving import position_after, resolve
 
 __all__ = [
     "BLOCK",
     "Groups",
+    "LanePart",
+    "LaneWorkspace",
     "PairPart",
-    "PairWorkspace",
     "Part",
+    "Wanted",
     "Workspace",
     "content_hash",
     "count_groups",
+    "count_lane",
     "count_pair",
     "count_span",
+    "crossed_of",
+    "crossed_with_itself",
+    "crossed_with_nothing",
     "identical_joint",
+    "joint_of",
+    "lane_spans",
     "merged",
-    "merged_pair",
-    "merged_sides",
     "no_difference",
-    "pair_spans",
     "position_after",
     "resolve",
+    "signs_alone",
     "spans",
 ]

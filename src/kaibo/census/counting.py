@@ -116,9 +116,15 @@ def _add8(chunk: Patterns, workspace: Workspace) -> None:
 
 def _add32(chunk: NDArray[np.uint32], workspace: Workspace) -> None:
     table, above, aside = workspace.table32, workspace.above32, workspace.aside32
-    kernels.count32(chunk, _threshold(), table, above, aside, _side_digits())
+    threshold, digits = side_tables()
+    kernels.count32(chunk, threshold, table, above, aside, digits)
     low, high = kernels.extremes32(chunk)
     workspace.low, workspace.high = min(workspace.low, low), max(workspace.high, high)
+
+
+def side_tables() -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """What `count32` goes by beside its tables: the digit boundary inside each upper half, digits of subnormals."""
+    return _threshold(), _side_digits()
 
 
 def _add64(chunk: NDArray[np.uint64], workspace: Workspace) -> None:
@@ -190,17 +196,17 @@ def _narrow(dtype: str, counts: NDArray[np.uint64]) -> Census:
 
 def _collect32(workspace: Workspace) -> Census:
     """Unpacks the tables of `count32` into bins."""
-    table, above, aside = (_unpacked(words) for words in (workspace.table32, workspace.above32, workspace.aside32))
+    aside = _unpacked(workspace.aside32)
+    uppers = np.flatnonzero(workspace.table32[:, 0])
+    table, above = (_unpacked(words[uppers]) for words in (workspace.table32, workspace.above32))
     below = table - above
-    zeros = below[[0x0000, 0x8000], 0] - aside[:, :, 0].sum(axis=1)
-    aside[:, 0, 0] = zeros
-    infinities = below[[0x7F80, 0xFF80], 0]
-    nan = table[0x7F80:0x8000, 0].sum() + table[0xFF80:, 0].sum() - infinities.sum()
-    bins = np.stack([below, above], axis=1)
-    bins[0x7F80:0x8000] = 0
-    bins[0xFF80:] = 0
-    bins[[0x0000, 0x8000]] = 0
-    keys, found = _filled(bins.reshape(-1, 3))
+    infinities, zeros = (_counts_at(uppers, below, halves) for halves in ((0x7F80, 0xFF80), (0x0000, 0x8000)))
+    aside[:, 0, 0] = zeros - aside[:, :, 0].sum(axis=1)
+    magnitude = uppers & 0x7FFF
+    nan = table[magnitude >= 0x7F80, 0].sum() - infinities.sum()
+    plain = (magnitude != 0) & (magnitude < 0x7F80)
+    places, found = _filled(np.stack([below[plain], above[plain]], axis=1).reshape(-1, 3))
+    keys = (uppers[plain][places // 2] << 1) | places % 2
     side_keys, side = _filled(aside.reshape(-1, 3))
     side_keys = SIDE | (side_keys // 10) << 4 | side_keys % 10
     found = np.concatenate([found, side])
@@ -217,6 +223,11 @@ def _collect32(workspace: Workspace) -> Census:
         positive_infinity=int(infinities[0]),
         negative_infinity=int(infinities[1]),
     )
+
+
+def _counts_at(uppers: NDArray[np.intp], bins: NDArray[np.uint64], halves: tuple[int, int]) -> NDArray[np.uint64]:
+    """How many values two upper halves hold."""
+    return np.array([bins[uppers == half, 0].sum(dtype=np.uint64) for half in halves])
 
 
 def _collect64(workspace: Workspace) -> Census:

@@ -15,15 +15,22 @@ from kaibo.cli import (
     generate,
     inspect,
     law,
+    merge,
+    norms,
+    nursery,
     pca,
+    probe,
     quantise,
+    score,
     select,
+    series,
     spectrum,
     sql,
     stats,
     store,
     table,
     tour,
+    train,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -58,7 +65,11 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("merge")(merge.command)
+application.command("score")(score.command)
+application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
 application.command("law")(law.law)
@@ -71,6 +82,10 @@ application.command("generate")(generate.command)
 application.command("tour")(tour.command)
 application.command("context")(context.command)
 application.command("quantise")(quantise.command)
+application.command("train")(train.command)
+application.command("runs")(train.runs)
+application.command("nursery")(nursery.command)
+application.command("probe")(probe.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from kaibo.cli import options
 from kaibo.cli.change_spectrum import present_spectrum
-from kaibo.cli.running import answering
+from kaibo.cli.running import Answer, answering
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
@@ -18,6 +19,24 @@ Exact = Annotated[
     bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
 ]
 
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="LABELS",
+        help="dataset=D0,seed=42 for each TUNED in order, or ADDRESS:dataset=D0,seed=42. Is it more than the seed?",
+    ),
+]
+Drawing = Annotated[
+    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map or distances.")
+]
+Quantised = Annotated[
+    str | None,
+    typer.Option("--quantised", metavar="GRIDS", help="Also the changes against rounding the base: nf4, int8."),
+]
+Storing = Annotated[
+    str, typer.Option("--storing", metavar="GRIDS", help="Of adapters: what storing does, on bf16, f16, nf4, int8.")
+]
 Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also the singular values of each change: its rank.")]
 
 
@@ -26,9 +45,13 @@ def command(
     tuned: Tuned,
     by: options.Level = "model",
     top: Top = "20",
+    quantised: Quantised = None,
+    storing: Storing = "bf16,nf4",
     spectrum: Spectrum = False,
     of: Of = "all",
     exact: Exact = True,
+    group: Groups = None,
+    draw: Drawing = None,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -46,26 +69,50 @@ def command(
     float32 and counted; nothing that the store knows is read again.
     """
     from kaibo.collect import progress_bar
+    from kaibo.verbs.adapters import adapters_of, check_grids
+    from kaibo.verbs.addresses import addresses
     from kaibo.verbs.diff import diff
+    from kaibo.verbs.labelling import labelled
 
     with answering("diff", as_json=json) as answer, progress_bar() as progress:
         settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
-        percents = _percents(top)
+        report: Any = answer.errors.append
         level: Any = by
-        report = answer.errors.append
-        found = diff(base, tuned, level, top=percents, of=of, exact=exact, settings=settings, on_error=report)
-        drawn = found.curve if by == "model" else found.depth
+        grids = _listed(storing), _listed(quantised)
+        check_grids(*grids)
+        _check(draw)
+        percents, labels = _percents(top), labelled(group or [], addresses(tuned))
+        chosen: Any = {"top": percents, "of": of, "exact": exact, "labels": labels}
+        found = diff(base, tuned, level, **chosen, settings=settings, on_error=report)
+        grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
+        others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
         options.export(found.norms, table, None, language=language, force=force)
-        options.export(drawn, None, figure, language=language, force=force)
+        options.export(_drawn(found, draw, by), None, figure, language=language, force=force)
         options.present(answer, found.norms, language=language)
         answer.lists = {
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
+            **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+            "conflict": found.conflict.records(),
+            "order": found.order.records(),
+            "seeds": found.seeds.records(),
             "unmatched": found.unmatched.records(),
+            **{finding.kind: finding.records() for finding in others.findings if finding.rows},
             "mapping": found.mapping.records(),
             "coverage": found.coverage.records(),
         }
-        answer.show = lambda: _show(found, language)
+        shown = (
+            found.changes,
+            found.norms,
+            found.trimmed,
+            *others.findings,
+            found.pairs,
+            found.conflict,
+            found.order,
+            found.seeds,
+            found.unmatched,
+        )
+        answer.show = lambda: _show(shown, language)
         if spectrum:
             present_spectrum(answer, base, tuned, settings, language)
 
@@ -79,12 +126,37 @@ def _percents(text: str) -> tuple[float, ...]:
         raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
 
 
-def _show(found: Any, language: str) -> None:
-    """What differs beside the weights, the norms, the distances between several, what was left out."""
+DRAWINGS = ("curve", "map", "distances")
+
+
+def _check(draw: str | None) -> None:
+    from kaibo.errors import UsageError
+
+    if draw is not None and draw not in DRAWINGS:
+        raise UsageError(f'--draw "{draw}" is nothing to draw', next=f"choose one of {', '.join(DRAWINGS)}")
+
+
+def _drawn(found: Any, draw: str | None, by: str) -> Any:
+    """What was asked for; else the norm@k curve of whole models, and where the change is at the other levels."""
+    drawings = dict(zip(DRAWINGS, (found.curve, found.depth, found.distances), strict=True))
+    return drawings[draw or ("curve" if by == "model" else "map")]
+
+
+def _once(answer: Answer) -> Any:
+    """Takes errors that were not told yet."""
+    return lambda error: answer.errors.append(error) if error.line not in {e.line for e in answer.errors} else None
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _show(findings: Sequence[Any], language: str) -> None:
+    """What differs beside the weights, the norms, adapters, the distances between several, what was left out."""
     from kaibo.reports import console, show
 
     out = console()
-    for finding in (found.changes, found.norms, found.trimmed, found.pairs, found.unmatched):
+    for finding in findings:
         if finding.rows:
             show(finding, to=out, language=language)
             out.print()

@@ -1,32 +1,50 @@
-"""The difference of two models: pairs that the store knows are looked up, the rest are read once, side by side."""
+"""The differences of models made from one base: what the store knows is looked up, the rest is read in one pass.
+
+Base and tuned models are read side by side, each tensor of each once. Whatever is asked of them together comes from
+that pass: every Δ = tuned − base, the direct difference of every two tuned models, the sums of their task vectors,
+the signs of all of them by position.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 from kaibo.census import (
-    PairPart,
-    PairWorkspace,
+    LanePart,
+    LaneWorkspace,
+    Wanted,
     content_hash,
-    count_pair,
-    identical_joint,
-    merged_pair,
-    merged_sides,
-    no_difference,
-    pair_spans,
+    count_lane,
+    crossed_of,
+    joint_of,
+    lane_spans,
+    merged,
 )
 from kaibo.collect.censuses import FLUSH_BYTES, FLUSH_SECONDS, Collected, Options, take_census
 from kaibo.collect.engine import named, ordered
+from kaibo.collect.lanes import (
+    MOST_COUNTED,
+    Lane,
+    cross_content,
+    derive,
+    lanes_of,
+    looked_up,
+    pair_content,
+    signs_content,
+    wanted,
+)
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import FormatError, KaiboError
-from kaibo.models.pairing import Pair, Pairing
-from kaibo.store import Counted, Failure, Paired, Store
-from kaibo.vocabulary import Census, Joint, Model, PairRow, Row, Tensor
+from kaibo.models.pairing import Pairing
+from kaibo.store import Counted, CrossedPair, Failure, Paired, SignsOfAll, Store
+from kaibo.vocabulary import Census, CrossRow, Model, PairRow, Row, SignRow, Signs, total
+
+__all__ = ["MOST_COUNTED", "Compared", "Together", "pair_content", "take_difference", "take_differences"]
 
 
 @dataclass(frozen=True)
@@ -48,157 +66,273 @@ class Compared:
     failures: tuple[KaiboError, ...] = ()
 
 
-@dataclass
-class _Sides:
-    """What is known of the tensors of all pairs: contents by (place, side), censuses by content."""
-
-    contents: dict[tuple[int, int], str] = field(default_factory=dict)
-    censuses: dict[str, Census] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
-class _Task:
-    place: int
-    pair: Pair
-    begin: int
-    end: int
-    last: bool
-    counting: tuple[bool, bool]
+class Together:
+    """Models made from one base: each compared with it, every two with each other, and all signs by position.
 
-    @property
-    def bytes(self) -> int:
-        return (self.end - self.begin) * (self.pair.base.dtype.itemsize + self.pair.tuned.dtype.itemsize)
+    `crosses` has a row for every two tuned models and every tensor that meets the same of the base in both, `signs`
+    one for every tensor that at least two models have. `bytes` were read for all of it.
+    """
 
-
-@dataclass(frozen=True)
-class _Done:
-    task: _Task
-    part: PairPart | None
-    error: KaiboError | None
+    compared: tuple[Compared, ...]
+    crosses: tuple[CrossRow, ...] = ()
+    signs: tuple[SignRow, ...] = ()
+    bytes: int = 0
 
 
 def take_difference(
     base: Model, tuned: Model, pairing: Pairing, store: Store, options: Options | None = None
 ) -> Compared:
-    """The rows of every pair. What was finished is in the store whatever happens afterwards.
+    """The rows of every pair of two models; see `take_differences`."""
+    return take_differences(base, [(tuned, pairing)], store, options).compared[0]
 
-    A pair of which a side cannot be read is recorded as a failure and the others go on. Raises StorageError when
-    the store cannot be written, StoppedError after a signal (everything finished is kept).
+
+def take_differences(
+    base: Model, tuned: Sequence[tuple[Model, Pairing]], store: Store, options: Options | None = None
+) -> Together:
+    """All rows of models made from one base. What was finished is in the store whatever happens afterwards.
+
+    A tensor is read where a number that needs it is missing, once for all of them. One that cannot be read is
+    recorded as a failure and the others go on. Raises StorageError when the store cannot be written, StoppedError
+    after a signal (everything finished is kept).
     """
-    options = options or Options()
-    started = time.monotonic()
-    known = _known(pairing.pairs, store)
-    found = {} if options.verify else _looked_up(pairing.pairs, known, store)
-    todo = [place for place in range(len(pairing.pairs)) if place not in found]
-    size = sum(_bytes(pairing.pairs[place]) for place in todo)
-    options.progress.begin(f"{tuned.name} - {base.name}", size)
-    looked_up = len(found)
-    failures = _measure(tuned, pairing.pairs, todo, store, options, known, found)
-    taken = take_census(base, store, _rest(options)), take_census(tuned, store, _rest(options))
-    rows = tuple(_rows(taken, pairing.pairs, known, found))
-    seconds = time.monotonic() - started
-    failed = (*failures, *taken[0].failures, *taken[1].failures)
-    return Compared(*taken, pairing, rows, len(todo) - len(failures), looked_up, size, seconds, _each_once(failed))
+    return _Pass(base, tuned, store, options or Options()).run()
+
+
+@dataclass(frozen=True)
+class _Task:
+    place: int
+    lane: Lane
+    wanted: Wanted
+    begin: int
+    end: int
+    last: bool
+
+    @property
+    def bytes(self) -> int:
+        return (self.end - self.begin) * sum(self.lane.sides[side].dtype.itemsize for side in self.wanted.reading)
+
+
+@dataclass(frozen=True)
+class _Done:
+    task: _Task
+    part: LanePart
+
+
+class _Pass:
+    """One run of `take_differences`: what it was given, what is known so far."""
+
+    def __init__(self, base: Model, tuned: Sequence[tuple[Model, Pairing]], store: Store, options: Options) -> None:
+        self.models = (base, *(model for model, _ in tuned))
+        self.pairings = [pairing for _, pairing in tuned]
+        self.store, self.options = store, options
+        self.counted = len(tuned) * (len(tuned) - 1) // 2 <= MOST_COUNTED
+        self.lanes = lanes_of(self.pairings)
+        self.known = looked_up(self.lanes, self.counted, store, options.verify)
+        self.wanted = {
+            place: asked
+            for place, lane in enumerate(self.lanes)
+            if (asked := wanted(lane, place, self.known, self.counted, options.verify)).reading
+        }
+        self.pending = _Pending(store)
+        self.failures: list[list[KaiboError]] = [[] for _ in self.models]
+
+    def run(self) -> Together:
+        """Reads what is wanted and hands back the rows."""
+        started = time.monotonic()
+        name = self.models[1].name if len(self.models) == 2 else f"{len(self.models) - 1} models"
+        size = sum(self._bytes(place) for place in self.wanted)
+        self.options.progress.begin(f"{name} - {self.models[0].name}", size)
+        self._read()
+        taken = [take_census(model, self.store, _rest(self.options)) for model in self.models]
+        compared = tuple(self._compared(number, taken, started) for number in range(len(self.pairings)))
+        return Together(compared, tuple(self._crosses(taken)), tuple(self._signs()), size)
+
+    def _bytes(self, place: int) -> int:
+        sides = self.lanes[place].sides
+        return sides[0].size * sum(sides[side].dtype.itemsize for side in self.wanted[place].reading)
+
+    def _tasks(self) -> Iterator[_Task]:
+        for place, asked in self.wanted.items():
+            lane = self.lanes[place]
+            pieces = lane_spans(lane.sides)
+            for begin, end in pieces:
+                yield _Task(place, lane, asked, begin, end, (begin, end) == pieces[-1])
+
+    def _read(self) -> None:
+        parts: list[LanePart] = []
+        with Stopping() as stopping, closing(ordered(self._tasks(), _runner(), self.options.workers)) as under_way:
+            try:
+                for done in under_way:
+                    self.options.progress.advance(done.task.bytes)
+                    parts.append(done.part)
+                    if not done.task.last:
+                        continue
+                    failed = self._finish(done.task, parts)
+                    parts = []
+                    if stopping.signal is not None or (failed and self.options.fail_fast):
+                        break
+            finally:
+                self.pending.flush()
+            stopping.check()
+
+    def _finish(self, task: _Task, parts: list[LanePart]) -> bool:
+        """A lane whose last span is done: its numbers are known and on their way to the store. Whether any failed."""
+        errors = {side: error for part in reversed(parts) for side, error in part.errors.items()}
+        for side, error in errors.items():
+            model = self._model(task.lane, side)
+            self.failures[model].append(error)
+            failure = Failure(self.models[model].address, error.tensor, error.kind, error.message)
+            self.store.record_failures([failure])
+        for side in set(task.wanted.reading) - errors.keys():
+            self._finish_side(task, side, parts)
+        self._finish_pairs(task, parts, errors.keys())
+        self._finish_vectors(task, parts, errors.keys())
+        derive(task.lane, task.place, self.known, self.counted)
+        self.pending.settle()
+        return bool(errors)
+
+    def _model(self, lane: Lane, side: int) -> int:
+        return 0 if side == 0 else lane.models[side - 1] + 1
+
+    def _finish_side(self, task: _Task, side: int, parts: Sequence[LanePart]) -> None:
+        tensor, known = task.lane.sides[side], self.known
+        census, digests = merged([part.sides[side] for part in parts])
+        content = content_hash(tensor, digests)
+        before = known.contents.get((task.place, side), content)
+        if before != content or (census is None and content not in known.censuses):
+            message = "is not what it was when it was measured, though its file says nothing changed"
+            raise FormatError(message, tensor=tensor.name, next="check the disk; then kaibo store rm")
+        known.contents[task.place, side] = content
+        if census is not None:
+            known.censuses[content] = census
+            self.pending.add(Counted(tensor.source_key, content, census), census)
+
+    def _finish_pairs(self, task: _Task, parts: Sequence[LanePart], failed: Set[int]) -> None:
+        """Differences of unlike tensors; what equal ones give follows from their censuses."""
+        for pair in task.wanted.pairs:
+            if failed & set(pair):
+                continue
+            base, tuned = self.known.of(task.place, *pair)
+            if base == tuned:
+                continue
+            census = total(part.pairs[pair][0] for part in parts)
+            censuses = self.known.censuses[base], self.known.censuses[tuned]
+            joint = joint_of([part.pairs[pair][1] for part in parts], censuses)
+            self.known.numbers[task.place].pairs[pair] = census, joint
+            self.pending.add(Paired(pair_content(base, tuned), base, tuned, census, joint), census)
+
+    def _finish_vectors(self, task: _Task, parts: Sequence[LanePart], failed: Set[int]) -> None:
+        """Sums and signs of task vectors that are neither nothing nor equal."""
+        numbers = self.known.numbers[task.place]
+        for couple in task.wanted.crosses:
+            base, a, b = self.known.of(task.place, 0, *couple)
+            if failed & {0, *couple} or len({base, a, b}) < 3:
+                continue
+            found = crossed_of([part.crosses[couple] for part in parts])
+            numbers.crosses[couple] = found
+            first, second, kept = (a, b, found) if a <= b else (b, a, found.turned)
+            self.pending.add(CrossedPair(cross_content(base, a, b), base, first, second, kept))
+        sides = task.wanted.signs
+        if sides and not failed & {0, *sides}:
+            base, *tuned = self.known.of(task.place, 0, *sides)
+            moving = tuple(sorted({*tuned} - {base}))
+            numbers.signs = sum((part.signs for part in parts if part.signs is not None), Signs())
+            if len(moving) > 1:
+                self.pending.add(SignsOfAll(signs_content(base, moving), base, moving, numbers.signs))
+
+    def _compared(self, number: int, taken: Sequence[Collected], started: float) -> Compared:
+        """The rows of one tuned model, in the order of its pairing."""
+        found: dict[int, PairRow] = {}
+        measured, size = 0, 0
+        for at, lane in enumerate(self.lanes):
+            for side, (model, place) in enumerate(zip(lane.models, lane.places, strict=True), start=1):
+                if model != number:
+                    continue
+                row = self._pair_row(at, (0, side), (taken[0], taken[number + 1]))
+                if row is not None:
+                    found[place] = row
+                read = at in self.wanted and (0, side) in self.wanted[at].pairs
+                measured += read and row is not None
+                size += sum(lane.sides[one].size * lane.sides[one].dtype.itemsize for one in (0, side)) if read else 0
+        rows = tuple(found[place] for place in sorted(found))
+        sides = taken[0], taken[number + 1]
+        failed = (*self.failures[0], *self.failures[number + 1], *sides[0].failures, *sides[1].failures)
+        return Compared(
+            *sides,
+            pairing=self.pairings[number],
+            rows=rows,
+            measured=measured,
+            known=len(rows) - measured,
+            bytes=size,
+            seconds=time.monotonic() - started,
+            failures=tuple({failure.line: failure for failure in failed}.values()),
+        )
+
+    def _pair_row(self, place: int, pair: tuple[int, int], taken: tuple[Collected, Collected]) -> PairRow | None:
+        """One lane's row of two sides; None where a side could not be read, or only sums were made."""
+        lane, numbers = self.lanes[place], self.known.numbers[place]
+        if pair not in numbers.pairs:
+            return None
+        base, tuned = (lane.sides[side] for side in pair)
+        contents = self.known.of(place, *pair)
+        delta = Row(
+            model=taken[1].model.address,
+            model_id=taken[1].model_id,
+            tensor=lane.sides[0].canonical,
+            layer=lane.sides[0].layer,
+            role=lane.sides[0].role,
+            dtype="F32",
+            shape=base.shape,
+            content=pair_content(*contents),
+            census=numbers.pairs[pair][0],
+        )
+        return PairRow(
+            base=taken[0].model.address,
+            base_id=taken[0].model_id,
+            difference=delta,
+            base_content=contents[0],
+            tuned_content=contents[1],
+            base_dtype=base.dtype.name,
+            tuned_dtype=tuned.dtype.name,
+            base_census=self.known.censuses[contents[0]],
+            joint=numbers.pairs[pair][1],
+        )
+
+    def _crosses(self, taken: Sequence[Collected]) -> Iterator[CrossRow]:
+        for couple in combinations(range(len(self.pairings)), 2):
+            for place, lane in enumerate(self.lanes):
+                if couple[0] not in lane.models or couple[1] not in lane.models:
+                    continue
+                sides = lane.models.index(couple[0]) + 1, lane.models.index(couple[1]) + 1
+                crossed = self.known.numbers[place].crosses.get(sides)
+                if crossed is None:
+                    continue
+                both = taken[couple[0] + 1], taken[couple[1] + 1]
+                base = lane.sides[0]
+                yield CrossRow(
+                    base=taken[0].model.address,
+                    a=both[0].model.address,
+                    b=both[1].model.address,
+                    tensor=base.canonical,
+                    layer=base.layer,
+                    role=base.role,
+                    crossed=crossed,
+                    direct=self._pair_row(place, sides, both) if self.counted else None,
+                )
+
+    def _signs(self) -> Iterator[SignRow]:
+        for lane, numbers in zip(self.lanes, self.known.numbers, strict=True):
+            if numbers.signs is not None:
+                base = lane.sides[0]
+                tuned = tuple(self.models[model + 1].address for model in lane.models)
+                place = base.canonical, base.layer, base.role
+                yield SignRow(self.models[0].address, tuned, *place, numbers.signs)
 
 
 def _rest(options: Options) -> Options:
     """The census of what the pairs left over: the pairs themselves were just verified."""
     return Options(options.workers, False, options.progress, options.fail_fast)
-
-
-def _each_once(failures: Sequence[KaiboError]) -> tuple[KaiboError, ...]:
-    return tuple({failure.line: failure for failure in failures}.values())
-
-
-def pair_content(base: str, tuned: str) -> str:
-    """The key of a pair: 32 hex digits of SHA-256 over `difference`, base content and tuned content.
-
-    >>> pair_content("0a", "0b") != pair_content("0b", "0a")
-    True
-    """
-    return hashlib.sha256(f"difference\0{base}\0{tuned}".encode()).hexdigest()[:32]
-
-
-def _known(pairs: Sequence[Pair], store: Store) -> _Sides:
-    """Contents and censuses of all sides, as far as the store has them."""
-    sides = {(place, side): tensor for place, pair in enumerate(pairs) for side, tensor in enumerate(_both(pair))}
-    by_key = store.contents({key for tensor in sides.values() if (key := tensor.source_key) is not None})
-    contents = {at: by_key[key] for at, tensor in sides.items() if (key := tensor.source_key) in by_key}
-    return _Sides(contents, store.censuses(set(contents.values())))
-
-
-def _both(pair: Pair) -> tuple[Tensor, Tensor]:
-    return pair.base, pair.tuned
-
-
-Found = dict[int, tuple[Census, Joint]]
-
-
-def _looked_up(pairs: Sequence[Pair], known: _Sides, store: Store) -> Found:
-    """Pairs that need not be read: equal contents, and those whose difference the store has."""
-    both = {
-        place: (known.contents[place, 0], known.contents[place, 1])
-        for place in range(len(pairs))
-        if (place, 0) in known.contents and (place, 1) in known.contents
-    }
-    keys = {place: pair_content(*contents) for place, contents in both.items() if contents[0] != contents[1]}
-    joints = store.joints(set(keys.values()))
-    censuses = store.censuses(set(joints))
-    found: Found = {}
-    for place, contents in both.items():
-        census, key = known.censuses.get(contents[0]), keys.get(place)
-        if census is None:
-            continue
-        if key is None:
-            found[place] = no_difference(census), identical_joint(census)
-        elif key in joints and key in censuses:
-            found[place] = censuses[key], joints[key]
-    return found
-
-
-def _bytes(pair: Pair) -> int:
-    return pair.base.size * (pair.base.dtype.itemsize + pair.tuned.dtype.itemsize)
-
-
-def _tasks(pairs: Sequence[Pair], todo: Sequence[int], known: _Sides, verify: bool) -> Iterator[_Task]:
-    for place in todo:
-        pair = pairs[place]
-        contents = [known.contents.get((place, side), "") for side in (0, 1)]
-        counting = verify or contents[0] not in known.censuses, verify or contents[1] not in known.censuses
-        pieces = pair_spans(pair.base, pair.tuned)
-        for begin, end in pieces:
-            yield _Task(place, pair, begin, end, (begin, end) == pieces[-1], counting)
-
-
-def _measure(
-    tuned: Model, pairs: Sequence[Pair], todo: Sequence[int], store: Store, options: Options, known: _Sides, out: Found
-) -> list[KaiboError]:
-    failures: list[KaiboError] = []
-    pending = _Pending(store)
-    parts: list[PairPart] = []
-    error: KaiboError | None = None
-    tasks = _tasks(pairs, todo, known, options.verify)
-    with Stopping() as stopping, closing(ordered(tasks, _runner(), options.workers)) as under_way:
-        try:
-            for done in under_way:
-                options.progress.advance(done.task.bytes)
-                error = error or done.error
-                parts += [done.part] if done.part is not None else []
-                if not done.task.last:
-                    continue
-                if error is not None:
-                    failures.append(error)
-                    store.record_failures([Failure(tuned.address, error.tensor, error.kind, error.message)])
-                else:
-                    out[done.task.place] = _finished(done.task, parts, known, pending)
-                stop = stopping.signal is not None or (error is not None and options.fail_fast)
-                parts, error = [], None
-                if stop:
-                    break
-        finally:
-            pending.flush()
-        stopping.check()
-    return failures
 
 
 def _runner() -> Callable[[_Task], _Done]:
@@ -207,84 +341,47 @@ def _runner() -> Callable[[_Task], _Done]:
 
     def run(task: _Task) -> _Done:
         if not hasattr(local, "workspace"):
-            local.workspace = PairWorkspace()
-        sides = _both(task.pair)
-        try:
-            return _Done(task, count_pair(sides, task.begin, task.end, task.counting, local.workspace), None)
-        except KaiboError as error:
-            return _Done(task, None, named(error, task.pair.base))
+            local.workspace = LaneWorkspace()
+        part = count_lane(task.lane.sides, task.begin, task.end, task.wanted, local.workspace)
+        errors = {side: named(error, task.lane.sides[side]) for side, error in part.errors.items()}
+        return _Done(task, replace(part, errors=errors))
 
     return run
 
 
-def _finished(task: _Task, parts: list[PairPart], known: _Sides, pending: _Pending) -> tuple[Census, Joint]:
-    """A pair whose last span is done: both sides and their difference on the way to the store."""
-    for side, (tensor, (census, digests)) in enumerate(zip(_both(task.pair), merged_sides(parts), strict=True)):
-        content = content_hash(tensor, digests)
-        known.contents[task.place, side] = content
-        if census is not None:
-            known.censuses[content] = census
-            pending.counted.append(Counted(tensor.source_key, content, census))
-        elif content not in known.censuses:
-            message = "is not what it was when it was measured, though its file says nothing changed"
-            raise FormatError(message, tensor=tensor.name, next="check the disk; --verify reads it again")
-    base, tuned = known.contents[task.place, 0], known.contents[task.place, 1]
-    census, joint = merged_pair(parts)
-    if base == tuned:  # from the census, as when it is looked up: the same bytes either way
-        census, joint = no_difference(known.censuses[base]), identical_joint(known.censuses[base])
-    else:
-        pending.paired.append(Paired(pair_content(base, tuned), base, tuned, census, joint))
-    pending.done(_bytes(task.pair))
-    return census, joint
-
-
-def _rows(taken: tuple[Collected, Collected], pairs: Sequence[Pair], known: _Sides, found: Found) -> Iterator[PairRow]:
-    base, tuned = taken
-    for place in sorted(found):
-        pair, (census, joint) = pairs[place], found[place]
-        contents = known.contents[place, 0], known.contents[place, 1]
-        delta = Row(
-            model=tuned.model.address,
-            model_id=tuned.model_id,
-            tensor=pair.base.canonical,
-            layer=pair.base.layer,
-            role=pair.base.role,
-            dtype="F32",
-            shape=pair.base.shape,
-            content=pair_content(*contents),
-            census=census,
-        )
-        yield PairRow(
-            base=base.model.address,
-            base_id=base.model_id,
-            difference=delta,
-            base_content=contents[0],
-            tuned_content=contents[1],
-            base_dtype=pair.base.dtype.name,
-            tuned_dtype=pair.tuned.dtype.name,
-            base_census=known.censuses[contents[0]],
-            joint=joint,
-        )
+Finished = Counted | Paired | CrossedPair | SignsOfAll
 
 
 class _Pending:
-    """Finished pairs on their way to the store."""
+    """Finished tensors, pairs and what goes with them on their way to the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.counted: list[Counted] = []
-        self.paired: list[Paired] = []
+        self._finished: list[Finished] = []
         self._bytes, self._since = 0, time.monotonic()
 
-    def done(self, size: int) -> None:
-        self._bytes += size
+    def add(self, finished: Finished, census: Census | None = None) -> None:
+        """Keeps it for the next part; a lane's are added before `settle` may write them."""
+        self._finished.append(finished)
+        self._bytes += 0 if census is None else census.nbytes
+
+    def settle(self) -> None:
+        """A lane is complete: writes a part if it is time for one."""
         if self._bytes >= FLUSH_BYTES or time.monotonic() - self._since >= FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        if self.counted:
-            self._store.record(list({one.source_key or one.content: one for one in self.counted}.values()))
-        if self.paired:
-            self._store.record_pairs(list({one.content: one for one in self.paired}.values()))
-        self.counted, self.paired = [], []
-        self._bytes, self._since = 0, time.monotonic()
+        """Writes everything."""
+        counted = [one for one in self._finished if isinstance(one, Counted)]
+        paired = {one.content: one for one in self._finished if isinstance(one, Paired)}
+        crossed = {one.content: one for one in self._finished if isinstance(one, CrossedPair)}
+        signs = {one.content: one for one in self._finished if isinstance(one, SignsOfAll)}
+        if counted:
+            self._store.record(list({one.source_key or one.content: one for one in counted}.values()))
+        if paired:
+            self._store.record_pairs(list(paired.values()))
+        if crossed:
+            self._store.record_crossed(list(crossed.values()))
+        if signs:
+            self._store.record_signs(list(signs.values()))
+        self._finished, self._bytes, self._since = [], 0, time.monotonic()

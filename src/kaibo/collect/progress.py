@@ -1,4 +1,4 @@
-"""Progress of long work: bytes, rate and time left on a terminal, nothing in a pipe."""
+"""Progress of long work: bytes or tokens, rate and time left on a terminal, nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ PATIENCE = 2.0
 class Progress(Protocol):
     """Told what is to be done and what has been."""
 
-    def begin(self, label: str, total: int) -> None:
-        """A piece of work of `total` bytes begins."""
+    def begin(self, label: str, total: int, unit: str = "bytes") -> None:
+        """A piece of work of `total` bytes (or tokens) begins."""
         ...
 
     def advance(self, done: int) -> None:
-        """So many more bytes are done."""
+        """So many more of them are done."""
         ...
 
 
 class _Quiet:
-    def begin(self, label: str, total: int) -> None:
+    def begin(self, label: str, total: int, unit: str = "bytes") -> None:
         """Nothing is shown."""
 
     def advance(self, done: int) -> None:
@@ -48,12 +48,12 @@ class _Shown:
         self._started = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
-        self._label, self._total, self._done = "", 0, 0
+        self._label, self._total, self._done, self._unit = "", 0, 0, "bytes"
 
-    def begin(self, label: str, total: int) -> None:
-        self._label, self._total, self._done = escaped(label, 40), total, 0
+    def begin(self, label: str, total: int, unit: str = "bytes") -> None:
+        self._label, self._total, self._done, self._unit = escaped(label, 40), total, 0, unit
         if self._bar is not None:
-            self._task = self._bar.add_task(self._label, total=total)
+            self._task = self._bar.add_task(self._label, total=total, unit=unit)
 
     def advance(self, done: int) -> None:
         self._done += done
@@ -64,13 +64,14 @@ class _Shown:
 
     def _show(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
-        console = Console(stderr=True)
-        self._bar = Bar(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True)
-        self._task = self._bar.add_task(self._label, total=self._total)
+        from kaibo.collect.amounts import Amount, Rate
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), Amount(), Rate(), TimeRemainingColumn())
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(self._label, total=self._total, unit=self._unit)
         self._bar.start()
 
     def stop(self) -> None:

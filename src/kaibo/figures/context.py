@@ -47,7 +47,7 @@ def _panel(rows: list[ContextRow], what: str, colour: Any, language: str) -> Any
     line = base.mark_line(point=passkey, strokeWidth=1.8)
     shown = ["rope:N", "position:Q", "value:Q", "low:Q", "high:Q"]
     layers = [band.encode(y=alt.Y("low:Q", title=""), y2="high:Q"), line.encode(y=y, tooltip=shown)]
-    trained = next((row.begin for row in rows if row.beyond and row.what == "loss"), None)
+    trained = next((row.begin for row in rows if row.extrapolated and row.what == "loss"), None)
     if trained is not None:
         rule = alt.Chart(alt.InlineData(values=[{"position": trained}])).mark_rule(color=MUTED, strokeDash=[4, 4])
         layers.append(rule.encode(x="position:Q"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import distinct, model_names, short
-from kaibo.figures.style import BAR, MIXTURE, panel_width, panels, title
+from kaibo.figures.style import BAR, INK, MIXTURE, panel_width, panels, title
 from kaibo.figures.words import word
 
 if TYPE_CHECKING:
+    from kaibo.analyses.distance_records import DistanceCell
     from kaibo.analyses.records import CurveRow, DifferenceCell
     from kaibo.vocabulary import Finding
 
@@ -105,3 +106,40 @@ def change_map(finding: Finding[DifferenceCell], language: str) -> Any:
     )
     names = list(labels.values())
     return panels(chart, names).properties(title=title(word("diff.map_title", language), names))
+
+
+def distance_map(finding: Finding[DistanceCell], language: str) -> Any:
+    """L2 between every two tuned models as colour, models in the order of their clustering; a cell has its number."""
+    import altair as alt
+
+    places = {row.a: row.a_place for row in finding.rows} | {row.b: row.b_place for row in finding.rows}
+    names = model_names(places)
+    labels = dict(zip(names, distinct(names.values(), 30), strict=True))
+    cells: list[dict[str, object]] = [
+        {"a": labels[one], "b": labels[other], "l2": row.l2, "text": f"{row.l2:.3g}", "cosine": row.cosine}
+        for row in finding.rows
+        for one, other in ((row.a, row.b), (row.b, row.a))
+        if row.l2 == row.l2
+    ]
+    cells += [{"a": label, "b": label, "l2": 0.0, "text": "0", "cosine": 1.0} for label in labels.values()]
+    ordered = [labels[model] for model in sorted(places, key=places.__getitem__)]
+    base = alt.Chart(alt.InlineData(values=cells)).encode(
+        x=alt.X("a:N", sort=ordered, title=None, axis=alt.Axis(labelAngle=-40, labelLimit=240, ticks=False)),
+        y=alt.Y("b:N", sort=ordered, title=None, axis=alt.Axis(labelLimit=240, ticks=False)),
+    )
+    legend = alt.Legend(title=word("diff.distance", language), orient="bottom", gradientLength=260, format=".3~g")
+    chart = base.mark_rect().encode(
+        color=alt.Color("l2:Q", scale=alt.Scale(scheme="blues", reverse=True), legend=legend),
+        tooltip=[
+            "a:N",
+            "b:N",
+            alt.Tooltip("l2:Q", title=word("diff.distance", language), format=".5g"),
+            alt.Tooltip("cosine:Q", title=word("columns.cosine", language), format=".4f"),
+        ],
+    )
+    if len(ordered) <= 12:
+        middle = max((row.l2 for row in finding.rows if row.l2 == row.l2), default=0.0) / 2
+        colour = alt.condition(f"datum.l2 < {middle!r}", alt.value("white"), alt.value(INK))
+        chart = chart + base.mark_text(fontSize=10).encode(text="text:N", color=colour)
+    side = max(120, min(560, 48 * len(ordered)))
+    return chart.properties(width=side, height=side, title=title(word("diff.distances_title", language), []))

@@ -35,11 +35,24 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Applied:
-    """An adapter with the base it was given: the updates, and base + ΔW as a model."""
+    """An adapter with the base it was given: the updates, and base + ΔW as a model.
+
+    `replaced` are the canonical names of the tensors that the adapter brings whole.
+    """
 
     adapter: Adapter
     updates: tuple[Update, ...]
     model: Model
+    replaced: frozenset[str] = frozenset()
+
+
+def open_base(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Model:
+    """The model at an address that others are compared with; an adapter is none. Raises as `open_model` does."""
+    text = text_of(address)
+    if is_adapter(target_of(text, weights=True)):
+        next_step = "give the model it was made for first: kaibo diff BASE ADAPTER"
+        raise MissingError("is an adapter, which is nothing without its base", file=text, next=next_step)
+    return open_model(address, trust_shards=trust_shards)
 
 
 def open_tuned(address: str | os.PathLike[str], base: Model, *, trust_shards: bool = False) -> Model:
@@ -125,7 +138,7 @@ def applied(adapter: Adapter, base: Model) -> Applied:
         notes=(*adapter.target.notes, *notes_on(adapter, base), *described.notes),
         documents={**base.documents, **described.documents},
     )
-    return Applied(adapter, tuple(sorted(updates, key=lambda update: update.canonical)), model)
+    return Applied(adapter, tuple(sorted(updates, key=lambda update: update.canonical)), model, frozenset(wholes))
 
 
 class _Places:
@@ -219,14 +232,16 @@ def notes_on(adapter: Adapter, base: Model) -> tuple[str, ...]:
     ranks = Counter(
         parts.shape[0] for held in adapter.modules.values() for key, parts in held.items() if key.endswith("a")
     )
-    shown = ", ".join(f"{rank} on {count} tensors" for rank, count in sorted(ranks.items()))
-    replaced = f", {len(adapter.wholes)} tensors replaced whole" if adapter.wholes else ""
-    kind = f"{adapter.target.address} is an adapter: {adapter.config.kind} of rank {shown}{replaced}"
+    shown = ", ".join(f"r = {rank} (× {count})" for rank, count in sorted(ranks.items()))
+    kind = f"{adapter.target.address} is an adapter: {adapter.config.kind}, {shown}"
     formed = "ΔW is formed in float64 and rounded once to float32; nothing is merged"
+    told = [f"{kind}; {formed}"]
+    if adapter.wholes:
+        told.append(f"{adapter.target.address} replaces {len(adapter.wholes)} tensors whole")
     named = adapter.config.base
-    if named is None or os.path.basename(named.rstrip("/")) in _names(base):
-        return (f"{kind}; {formed}",)
-    return f"{kind}; {formed}", f"it names {escaped(named)} as its base; {base.address} was given and fits its shapes"
+    if named is not None and os.path.basename(named.rstrip("/")) not in _names(base):
+        told.append(f"it names {escaped(named)} as its base; {base.address} was given and fits its shapes")
+    return tuple(told)
 
 
 def _names(base: Model) -> set[str]:

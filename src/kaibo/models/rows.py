@@ -96,7 +96,7 @@ def _begin(run: tuple[int, int, int]) -> int:
 def chosen_rows(tensor: Tensor, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:
     """These rows of a tensor, in this order; the tensor itself where that is all of them in its own order."""
     index = np.asarray(rows, dtype=np.int64)
-    if np.array_equal(index, np.arange(tensor.shape[0])):
+    if index.size == tensor.shape[0] and np.array_equal(index, np.arange(index.size)):
         return tensor
     starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)
     counts = np.diff(starts, append=index.size)

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns, Tensor, widen32
 
-BAND = 1 << 23
-"""Bytes that a transposed tensor is read in at a time, at least one of its rows."""
+BAND = 1 << 25
+"""Bytes that a transposed tensor is read in at a time, at least one of its columns."""
+
+TILE = 64
+"""Rows that are turned at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +142,21 @@ class Transposed:
         scratch = np.empty(min(most, columns) * width, np.uint8)
         for left in range(begin // rows if rows else 0, -(-end // rows) if rows else 0, most):
             right = min(left + most, -(-end // rows))
-            band = np.empty((right - left, rows), self.dtype.patterns)
-            for row in range(rows):
-                place = row * columns
-                for chunk in self.tensor.chunks(scratch, place + left, place + right):
-                    band[:, row] = chunk
-            flat = band.reshape(-1)
+            flat = self._band(left, right, scratch)
             yield flat[max(begin - left * rows, 0) : end - left * rows]
+
+    def _band(self, left: int, right: int, scratch: Buffer) -> Patterns:
+        """Columns `left` to `right`, one after the other; turned a tile at a time, which stays in the cache."""
+        rows, columns = self.tensor.shape
+        band = np.empty((right - left, rows), self.dtype.patterns)
+        tile = np.empty((min(TILE, rows), right - left), self.dtype.patterns)
+        for top in range(0, rows, TILE):
+            bottom = min(top + TILE, rows)
+            for row in range(top, bottom):
+                for chunk in self.tensor.chunks(scratch, row * columns + left, row * columns + right):
+                    tile[row - top] = chunk
+            band[:, top:bottom] = tile[: bottom - top].T
+        return band.reshape(-1)
 
 
 def transposed(tensor: Tensor) -> Tensor:

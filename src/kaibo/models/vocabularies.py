@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from kaibo.errors import KaiboError
+from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
 from kaibo.models.places.folder import LocalFile
 
 LIMIT = 1 << 27
 """Bytes of a tokenizer's file that are read at most."""
+
+STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+"""What of `tokenizer.json` says how text becomes tokens, beside vocabulary and merges."""
+
+Merge = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """What the files of a tokenizer say: token → row, the merges in their order, and the steps around them.
+
+    `repeated` counts tokens that are listed more than once; the last row counts, as in the `tokenizers` library.
+    """
+
+    vocabulary: Mapping[str, int]
+    merges: tuple[Merge, ...] = ()
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    repeated: int = 0
 
 
 def vocabulary_of(address: str) -> dict[str, int] | None:
@@ -20,46 +41,113 @@ def vocabulary_of(address: str) -> dict[str, int] | None:
 
     None where there is no such file or none that can be understood.
     """
-    for name, read in (("tokenizer.json", _tokenizer), ("vocab.json", _plain), ("vocab.txt", _lines)):
-        raw = _bytes(address, name)
-        try:
-            found = read(raw) if raw is not None else None
-        except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
-            continue
-        if found:
+    found = tokenizer_of(address)
+    return None if found is None else dict(found.vocabulary)
+
+
+def tokenizer_of(address: str) -> Tokenizer | None:
+    """What the tokenizer's files beside the weights say; None where there are none that can be understood."""
+    try:
+        target = target_of(address, weights=False)
+    except KaiboError:
+        return None
+    for name, read in _FILES:
+        file = _file(target, name)
+        found = (
+            None if file is None else _read(file, read, _file(target, "added_tokens.json"), _file(target, "merges.txt"))
+        )
+        if found is not None and found.vocabulary:
             return found
     return None
 
 
-def _bytes(address: str, name: str) -> bytes | None:
+def _file(target: Target, name: str) -> LocalFile | None:
     try:
-        target = target_of(address, weights=False)
         real = target.inside(name)
         if not os.path.lexists(real):
             return None
         file = LocalFile(os.path.join(target.root, name), name=target.path(name), real=real)
-        return file.read(0, file.size) if file.size <= LIMIT else None
     except KaiboError:
+        return None
+    return file if file.size <= LIMIT else None
+
+
+Reading = Callable[[bytes, bytes, bytes], Tokenizer]
+
+
+def _read(file: LocalFile, read: Reading, added: LocalFile | None, merges: LocalFile | None) -> Tokenizer | None:
+    """One file and those beside it that it leans on, parsed once as long as none of them changes."""
+    return _parsed(read, *(None if one is None else _Bytes(one) for one in (file, added, merges)))
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """A file's content, equal while the file is the same; read where it is asked for."""
+
+    file: LocalFile = field(compare=False)
+    key: object = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.file.key)
+
+    def read(self) -> bytes:
+        return self.file.read(0, self.file.size)
+
+
+@lru_cache(maxsize=8)
+def _parsed(read: Reading, *files: _Bytes | None) -> Tokenizer | None:
+    try:
+        return read(*(b"" if one is None else one.read() for one in files))
+    except (KaiboError, ValueError, RecursionError, AttributeError, TypeError, LookupError):
         return None
 
 
-def _tokenizer(raw: bytes) -> dict[str, int]:
+def _tokenizer(raw: bytes, _added: bytes, _merges: bytes) -> Tokenizer:
     document: Any = json.loads(raw.decode("utf-8-sig"))
-    vocabulary = document["model"]["vocab"]
-    if isinstance(vocabulary, list):  # a unigram model lists [token, score]
-        vocabulary = {entry[0]: row for row, entry in enumerate(vocabulary)}
-    added = {entry["content"]: entry["id"] for entry in document.get("added_tokens") or ()}
-    return _rows({**vocabulary, **added})
+    listed = document["model"]["vocab"]
+    entries = list(_entries(listed))
+    extra = [(entry["content"], entry["id"]) for entry in document.get("added_tokens") or ()]
+    vocabulary = _rows([*entries, *extra])
+    steps = {name: document[name] for name in STEPS if document.get(name) is not None}
+    merges = tuple(_merge(one) for one in document["model"].get("merges") or ())
+    return Tokenizer(vocabulary, merges, steps, len(entries) - len({token for token, _ in entries}))
 
 
-def _plain(raw: bytes) -> dict[str, int]:
-    return _rows(json.loads(raw.decode("utf-8-sig")))
+def _entries(listed: Any) -> Iterator[tuple[Any, Any]]:
+    """A vocabulary as (token, row): an object, or of a unigram model a list of [token, score]."""
+    if isinstance(listed, list):
+        yield from ((entry[0], row) for row, entry in enumerate(listed))
+    else:
+        yield from listed.items()
 
 
-def _lines(raw: bytes) -> dict[str, int]:
-    return {line: row for row, line in enumerate(raw.decode("utf-8").splitlines())}
+def _merge(merge: Any) -> Merge:
+    """A merge as its parts, whether it is written `"a b"` or `["a", "b"]`."""
+    return tuple(merge.split(" ")) if isinstance(merge, str) else tuple(map(str, merge))
 
 
-def _rows(vocabulary: Mapping[str, Any]) -> dict[str, int]:
+def _plain(raw: bytes, added: bytes, merges: bytes) -> Tokenizer:
+    more = json.loads(added.decode("utf-8-sig")) if added else {}
+    lines = merges.decode("utf-8").splitlines() if merges else []
+    pairs = tuple(_merge(line) for line in lines if line and not line.startswith("#version"))
+    return Tokenizer(_rows([*json.loads(raw.decode("utf-8-sig")).items(), *more.items()]), pairs)
+
+
+def _lines(raw: bytes, added: bytes, _merges: bytes) -> Tokenizer:
+    more = json.loads(added.decode("utf-8-sig")) if added else {}
+    lines = raw.decode("utf-8").splitlines()
+    return Tokenizer(
+        _rows([*((line, row) for row, line in enumerate(lines)), *more.items()]), (), {}, len(lines) - len({*lines})
+    )
+
+
+def _rows(entries: Iterable[tuple[Any, Any]]) -> dict[str, int]:
     """Only what is a token with a row; a stranger's file may hold anything."""
-    return {token: row for token, row in vocabulary.items() if type(row) is int and row >= 0}
+    return {token: row for token, row in entries if isinstance(token, str) and type(row) is int and row >= 0}
+
+
+_FILES: tuple[tuple[str, Reading], ...] = (
+    ("tokenizer.json", _tokenizer),
+    ("vocab.json", _plain),
+    ("vocab.txt", _lines),
+)

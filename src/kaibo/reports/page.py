@@ -36,7 +36,15 @@ MOST_ROWS = 1000
 """Rows that stand in the page itself; the CSV holds them all."""
 
 
-LABELS = {"digit-shares": "page.by_digit", "changes": "page.changes", "unmatched": "page.unmatched"}
+LABELS = {
+    "digit-shares": "page.by_digit",
+    "changes": "page.changes",
+    "unmatched": "page.unmatched",
+    "adapters": "page.adapters",
+    "storing": "page.storing",
+    "overlaps": "page.overlaps",
+    "quantised": "page.quantised",
+}
 """What stands above a table that is not one of a level."""
 
 
@@ -138,7 +146,7 @@ def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
     """A finding as the page shows it; its CSV has every column, unrounded, under the names of JSON."""
     table = read(finding)
     level = getattr(finding.rows[0], "by", None) if finding.rows else None
-    label = word(f"page.by_{level}" if level else LABELS.get(finding.kind, "page.table"), language)
+    label = word(LABELS.get(finding.kind, f"page.by_{level}" if level else "page.table"), language)
     headings = tuple((name, heading(name, language), numeric(table, place)) for place, name in enumerate(table.columns))
     rows = tuple(
         tuple(cell(name, value, language) for name, value in zip(table.columns, row, strict=True))

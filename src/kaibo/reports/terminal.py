@@ -112,7 +112,7 @@ def _table(table: Table, language: str) -> RenderableType:
 def _cell(name: str, value: Any, language: str) -> str:
     if name in ADDRESSES and isinstance(value, str):
         return short(model_name(value), 40)
-    return short(cell(name, value, language), 60)
+    return short(cell(name, value, language), 400 if name == "evidence" else 60)
 
 
 def _records(table: Table, language: str) -> Text:

@@ -2,7 +2,7 @@
 
 from kaibo.store.compaction import Compaction
 from kaibo.store.damage import Damage
-from kaibo.store.store import Counted, Failure, Paired, Store
+from kaibo.store.store import Counted, CrossedPair, Failure, Paired, SignsOfAll, Store
 from kaibo.store.upkeep import StoredModel
 
-__all__ = ["Compaction", "Counted", "Damage", "Failure", "Paired", "Store", "StoredModel"]
+__all__ = ["Compaction", "Counted", "CrossedPair", "Damage", "Failure", "Paired", "SignsOfAll", "Store", "StoredModel"]

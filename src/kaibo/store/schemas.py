@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 CENSUS_VERSION = 1
 """Raised when the census of the same bytes would come out different; older rows are then measured again."""
 
-JOINT_VERSION = 1
-"""The same for joint sums."""
+JOINT_VERSION = 2
+"""The same for joint sums, those of task vectors and of signs."""
 
-SPECTRUM_VERSION = 1
+TOKEN_LOG_VERSION = 1
+"""The same for the scores of tokens."""
+
+SPECTRUM_VERSION = 2
 """The same for singular values."""
 
 
@@ -133,9 +136,49 @@ JOINT = Schema(
 """Joint sums of two tensors; `base` and `tuned` are their contents, `content` that of the pair, under which the
 table `census` has the census of their difference."""
 
+VECTORS = Schema(
+    "vectors",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "a": "string",
+        "b": "string",
+        "n": "int64",
+        "finite": "int64",
+        "dot": "double",
+        "a_square": "double",
+        "b_square": "double",
+        "same_sign": "int64",
+        "opposite": "int64",
+        "absolute": "double",
+        "square": "double",
+    },
+)
+"""Sums of two task vectors of one base; `base`, `a` and `b` are contents, a before b."""
+
+SIGNS = Schema(
+    "signs",
+    version=1,
+    key="content",
+    identity=("content", "version"),
+    columns={
+        "content": "string",
+        "version": "int32",
+        "base": "string",
+        "tuned": "string",
+        "n": "int64",
+        "moved": "int64",
+        "conflicting": "int64",
+    },
+)
+"""Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
 SPECTRA = Schema(
     "spectra",
-    version=1,
+    version=2,
     key="content",
     identity=("content", "part", "version", "settings"),
     conflict="newest",  # the last bits are the linear algebra library's
@@ -151,6 +194,7 @@ SPECTRA = Schema(
         "error": "double",
         "square": "double",
         "nonfinite": "int64",
+        "residual": "double",
     },
     rows_per_group=64,
 )
@@ -217,9 +261,78 @@ SCORES = Schema(
     },
 )
 
-SCHEMAS: Mapping[str, Schema] = MappingProxyType(
-    {schema.name: schema for schema in (SOURCES, CENSUS, JOINT, RESOLVED, SPECTRA, MODELS, FAILURES, SCORES)}
+RUNS = Schema(
+    "runs",
+    version=1,
+    key="fingerprint",
+    identity=("fingerprint", "out"),
+    conflict="newest",  # a run that was made again, or merged later
+    columns={
+        "run": "string",
+        "out": "string",
+        "kind": "string",
+        "base": "string",
+        "method": "string",
+        "seed": "int64",
+        "learning_rate": "double",
+        "data": "string",
+        "rows": "int64",
+        "steps": "int64",
+        "loss_first": "double",
+        "loss_last": "double",
+        "tokens": "int64",
+        "seconds": "double",
+        "fingerprint": "string",
+        "kaibo": "string",
+    },
 )
+"""Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
+
+TOKEN_LOG = Schema(
+    "token_log",
+    version=1,
+    key="log",
+    identity=("log", "version", "item", "branch", "position"),
+    columns={
+        "log": "string",
+        "version": "int32",
+        "model_id": "string",
+        "tokenizer_hash": "string",
+        "text_hash": "string",
+        "settings_hash": "string",
+        "document": "string",
+        "item": "int32",
+        "branch": "int32",
+        "window": "int32",
+        "position": "int64",
+        "token_id": "int32",
+        "char_begin": "int64",
+        "char_end": "int64",
+        "byte_begin": "int64",
+        "byte_end": "int64",
+        "nats": "float32",
+        "context_length": "int32",
+    },
+)
+"""What models thought of each token; `log` is the hash of the four columns of hashes, nats are null where a token
+was not scored, item and branch where a text has no questions."""
+
+ALL = (
+    SOURCES,
+    CENSUS,
+    JOINT,
+    VECTORS,
+    SIGNS,
+    RESOLVED,
+    SPECTRA,
+    MODELS,
+    FAILURES,
+    SCORES,
+    TOKEN_LOG,
+    RUNS,
+)
+
+SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})
 """Every table, by name. A later room adds its own here."""
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
 from kaibo.store.columns import storable, table_of
@@ -23,18 +23,24 @@ from kaibo.store.schemas import (
     JOINT_VERSION,
     MODELS,
     RESOLVED,
+    RUNS,
     SCORES,
+    SIGNS,
     SOURCES,
     SPECTRA,
+    TOKEN_LOG,
+    VECTORS,
 )
 from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import StoredModel, listing, remove, verify
 from kaibo.version import __version__
-from kaibo.vocabulary import Census, Joint, Row, Spectrum
+from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum, TokenLog, joined_logs
 from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Sums = TypeVar("Sums", Joint, Crossed, Signs)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,27 @@ class Paired:
     tuned: str
     census: Census
     joint: Joint
+
+
+@dataclass(frozen=True)
+class CrossedPair:
+    """Two task vectors of one base: the key, the three contents (a before b), the sums."""
+
+    content: str
+    base: str
+    a: str
+    b: str
+    crossed: Crossed
+
+
+@dataclass(frozen=True)
+class SignsOfAll:
+    """Several task vectors of one base: the key, the contents (those of the models sorted), the counts."""
+
+    content: str
+    base: str
+    tuned: tuple[str, ...]
+    signs: Signs
 
 
 @dataclass(frozen=True)
@@ -133,10 +160,20 @@ class Store:
 
     def joints(self, contents: Collection[str]) -> dict[str, Joint]:
         """The joint sums for each key of a pair that is known."""
-        found = self.parts.read(JOINT.name, contents).to_pylist()
-        names = Joint.__dataclass_fields__
+        return self._sums(JOINT.name, contents, Joint)
+
+    def crossed(self, contents: Collection[str]) -> dict[str, Crossed]:
+        """The sums of two task vectors for each key that is known."""
+        return self._sums(VECTORS.name, contents, Crossed)
+
+    def signs(self, contents: Collection[str]) -> dict[str, Signs]:
+        """The signs of several task vectors for each key that is known."""
+        return self._sums(SIGNS.name, contents, Signs)
+
+    def _sums(self, table: str, contents: Collection[str], kind: type[Sums]) -> dict[str, Sums]:
+        found = self.parts.read(table, contents).to_pylist() if contents else []
         return {
-            row["content"]: Joint(**{name: row[name] for name in names})
+            row["content"]: kind(**{name: row[name] for name in kind.__dataclass_fields__})
             for row in found
             if row["version"] == JOINT_VERSION
         }
@@ -149,6 +186,24 @@ class Store:
             for one in paired
         ]
         self.parts.append(JOINT.name, table_of(rows, JOINT))
+
+    def record_crossed(self, crossed: Sequence[CrossedPair]) -> None:
+        """Adds the sums of task vectors; durable when this returns. Raises as `record` does."""
+        rows = [
+            {"content": one.content, "version": JOINT_VERSION, "base": one.base, "a": one.a, "b": one.b}
+            | vars(one.crossed)
+            for one in crossed
+        ]
+        self.parts.append(VECTORS.name, table_of(rows, VECTORS))
+
+    def record_signs(self, signs: Sequence[SignsOfAll]) -> None:
+        """Adds signs by position; durable when this returns. Raises as `record` does."""
+        rows = [
+            {"content": one.content, "version": JOINT_VERSION, "base": one.base, "tuned": " ".join(one.tuned)}
+            | vars(one.signs)
+            for one in signs
+        ]
+        self.parts.append(SIGNS.name, table_of(rows, SIGNS))
 
     def spectra(self, contents: Collection[str], settings: str) -> dict[tuple[str, int], Spectrum]:
         """The spectra that are known of these contents under these settings, by content and part."""
@@ -178,9 +233,35 @@ class Store:
         """Adds scores, one tidy row each (any record with the columns of `scores` as its fields)."""
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
 
+    def record_runs(self, rows: Sequence[Any]) -> None:
+        """Adds finished runs, a row each (any record with the columns of `runs` as its fields)."""
+        made = [{name: getattr(row, name, __version__) for name in RUNS.columns} for row in rows]
+        self.parts.append(RUNS.name, table_of(made, RUNS))
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs that were recorded, in the order of their names."""
+        found = self.parts.read(RUNS.name).to_pylist()
+        return sorted(found, key=lambda row: (row["run"], row["out"]))
+
+    def token_logs(self, keys: Collection[str]) -> dict[str, TokenLog]:
+        """What is kept of each log (by the hash of its key); a log that was interrupted comes as far as it got."""
+        from kaibo.store import token_logs
+
+        parts: dict[str, list[TokenLog]] = {}
+        for log in token_logs.from_table(self.parts.read(TOKEN_LOG.name, keys)):
+            parts.setdefault(log.key.hash, []).append(log)
+        return {key: joined_logs(several) for key, several in parts.items()}
+
+    def record_token_logs(self, logs: Sequence[TokenLog]) -> None:
+        """Adds scored tokens that the store has not, durable when this returns; the caller knows which it has."""
+        from kaibo.store import token_logs
+
+        if logs:
+            keys = [log.key.hash for log in logs]
+            self.parts.write(TOKEN_LOG, token_logs.to_table(logs), keys)
+
     def sql(self, query: str) -> pa.Table:
-        """The answer to a question over the tables `sources`, `census`, `joint`, `resolved`, `spectra`, `models`,
-        `failures`, `scores`.
+        """The answer to a question over the tables of `schemas`: `sources`, `census`, `joint`, `models` and others.
 
         The view `tensors` joins the models with what was counted of each tensor.
 

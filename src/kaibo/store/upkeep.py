@@ -15,7 +15,19 @@ from kaibo.store.ledger import Entry, Hashes, hashed
 from kaibo.store.locks import alone
 from kaibo.store.packing import unpacked
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS, FAILURES, MODELS, SCHEMAS, SOURCES, SPECTRA, Schema
+from kaibo.store.schemas import (
+    CENSUS,
+    FAILURES,
+    JOINT,
+    MODELS,
+    RESOLVED,
+    SCHEMAS,
+    SIGNS,
+    SOURCES,
+    SPECTRA,
+    VECTORS,
+    Schema,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,6 +122,8 @@ def remove(parts: Parts, model: str) -> int:
         staying = {row["content"] for row in rows if row not in leaving}
         contents = {row["content"] for row in leaving} - staying
         addresses = {row["model"] for row in leaving}
+        contents |= _derived(parts, contents)
+        _forget_together(parts, contents)
         # The model's own rows go last: while they are there, an interrupted removal can be taken up again.
         _forget(parts, CENSUS, "content", contents)
         _forget(parts, SPECTRA, "content", contents)
@@ -119,6 +133,37 @@ def remove(parts: Parts, model: str) -> int:
         _rewrite(parts, MODELS, lambda table: [pair not in gone for pair in _pairs(table)])
         tidy(parts)
         return before - size(parts.entries())
+
+
+def _derived(parts: Parts, contents: Collection[str]) -> set[str]:
+    """The contents of tensors that were formed from those leaving (rows of a table, differences).
+
+    Their source keys hold the source keys of what they were formed from.
+    """
+    rows = parts.read(SOURCES.name).to_pylist()
+    leaving = [row["source_key"] for row in rows if row["content"] in contents]
+    formed: dict[str, list[bool]] = {}
+    for row in rows:
+        gone = any(key != row["source_key"] and key in row["source_key"] for key in leaving)
+        formed.setdefault(row["content"], []).append(gone or row["source_key"] in leaving)
+    return {content for content, gone in formed.items() if all(gone)}
+
+
+def _forget_together(parts: Parts, contents: Collection[str]) -> None:
+    """What was measured of a tensor that leaves together with others: joint sums, censuses of differences, signs."""
+    named = ((JOINT, ("base", "tuned")), (VECTORS, ("base", "a", "b")), (SIGNS, ("base", "tuned")))
+    for schema, columns in named:
+        rows = parts.read(schema.name, columns=["content", *columns]).to_pylist()
+        keys = {
+            row["content"]
+            for row in rows
+            if any(content in contents for column in columns for content in row[column].split())
+        }
+        if schema is JOINT:
+            _forget(parts, CENSUS, "content", keys)
+            _forget(parts, RESOLVED, "content", keys)
+            _forget(parts, SPECTRA, "content", keys)
+        _forget(parts, schema, "content", keys)
 
 
 def _pairs(table: pa.Table) -> list[tuple[str, str]]:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from kaibo import analyses
+from kaibo.analyses import Label
+from kaibo.analyses.distance_records import ConflictRow, DistanceCell, OrderRow, PairwiseRow, SeedRow
 from kaibo.analyses.largest import counted, needed
-from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, PairwiseRow, TrimmedRow
+from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, TrimmedRow
 from kaibo.collect import Options, granted_workers
-from kaibo.collect.differences import Compared, take_difference
+from kaibo.collect.differences import Compared, Together, take_difference, take_differences
 from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
-from kaibo.models import open_model
-from kaibo.models.adapters import open_tuned, vocabularies
+from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
-from kaibo.models.derived import Difference, difference
-from kaibo.models.pairing import Unmatched, pair_models
+from kaibo.models.derived import Difference
+from kaibo.models.pairing import Pairing, Unmatched, pair_models
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.vocabulary import By, Finding, Model, Tensor
+from kaibo.vocabulary import By, CrossRow, Finding, Model, Tensor
 from kaibo.vocabulary.resolved import ByContent
 
 
@@ -46,13 +47,17 @@ class UnmatchedRow:
 
 @dataclass(frozen=True)
 class ChangeRow:
-    """Something beside the weights that differs: what it is, and its value in base and tuned."""
+    """Something beside the weights that differs: what it is, and its value in base and tuned.
+
+    Of long values `before` and `after` show where they differ, `full` holds both whole.
+    """
 
     base: str
     tuned: str
     what: str
     before: Any
     after: Any
+    full: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ class Differences:
     """All that was found between a base and models made from it.
 
     `changes` is what differs beside the weights, `norms` the numbers at the level asked for, `curve` the norm@k
-    curve, `depth` how much each role changed in each layer, `pairs` the distances between the tuned models,
-    `unmatched` what could not be compared.
+    curve, `depth` how much each role changed in each layer, `unmatched` what could not be compared. Of two or more
+    tuned models, `pairs` has the distances between them, `pairs_by` the same at the level asked for, `conflict`
+    where their signs disagree, `order` that of their clustering, `distances` the cells of the heat map, and `seeds`
+    whether data sets are further apart than seeds.
     """
 
     changes: Finding[ChangeRow]
@@ -92,6 +99,11 @@ class Differences:
     depth: Finding[DifferenceCell]
     pairs: Finding[PairwiseRow]
     unmatched: Finding[UnmatchedRow]
+    pairs_by: Finding[PairwiseRow] = field(default_factory=lambda: Finding("pairs", ()))
+    conflict: Finding[ConflictRow] = field(default_factory=lambda: Finding("conflict", ()))
+    order: Finding[OrderRow] = field(default_factory=lambda: Finding("order", ()))
+    distances: Finding[DistanceCell] = field(default_factory=lambda: Finding("distances", ()))
+    seeds: Finding[SeedRow] = field(default_factory=lambda: Finding("seeds", ()))
     compared: tuple[Compared, ...] = field(repr=False, default=())
 
     @property
@@ -127,35 +139,42 @@ def diff(
     top: Sequence[float] = (20.0,),
     of: str = "all",
     exact: bool = True,
+    labels: Mapping[str, Label] | None = None,
     settings: Settings | None = None,
     on_error: OnError | None = None,
 ) -> Differences:
     """What changed from `base` to each tuned model, by model, layer, role or tensor, and between the tuned models.
 
-    `top` are the percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or
-    those that `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given.
-    Nothing that the store knows is read again; a model that cannot be opened is given to `on_error` and the others
-    go on. Raises UsageError for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
+    All models are read side by side, each tensor once, and nothing that the store knows is read again. `top` are the
+    percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or those that
+    `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given. `labels` say by its
+    address on which data set and under which seed a tuned model was trained; with them the distance between data
+    sets is set against that between seeds. A model that cannot be opened is given to `on_error` and the others go
+    on. Raises UsageError for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
     """
     settings, report = settings or Settings(), on_error or raising
     _check(top)
     counted((), of)
     store, options = open_store(settings.store), _options(settings)
-    before = open_model(base, trust_shards=settings.trust_shards)
-    compared: list[Compared] = []
-    for address in addresses(tuned):
+    before = open_base(base, trust_shards=settings.trust_shards)
+    opened = list(_opened(before, addresses(tuned), settings, report))
+    together = take_differences(before, opened, store, options)
+    for failure in {failure.line: failure for one in together.compared for failure in one.failures}.values():
+        report(failure)
+    resolved = resolved_of(together.compared, top, of, store, options) if exact else {}
+    return gathered(together.compared, by, top, of=of, resolved=resolved, together=together, labels=labels)
+
+
+def _opened(base: Model, tuned: Sequence[str], settings: Settings, report: OnError) -> Iterator[tuple[Model, Pairing]]:
+    """Each tuned model that can be opened, paired with the base; the others are reported."""
+    for address in tuned:
         try:
-            after = open_tuned(address, before, trust_shards=settings.trust_shards)
-            compared.append(compare(before, after, store, options))
+            model = open_tuned(address, base, trust_shards=settings.trust_shards)
+            yield model, _paired(base, model)
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
                 raise
             report(error)
-            continue
-        for failure in compared[-1].failures:
-            report(failure)
-    resolved = resolved_of(compared, top, of, store, options) if exact else {}
-    return gathered(compared, by, top, _pairs(before, compared, store, options), of=of, resolved=resolved)
 
 
 def resolved_of(
@@ -185,13 +204,16 @@ def _options(settings: Settings) -> Options:
 
 def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compared:
     """Two opened models, paired and measured; tables are aligned through the tokenizers beside the weights."""
-    pairing = pair_models(base, tuned, vocabularies(base, tuned))
-    return take_difference(base, tuned, pairing, store, options)
+    return take_difference(base, tuned, _paired(base, tuned), store, options)
+
+
+def _paired(base: Model, tuned: Model) -> Pairing:
+    return pair_models(base, tuned, vocabularies(base, tuned))
 
 
 def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Compared:
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
-    before = open_model(base, trust_shards=settings.trust_shards)
+    before = open_base(base, trust_shards=settings.trust_shards)
     after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
     compared = compare(before, after, open_store(settings.store), _options(settings))
     if compared.failures:
@@ -208,37 +230,42 @@ def gathered(
     compared: Sequence[Compared],
     by: By,
     top: Sequence[float],
-    pairs: Iterable[PairwiseRow] = (),
     *,
     of: str = "all",
     resolved: ByContent | None = None,
+    together: Together | None = None,
+    labels: Mapping[str, Label] | None = None,
 ) -> Differences:
-    """The findings of models that were compared with one base."""
+    """The findings of models that were compared with one base; `together` is what they are beside each other."""
     rows = [row for one in compared for row in one.rows]
     norms = analyses.differences(rows, by, top, of=of, resolved=resolved)
-    notes = dict.fromkeys(note for one in compared for note in _notes(one))
-    norms = Finding(norms.kind, norms.rows, (*norms.notes, *notes), norms.provenance)
-    changed = tuple(
-        ChangeRow(one.base.model.address, one.tuned.model.address, change.what, change.before, change.after)
-        for one in compared
-        for change in _changes(one)
-    )
+    crosses, signs = ((), ()) if together is None else (together.crosses, together.signs)
+    notes = dict.fromkeys((*(note for one in compared for note in _notes(one)), *_apart(compared, crosses)))
+    pairs = analyses.pairs(crosses, "model", top, of)
+    order = analyses.order(pairs.rows)
     return Differences(
-        changes=Finding("changes", changed),
-        norms=norms,
+        changes=Finding("changes", tuple(row for one in compared for row in _changes(one))),
+        norms=Finding(norms.kind, norms.rows, (*norms.notes, *pairs.notes, *notes), norms.provenance),
         curve=analyses.norm_curve(rows),
         depth=analyses.change_map(rows),
-        pairs=Finding("pairs", tuple(pairs)),
+        pairs=pairs,
+        pairs_by=pairs if by == "model" else analyses.pairs(crosses, by, top, of),
         unmatched=Finding(
             "unmatched", tuple(_unmatched(one, lone) for one in compared for lone in one.pairing.unmatched)
         ),
+        conflict=analyses.conflict(signs, by),
+        order=order,
+        distances=analyses.distances(pairs.rows, order.rows),
+        seeds=analyses.seeds(pairs.rows, labels or {}),
         compared=tuple(compared),
     )
 
 
-def _changes(one: Compared) -> list[Change]:
+def _changes(one: Compared) -> Iterator[ChangeRow]:
     base, tuned = one.base.model, one.tuned.model
-    return changes(base, tuned, vocabularies(base, tuned))
+    found: list[Change] = changes(base, tuned, vocabularies(base, tuned))
+    for change in found:
+        yield ChangeRow(base.address, tuned.address, change.what, change.before, change.after, change.full)
 
 
 def _unmatched(one: Compared, lone: Unmatched) -> UnmatchedRow:
@@ -260,11 +287,15 @@ def _notes(one: Compared) -> Iterator[str]:
             yield f"{tuned}: {len(lone)} tensors or parts of them are only in the {side}, {share:.3g} % of its values"
 
 
-def _pairs(base: Model, compared: Sequence[Compared], store: Store, options: Options) -> Iterator[PairwiseRow]:
-    """Every two tuned models: directly, and their task vectors against each other."""
-    vectors = [difference(one.tuned.model, base) for one in compared] if len(compared) > 1 else []
-    for (one, a), (other, b) in combinations(list(zip(compared, vectors, strict=False)), 2):
-        direct = compare(one.tuned.model, other.tuned.model, store, options)
-        crossed = take_difference(a, b, pair_models(a, b), store, options)
-        if direct.rows and crossed.rows:
-            yield analyses.between(direct.rows, crossed.rows)
+def _apart(compared: Sequence[Compared], crosses: Sequence[CrossRow]) -> Iterator[str]:
+    """What two tuned models share with the base and not with each other, since other rows of it meet theirs."""
+    met: dict[tuple[str, str], set[str]] = {}
+    for row in crosses:
+        met.setdefault((row.a, row.b), set()).add(row.tensor)
+    for one, other in combinations(compared, 2):
+        both = {row.difference.tensor for row in one.rows} & {row.difference.tensor for row in other.rows}
+        names = one.tuned.model.address, other.tuned.model.address
+        left = len(both - met.get(names, set()))
+        if left:
+            a, b = (os.path.basename(name.rstrip("/")) for name in names)
+            yield f"{a} and {b}: {left} tensors meet other rows of the base in each and are left out of their distance"

@@ -17,6 +17,7 @@ from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
 from kaibo.errors import UsageError
+from kaibo.verbs.adapters import Adapters, adapters_of
 from kaibo.verbs.addresses import Address, raising
 from kaibo.verbs.diff import Differences, compare_addresses, exact_bins, gathered
 from kaibo.verbs.inspect import inspect
@@ -31,7 +32,8 @@ LANGUAGES = ("en", "ja")
 class Chapters:
     """The findings of one model, each level of digits and statistics in the order of `LEVELS`.
 
-    `diff` is what changed from the base, a level each, empty where no base was named.
+    `diff` is what changed from the base, a level each, empty where no base was named; `adapters` what is to be said
+    of a model that is an adapter of it, None where no base was named.
     """
 
     inspect: Finding[Architecture]
@@ -41,6 +43,7 @@ class Chapters:
     magnitudes: Finding[MagnitudeRow]
     highlights: tuple[Highlight, ...]
     diff: tuple[Differences, ...] = ()
+    adapters: Adapters | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def dissect(
     compared = () if base is None else (compare_addresses(base, model, settings),)  # first: it reads both at once
     collected = next(iter(measured(model, replace(settings, verify=settings.verify and base is None), raising)))
     chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared, settings))
+    chapters = replace(chapters, adapters=adapters_of(compared, settings=settings) if compared else None)
     sentences = tuple(sentence(found.key, found.values, output.language) for found in chapters.highlights)
     folder = Path(output.folder) if output.folder else Path("kaibo-report") / _file_name(collected.model.name)
     paths = _write(collected, chapters, sentences, folder, output)
@@ -199,8 +203,13 @@ def _page(collected: Collected, chapters: Chapters, sentences: Sequence[str], ou
         found = chapters.diff[0]
         norms = [level.norms for level in chapters.diff]
         drawn = [finding for finding in (found.depth, found.curve) if finding.rows]
-        sections.insert(2, differences_section(norms, drawn, [found.changes, found.unmatched], language))
+        lists = [found.changes, *_adapter_findings(chapters), found.unmatched]
+        sections.insert(2, differences_section(norms, drawn, lists, language))
     return page(sections, title=collected.model.name, language=language, provenance=provenance)
+
+
+def _adapter_findings(chapters: Chapters) -> list[Finding[Any]]:
+    return [found for found in chapters.adapters.findings if found.rows] if chapters.adapters is not None else []
 
 
 def _parts(chapters: Chapters) -> Iterator[list[Finding[Any]]]:
@@ -266,6 +275,7 @@ def _diff_document(chapters: Chapters) -> dict[str, Any]:
         "curve": first.curve.records(),
         "changes": first.changes.records(),
         "unmatched": first.unmatched.records(),
+        **{found.kind: found.records() for found in _adapter_findings(chapters)},
     }
     return {"diff": {**levels, **others}}
 

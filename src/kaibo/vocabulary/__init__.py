@@ -2,12 +2,13 @@
 
 from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
 from kaibo.vocabulary.census import Census, total
-from kaibo.vocabulary.differences import Joint, PairRow, joined
+from kaibo.vocabulary.differences import Crossed, CrossRow, Joint, PairRow, SignRow, Signs, crossed, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
+from kaibo.vocabulary.token_logs import LogKey, TokenLog, joined_logs, no_tokens
 
 __all__ = [
     "DTYPES",
@@ -17,10 +18,13 @@ __all__ = [
     "Buffer",
     "By",
     "Census",
+    "CrossRow",
+    "Crossed",
     "DType",
     "Experts",
     "Finding",
     "Joint",
+    "LogKey",
     "Model",
     "Norm",
     "PairRow",
@@ -28,13 +32,19 @@ __all__ = [
     "Points",
     "PositionEncoding",
     "Row",
+    "SignRow",
+    "Signs",
     "Spectrum",
     "SpectrumRow",
     "Sums",
     "Tensor",
+    "TokenLog",
+    "crossed",
     "first_digits",
     "joined",
+    "joined_logs",
     "jsonable",
+    "no_tokens",
     "plain",
     "points",
     "shown",

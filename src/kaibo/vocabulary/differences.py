@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 
 from kaibo.vocabulary.census import Census
@@ -45,9 +45,9 @@ def joined(parts: Iterable[Joint]) -> Joint:
     return Joint(
         n=sum(part.n for part in several),
         finite=sum(part.finite for part in several),
-        dot=_exactly(part.dot for part in several),
-        base_square=_exactly(part.base_square for part in several),
-        tuned_square=_exactly(part.tuned_square for part in several),
+        dot=exactly(part.dot for part in several),
+        base_square=exactly(part.base_square for part in several),
+        tuned_square=exactly(part.tuned_square for part in several),
         changed=sum(part.changed for part in several),
         one_ulp=None if None in steps else sum(step for step in steps if step is not None),
         same_sign=sum(part.same_sign for part in several),
@@ -60,16 +60,73 @@ def joined(parts: Iterable[Joint]) -> Joint:
 def _known(numbers: Iterable[float | None]) -> float | None:
     """The sum of what is known; None where nothing is."""
     known = [number for number in numbers if number is not None]
-    return _exactly(known) if known else None
+    return exactly(known) if known else None
 
 
-def _exactly(numbers: Iterable[float]) -> float:
+def exactly(numbers: Iterable[float]) -> float:
     """The sum rounded once; as ordinary addition has it where a partial sum is past the greatest float64."""
     several = list(numbers)
     try:
         return fsum(several)
     except (OverflowError, ValueError):
         return sum(several)
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Sums over the positions of two task vectors a and b of one base, at which both are finite; `n` counts all.
+
+    `dot` is Σab, `a_square` and `b_square` Σa² and Σb²; `same_sign` and `opposite` count the positions at which both
+    are not zero. `absolute` and `square` are Σ|x| and Σx² of the direct difference of the two models, where finite.
+    """
+
+    n: int
+    finite: int
+    dot: float
+    a_square: float
+    b_square: float
+    same_sign: int
+    opposite: int
+    absolute: float
+    square: float
+
+    @property
+    def turned(self) -> Crossed:
+        """The same of b and a."""
+        return replace(self, a_square=self.b_square, b_square=self.a_square)
+
+
+def crossed(parts: Iterable[Crossed]) -> Crossed:
+    """The sums over several sets of positions; floats are added exactly and rounded once.
+
+    >>> crossed([]).n
+    0
+    """
+    several = list(parts)
+    return Crossed(
+        n=sum(part.n for part in several),
+        finite=sum(part.finite for part in several),
+        dot=exactly(part.dot for part in several),
+        a_square=exactly(part.a_square for part in several),
+        b_square=exactly(part.b_square for part in several),
+        same_sign=sum(part.same_sign for part in several),
+        opposite=sum(part.opposite for part in several),
+        absolute=exactly(part.absolute for part in several),
+        square=exactly(part.square for part in several),
+    )
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Of `n` positions, at how many any of several task vectors moves a weight, at how many two move it apart."""
+
+    n: int = 0
+    moved: int = 0
+    conflicting: int = 0
+
+    def __add__(self, other: Signs) -> Signs:
+        """Those of both sets of positions."""
+        return Signs(self.n + other.n, self.moved + other.moved, self.conflicting + other.conflicting)
 
 
 @dataclass(frozen=True)
@@ -96,3 +153,32 @@ class PairRow:
     def identical(self) -> bool:
         """Whether both tensors are the same to the last bit."""
         return self.base_content == self.tuned_content
+
+
+@dataclass(frozen=True)
+class CrossRow:
+    """One tensor in two models made from one base: `a` and `b` are their addresses.
+
+    `crossed` are the sums of their task vectors. `direct` is the row of b − a, where it was counted: its base is a.
+    """
+
+    base: str
+    a: str
+    b: str
+    tensor: str
+    layer: int | None
+    role: str
+    crossed: Crossed
+    direct: PairRow | None
+
+
+@dataclass(frozen=True)
+class SignRow:
+    """One tensor in all models made from one base that have it: the signs of their task vectors by position."""
+
+    base: str
+    tuned: tuple[str, ...]
+    tensor: str
+    layer: int | None
+    role: str
+    signs: Signs

@@ -27,7 +27,8 @@ class ContextRow:
     """One point of a context curve: `value` with its 95 % interval for tokens `begin` to `end` of the context.
 
     `what` is `loss` (mean nats per token at these positions, over `n` windows) or `passkey` (share of passkeys found
-    when the whole prompt has `end` tokens, over `n` prompts). `beyond` says whether this is past the trained length.
+    when the whole prompt has `end` tokens, over `n` prompts). `extrapolated` says whether this is past the
+    trained length.
     """
 
     model: str
@@ -35,7 +36,7 @@ class ContextRow:
     what: str
     begin: int
     end: int
-    beyond: bool
+    extrapolated: bool
     value: float
     low: float
     high: float

@@ -20,7 +20,8 @@ def note(text: str, language: str = "en") -> str:
         found = pattern.fullmatch(text)
         if found:
             return word(key, language, **found.groupdict())
-    return text
+    subject, colon, said = text.partition(": ")  # what is said of a model or a tensor by name
+    return f"{subject}: {note(said, language)}" if colon else text
 
 
 @cache

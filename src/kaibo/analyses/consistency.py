@@ -1,0 +1,48 @@
+"""Norms that cannot be: what every vector obeys, put to numbers that somebody reported.
+
+For a vector of n values L1 ≤ √n·L2 (Cauchy–Schwarz), L2 ≤ L1, and L2 ≤ √(L1·L∞) (Hölder).
+"""
+
+from __future__ import annotations
+
+import math
+
+from kaibo.analyses.distance_records import NormsRow
+from kaibo.errors import UsageError
+
+SLACK = 1 + 1e-12
+
+
+def consistent_norms(n: int, l1: float, l2: float, linf: float | None = None) -> NormsRow:
+    """Whether these can be norms of one vector of `n` values; `why` says what cannot be.
+
+    Raises UsageError for a number that is no norm or a vector of no values.
+
+    >>> consistent_norms(8_030_261_248, 283154.5, 2.7612).holds
+    False
+    >>> consistent_norms(8_030_261_248, 150000.0, 2.7612).holds
+    True
+    """
+    norms = {"L1": l1, "L2": l2, **({} if linf is None else {"L∞": linf})}
+    for name, norm in norms.items():
+        if not (math.isfinite(norm) and norm >= 0):
+            raise UsageError(f"{name} of {norm} is no norm", next="give a number that is not negative")
+    if n < 1:
+        raise UsageError(f"a vector of {n} values has no norms", next="give the number of weights")
+    most = math.sqrt(n) * l2
+    why = dict(_broken(l1, l2, linf, most))
+    needed = math.ceil(((l1 / l2) * (l1 / l2)) / SLACK**2) if l2 else None
+    return NormsRow(n, l1, l2, linf, not why, most, max(needed, 1) if needed is not None else None, why)
+
+
+def _broken(l1: float, l2: float, linf: float | None, most: float) -> list[tuple[str, str]]:
+    found = []
+    if l1 > most * SLACK:
+        found.append(("l1", "L1 is more than √n·L2"))
+    if l2 > l1 * SLACK:
+        found.append(("l2", "L2 is more than L1"))
+    if linf is not None and l2 > math.sqrt(l1 * linf) * SLACK:
+        found.append(("linf", "L2 is more than √(L1·L∞)"))
+    if linf is not None and linf > l2 * SLACK:
+        found.append(("linf", "L∞ is more than L2"))
+    return found

@@ -1,0 +1,112 @@
+"""The token logs of a model: windows that the store knows are looked up, the rest are scored once and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.progress import Progress, quiet
+from kaibo.collect.stopping import Stopping
+from kaibo.store import Store
+from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
+
+if TYPE_CHECKING:
+    from kaibo.scoring.causal import Causal
+    from kaibo.scoring.planning import Plan
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The logs of one model over the texts of a plan, in their order, and what it took to have them.
+
+    `measured` tokens were scored now and `known` ones looked up, in `seconds`.
+    """
+
+    address: str
+    model_id: str
+    plan: Plan
+    logs: tuple[TokenLog, ...]
+    measured: int
+    known: int
+    seconds: float
+
+
+def take_scores(
+    address: str, model_id: str, plan: Plan, loaded: Callable[[], Causal], store: Store, progress: Progress = quiet
+) -> Scored:
+    """The log of every text under a model. What was finished is in the store whatever happens afterwards.
+
+    `loaded` gives the model with its weights, and is called only if something is missing. Raises FormatError for a
+    model whose logits are not numbers, StorageError when the store cannot be written, StoppedError after a signal.
+    """
+    started = time.monotonic()
+    keys = plan.keys(model_id)
+    kept = store.token_logs({key.hash for key in keys})
+    known = {
+        (at, place) for at, key in enumerate(keys) if key.hash in kept for place in _complete(plan, at, kept[key.hash])
+    }
+    looked_up = sum(len(log) for log in kept.values())
+    progress.begin(address, plan.read, "tokens")
+    recorder = _Recorder(store, {key: [log] for key, log in kept.items()})
+    if any((job.document, job.place) not in known for batch in plan.batches for job in batch):
+        _measure(plan, loaded(), keys, known, recorder, progress)
+    logs = tuple(recorder.log(key, document.name) for key, document in zip(keys, plan.documents, strict=True))
+    measured = sum(len(log) for log in logs) - looked_up
+    return Scored(address, model_id, plan, logs, measured, looked_up, time.monotonic() - started)
+
+
+def _complete(plan: Plan, at: int, log: TokenLog) -> list[int]:
+    """The windows of a text of which the store has every token."""
+    places, counts = np.unique(log.window, return_counts=True)
+    held = dict(zip(places.tolist(), counts.tolist(), strict=True))
+    wanted = [window.end - (0 if place == 0 else window.first) for place, window in enumerate(plan.windows[at])]
+    return [place for place, count in enumerate(wanted) if held.get(place) == count]
+
+
+def _measure(
+    plan: Plan, model: Causal, keys: list[LogKey], known: set[tuple[int, int]], recorder: _Recorder, progress: Progress
+) -> None:
+    from kaibo.scoring.engine import check_vocabulary, score
+
+    check_vocabulary(plan, model.vocabulary, model.address)
+    with Stopping() as stopping:
+        try:
+            for batch, parts in zip(plan.batches, score(plan, model, keys, known), strict=True):
+                recorder.add(parts)
+                progress.advance(sum(job.window.length for job in batch))
+                if stopping.signal is not None:
+                    break
+        finally:
+            recorder.flush()
+        stopping.check()
+
+
+class _Recorder:
+    """Scored windows: together here, and on their way to the store."""
+
+    def __init__(self, store: Store, parts: dict[str, list[TokenLog]]) -> None:
+        self._store = store
+        self._parts = parts
+        self._pending: list[TokenLog] = []
+        self._since = time.monotonic()
+
+    def add(self, parts: Sequence[TokenLog]) -> None:
+        self._pending += parts
+        for part in parts:
+            self._parts.setdefault(part.key.hash, []).append(part)
+        if time.monotonic() - self._since >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        self._store.record_token_logs(self._pending)
+        self._pending, self._since = [], time.monotonic()
+
+    def log(self, key: LogKey, document: str) -> TokenLog:
+        """All that is known of a text now, under the name it was asked by; empty for a text without tokens."""
+        parts = self._parts.get(key.hash)
+        return replace(joined_logs(parts), document=document) if parts else no_tokens(key, document)

@@ -1,0 +1,78 @@
+"""What storing on a grid would do: weights, and changes that are known exactly, are read once and rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from kaibo.census.rounding import rounding, rounding_total, whole_rows
+from kaibo.collect.censuses import Options
+from kaibo.collect.engine import named, ordered
+from kaibo.collect.stopping import Stopping
+from kaibo.errors import KaiboError
+from kaibo.models.updates import Floats32, Floats64, Update
+from kaibo.vocabulary import Tensor, widen32
+from kaibo.vocabulary.rounding import QUANTISED, Rounding
+
+UNPACKED = ("embedding", "head")
+"""Roles of the matrices that 4- and 8-bit packers leave alone."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor (with its change, if it is an update) and its roundings, one for each grid that is made for it."""
+
+    tensor: Tensor
+    roundings: tuple[Rounding, ...]
+
+
+def packed(tensor: Tensor) -> bool:
+    """Whether 4- and 8-bit packers take a tensor: matrices of linear layers, neither embeddings nor heads."""
+    return tensor.dtype.measurable and len(tensor.shape) == 2 and tensor.role not in UNPACKED
+
+
+def take_storing(tensors: Sequence[Tensor], grids: Sequence[str], options: Options, name: str) -> Iterator[Stored]:
+    """Each tensor rounded to every grid; an `Update` also with its change.
+
+    Raises what reading raises; StoppedError after a signal.
+    """
+
+    def run(tensor: Tensor) -> tuple[Tensor, tuple[Rounding, ...] | KaiboError]:
+        fitting = [grid for grid in grids if grid not in QUANTISED or packed(tensor)]
+        try:
+            return tensor, _rounded(tensor, fitting)
+        except KaiboError as error:
+            return tensor, named(error, tensor)
+
+    options.progress.begin(name, sum(tensor.size * tensor.dtype.itemsize for tensor in tensors))
+    with Stopping() as stopping, closing(ordered(tensors, run, options.workers)) as under_way:
+        for tensor, found in under_way:
+            options.progress.advance(tensor.size * tensor.dtype.itemsize)
+            if isinstance(found, KaiboError):
+                raise found
+            yield Stored(tensor, found)
+            if stopping.signal is not None:
+                break
+        stopping.check()
+
+
+def _rounded(tensor: Tensor, grids: Sequence[str]) -> tuple[Rounding, ...]:
+    """One reading for all grids."""
+    columns = tensor.shape[-1] if tensor.shape else 1
+    parts: list[list[Rounding]] = [[rounding(grid, np.empty(0), None, columns)] for grid in grids]
+    for weights, change in _read(tensor, whole_rows(columns)) if grids else ():
+        for part, grid in zip(parts, grids, strict=True):
+            part.append(rounding(grid, weights, change, columns))
+    return tuple(rounding_total(part) for part in parts)
+
+
+def _read(tensor: Tensor, step: int) -> Iterator[tuple[Floats64, Floats32 | None]]:
+    """The weights in float64 and, of an update, their change, whole rows at a time."""
+    if isinstance(tensor, Update):
+        yield from tensor.formed(step, 0, tensor.size)
+        return
+    for chunk in tensor.chunks(np.empty(step * tensor.dtype.itemsize, np.uint8)):
+        yield widen32(tensor.dtype.name, chunk).astype(np.float64), None

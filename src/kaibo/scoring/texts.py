@@ -1,0 +1,114 @@
+"""Texts from files, folders and JSONL, exactly as they are: every byte is accounted for, nothing is repaired."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kaibo.errors import FormatError, MissingError, UsageError
+
+Errors = Literal["strict", "replace", "ignore"]
+"""What to do with bytes that are not UTF-8: refuse them, put U+FFFD in their place, or leave them out."""
+
+SUFFIXES = (".txt", ".md", ".rst", ".text")
+"""What a folder is searched for, beside `.jsonl`."""
+
+FIELDS = ("text", "content")
+"""Where a line of JSONL may have its text."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text: its name, its characters, and the bytes before the first of them (a byte-order mark)."""
+
+    name: str
+    text: str = field(repr=False)
+    skipped: int = 0
+
+    @property
+    def hash(self) -> str:
+        """32 hex digits of SHA-256 over the UTF-8 bytes: the same text has the same hash under any name."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
+
+
+def read_texts(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], errors: Errors = "strict"
+) -> list[Document]:
+    """The documents of files and folders, in the order given, folders sorted by name.
+
+    A `.jsonl` file holds a document a line (`text` or `content`), every other file is one document. Raises
+    MissingError for what cannot be read or holds no text files, FormatError (with the offset or line) for bytes
+    that are not UTF-8, and for JSONL that is malformed or whose text holds half a surrogate pair.
+    """
+    if errors not in ("strict", "replace", "ignore"):
+        raise UsageError(f'"{errors}" is no way to treat bytes that are not UTF-8', next="strict, replace or ignore")
+    several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    found = [one for path in several for one in _read(os.fspath(path), errors)]
+    if not found:
+        raise MissingError("no texts were given", next="name a file, a folder or a .jsonl")
+    return found
+
+
+def _read(path: str, errors: Errors) -> Iterator[Document]:
+    if not os.path.isdir(path):
+        yield from _file(path, path, errors)
+        return
+    names = sorted(os.path.join(root, name) for root, _, files in os.walk(path) for name in files)
+    texts = [name for name in names if name.lower().endswith((*SUFFIXES, ".jsonl"))]
+    if not texts:
+        raise MissingError(f"holds no texts ({', '.join((*SUFFIXES, '.jsonl'))})", file=path, next="name the files")
+    for name in texts:
+        yield from _file(name, os.path.relpath(name, path), errors)
+
+
+def _file(path: str, name: str, errors: Errors) -> Iterator[Document]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as problem:
+        raise MissingError(f"cannot be read: {problem.strerror}", file=path) from problem
+    if path.lower().endswith(".jsonl"):
+        yield from _lines(data, path, name, errors)
+        return
+    mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    yield Document(name, _decoded(data[mark:], path, mark, errors), mark)
+
+
+def _decoded(data: bytes, path: str, offset: int, errors: Errors) -> str:
+    try:
+        return data.decode("utf-8", errors)
+    except UnicodeDecodeError as wrong:
+        at = offset + wrong.start
+        message = f"is not UTF-8: byte 0x{data[wrong.start]:02x}"
+        raise FormatError(
+            message, file=path, offset=at, next="--errors replace or ignore reads it all the same"
+        ) from wrong
+
+
+def _lines(data: bytes, path: str, name: str, errors: Errors) -> Iterator[Document]:
+    offset = 0
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        if line.strip():
+            yield Document(f"{name}:{number}", _text_of(_decoded(line, path, offset, errors), path, number))
+        offset += len(line) + 1
+
+
+def _text_of(line: str, path: str, number: int) -> str:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as wrong:
+        raise FormatError(f"line {number} is not JSON: {wrong}", file=path) from wrong
+    found = [record[name] for name in FIELDS if name in record] if isinstance(record, dict) else []
+    if not found or not isinstance(found[0], str):
+        raise FormatError(f'line {number} has no "text"', file=path, next='a line is {"text": "…"}')
+    try:
+        found[0].encode()
+    except UnicodeEncodeError as wrong:
+        message = f"line {number}: character {wrong.start} of the text is half a surrogate pair"
+        raise FormatError(message, file=path) from wrong
+    return str(found[0])
