@@ -2,6 +2,7 @@ import json
 
 import pytest
 import sample_findings as sample
+import sample_running as running
 import sample_series
 import sample_spectra as spectra
 import sample_table_findings as tables
@@ -44,6 +45,8 @@ FINDINGS = {
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
+    "context": running.context_finding(),
+    "tour": running.tour_finding(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

@@ -6,11 +6,13 @@ import typer
 
 from kaibo.cli import (
     census,
+    context,
     correlate,
     diff,
     digits,
     dissect,
     doctor,
+    generate,
     inspect,
     law,
     merge,
@@ -18,6 +20,7 @@ from kaibo.cli import (
     nursery,
     pca,
     probe,
+    quantise,
     score,
     select,
     series,
@@ -26,6 +29,7 @@ from kaibo.cli import (
     stats,
     store,
     table,
+    tour,
     train,
 )
 from kaibo.cli import trajectories as along
@@ -74,6 +78,10 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("generate")(generate.command)
+application.command("tour")(tour.command)
+application.command("context")(context.command)
+application.command("quantise")(quantise.command)
 application.command("train")(train.command)
 application.command("runs")(train.runs)
 application.command("nursery")(nursery.command)

@@ -93,6 +93,8 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "tour": ("stop", "formula", "difference", "holds", "source"),
+    "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
         *("run", "kind", "base", "data", "seed", "learning_rate", "steps", "tokens", "loss_first", "loss_last"),
         *("seconds", "how"),
