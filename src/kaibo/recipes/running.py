@@ -91,9 +91,8 @@ def run(recipe: Recipe, shop: Workshop) -> RunRow:
         known = known_run(folder, identity, shop.force)
         if known is not None:
             return row_of(_merged_too(known, recipe, base, folder), folder, "known")
-        how = "resumed" if begun_run(folder, identity, shop.force) else "trained"
         _must_fit(recipe, base)
-        how = "resumed" if _begun(folder, identity, shop.force) else "trained"
+        how = "resumed" if begun_run(folder, identity, shop.force) else "trained"
         write_json(folder / STATE, {"fingerprint": identity, "recipe": recipe.record()})
         trained = _trained(recipe, rows, base, folder, shop)
         account = _account(recipe, rows, base, identity, trained)
