@@ -62,7 +62,7 @@ def _scoring(place: Path, theirs: Any) -> Figure:
 
 def _memory(place: Path) -> Figure:
     """What scoring a batch adds to the peak, beside what its whole logits would take."""
-    model, ids = load_llama(place), torch.randint(0, VOCABULARY, (64, 1024))
+    model, ids = load_llama(place), torch.randint(0, VOCABULARY, (16, 1024))
     token_losses(model, ids[:1])
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -72,7 +72,7 @@ def _memory(place: Path) -> Figure:
     whole = ids.numel() * VOCABULARY * 4 / 2**20
     seen = f"{added:.0f} MiB more at the peak; batch × length × vocabulary would be {whole:.0f} MiB"
     ratio = added / whole
-    return Figure("memory to score 64 × 1,024 tokens", "their logits", ratio, "of", "≤ 0.25", ratio <= 0.25, seen)
+    return Figure("memory to score 16 × 1,024 tokens", "their logits", ratio, "of", "≤ 0.25", ratio <= 0.25, seen)
 
 
 def _writing(place: Path, theirs: Any) -> Figure:
