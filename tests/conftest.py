@@ -4,6 +4,8 @@ import pytest
 
 from made import Made
 
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]  # no doctests in them, and several files of one name
+
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:

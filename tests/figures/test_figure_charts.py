@@ -2,6 +2,7 @@ import json
 
 import pytest
 import sample_findings as sample
+import sample_running as running
 import sample_scoring as scoring
 import sample_series
 import sample_spectra as spectra
@@ -51,6 +52,8 @@ FINDINGS = {
     "tokens, three": scoring.tokens(3),
     "loss by context": scoring.contexts(),
     "loss by context, three": scoring.contexts(3),
+    "context": running.context_finding(),
+    "tour": running.tour_finding(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

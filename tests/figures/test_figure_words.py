@@ -57,10 +57,10 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
     from kaibo.analyses.distances import NOTES as DISTANCES
+    from kaibo.analyses.perplexity import NOTES as PERPLEXITY
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.series import NOTES as SERIES
     from kaibo.analyses.spectra import NOTES as SPECTRA
-    from kaibo.analyses.perplexity import NOTES as PERPLEXITY
     from kaibo.analyses.stats import NOTES as STATS
     from kaibo.analyses.token_losses import NOTES as LOSSES
     from kaibo.models.anatomy import architecture
@@ -75,7 +75,19 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
         **shared,
     }
-    noted = [*CORRUPTION, *PERPLEXITY, *LOSSES, *CHANGES, *SERIES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
+    noted = [
+        *CORRUPTION,
+        *PERPLEXITY,
+        *LOSSES,
+        *CHANGES,
+        *SERIES,
+        *SPECTRA,
+        *DIFFERENCES,
+        *DISTANCES,
+        *SEEDS,
+        *DIGITS,
+        *STATS,
+    ]
     said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []

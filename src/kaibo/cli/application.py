@@ -6,17 +6,23 @@ import typer
 
 from kaibo.cli import (
     census,
+    context,
     correlate,
     corrupt,
+    decode,
     diff,
     digits,
     dissect,
     doctor,
+    generate,
     inspect,
     law,
     merge,
     norms,
+    nursery,
     pca,
+    probe,
+    quantise,
     score,
     select,
     series,
@@ -25,6 +31,8 @@ from kaibo.cli import (
     stats,
     store,
     table,
+    tour,
+    train,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -64,6 +72,7 @@ application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("corrupt")(corrupt.command)
+application.command("decode")(decode.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
@@ -73,6 +82,14 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("generate")(generate.command)
+application.command("tour")(tour.command)
+application.command("context")(context.command)
+application.command("quantise")(quantise.command)
+application.command("train")(train.command)
+application.command("runs")(train.runs)
+application.command("nursery")(nursery.command)
+application.command("probe")(probe.command)
 application.command("sql")(sql.command)
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kaibo.errors import UsageError
 from kaibo.figures import (
     components,
+    context,
     corruption,
     differences,
     digits,
@@ -25,6 +26,7 @@ from kaibo.figures import (
     spectra,
     style,
     token_losses,
+    tour,
     trajectories,
 )
 from kaibo.figures.export import FORMATS, render, save
@@ -97,6 +99,11 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
     "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
     "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
     "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
+    "context": {"curves": Figure(context.curves, "context.title", "context.caption")},
+    "tour": {
+        "positions": Figure(tour.positions, "tour.positions_title", "tour.positions_caption"),
+        "base": Figure(tour.base, "tour.base_title", "tour.base_caption"),
+    },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
     "conflicts": {"survival": Figure(merging.survival, "merge.survival_title", "merge.survival_caption")},

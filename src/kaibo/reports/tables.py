@@ -63,6 +63,13 @@ READ: Mapping[str, tuple[str, ...]] = {
     ),
     "series-audit": ("kind", "checkpoints", "evidence"),
     "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
+    "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
+    "train --plan": (
+        *("run", "method", "device", "length", "weights", "adapter", "gradients", "optimiser", "activations", "logits"),
+        *("total", "memory", "fits", "seconds", "advice"),
+    ),
+    "probe": ("model", "asked", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
     "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
     "overlaps": (
@@ -86,9 +93,24 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "tour": ("stop", "formula", "difference", "holds", "source"),
+    "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
+    "nursery": (
+        *("run", "kind", "base", "data", "seed", "learning_rate", "steps", "tokens", "loss_first", "loss_last"),
+        *("seconds", "how"),
+    ),
+    "samples": ("run", "step", "prompt", "text"),
+    "ablation": (
+        *("part", "choice", "parameters", "seeds", "loss", "loss_low", "loss_high", "beyond", "tokens_per_second"),
+        *("kv_bytes_per_token", "mae", "mae_low", "mae_high"),
+    ),
     "score": (
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
+    ),
+    "decode": ("sequence", "combine", "prompt", "text", "tokens", "ended", "mass"),
+    "inverse-scaling": (
+        *("sequence", "text", "tokens", "mean_nats", "rise", "rise_low", "rise_high", "q", "kendall", "inverse"),
     ),
     "corrupt": (
         *("model", "step", "share", "mode", "unit", "tokens", "replaced", "ppl", "ppl_low", "ppl_high", "floor"),

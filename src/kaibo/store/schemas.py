@@ -261,6 +261,33 @@ SCORES = Schema(
     },
 )
 
+RUNS = Schema(
+    "runs",
+    version=1,
+    key="fingerprint",
+    identity=("fingerprint", "out"),
+    conflict="newest",  # a run that was made again, or merged later
+    columns={
+        "run": "string",
+        "out": "string",
+        "kind": "string",
+        "base": "string",
+        "method": "string",
+        "seed": "int64",
+        "learning_rate": "double",
+        "data": "string",
+        "rows": "int64",
+        "steps": "int64",
+        "loss_first": "double",
+        "loss_last": "double",
+        "tokens": "int64",
+        "seconds": "double",
+        "fingerprint": "string",
+        "kaibo": "string",
+    },
+)
+"""Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
+
 TOKEN_LOG = Schema(
     "token_log",
     version=1,
@@ -302,6 +329,7 @@ ALL = (
     FAILURES,
     SCORES,
     TOKEN_LOG,
+    RUNS,
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})

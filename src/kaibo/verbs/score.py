@@ -67,8 +67,21 @@ def scores(
     on_error: OnError | None = None,
 ) -> Iterator[Scored]:
     """The token logs of each model in turn, from the store where it has them."""
-    for _, scored, _ in _scored(models, documents, how, settings, on_error, Shown()):
+    for _, scored in scored_by_step(models, documents, how=how, settings=settings, on_error=on_error):
         yield scored
+
+
+def scored_by_step(
+    models: Address | Iterable[Address],
+    documents: list[Document],
+    *,
+    how: ScoreSettings | None = None,
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[tuple[int | None, Scored]]:
+    """The same, each with the step that the checkpoint's name says."""
+    for step, scored, _ in _scored(models, documents, how, settings, on_error, Shown()):
+        yield step, scored
 
 
 def _scored(
