@@ -69,7 +69,7 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("run", "method", "device", "length", "weights", "adapter", "gradients", "optimiser", "activations", "logits"),
         *("total", "memory", "fits", "seconds", "advice"),
     ),
-    "probe": ("model", "asked", "n", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
+    "probe": ("model", "asked", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
     "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
     "overlaps": (
