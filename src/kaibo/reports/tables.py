@@ -141,6 +141,9 @@ def read(finding: Finding[Any]) -> Table:
     return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
 
 
+SAID = ("evidence", "reason", "said", "what", "how")
+"""Columns of phrases that the word tables know in every language."""
+
 KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
 """Columns that tell something wherever they have a value, also zero."""
 
@@ -251,8 +254,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "kind" and f"audit.{value}" in catalogue(language):
         return word(f"audit.{value}", language)
-    if name == "evidence":
-        return escaped(note(str(value), language), 1000)
+    if name in SAID and isinstance(value, str):
+        return escaped(note(value, language), 1000)
+    if name == "shape" and isinstance(value, tuple | list):
+        return "×".join(map(str, value)) or "1"
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
