@@ -53,6 +53,7 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.change_spectra import NOTES as CHANGES
+    from kaibo.analyses.differences import CURVE_NOTE
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
     from kaibo.analyses.distances import NOTES as DISTANCES
@@ -72,7 +73,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
         **shared,
     }
-    noted = [*CHANGES, *SERIES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
+    noted = [*CHANGES, *SERIES, *SPECTRA, *DIFFERENCES, CURVE_NOTE, *DISTANCES, *SEEDS, *DIGITS, *STATS]
     said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []

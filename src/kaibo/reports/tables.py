@@ -62,7 +62,7 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("name", "step", "norm", "from_start", "to_end", "step_length", "cosine", "rate", "mae", "nonfinite"),
     ),
     "series-audit": ("kind", "checkpoints", "evidence"),
-    "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "norm-curve": ("base", "tuned", "scope", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
     "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
     "train --plan": (
