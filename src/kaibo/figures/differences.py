@@ -39,12 +39,17 @@ def curve(finding: Finding[CurveRow], language: str) -> Any:
         for row in finding.rows
         for name, text in texts.items()
     ]
-    chart = (
-        alt.Chart(alt.InlineData(values=records))
-        .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=1.8)
-        .encode(**_curve_axes(language), **_curve_marks(list(texts.values()), list(scopes.values()), language))
-        .properties(width=panel_width(len(labels)), height=280)
+    base = alt.Chart(alt.InlineData(values=records)).encode(
+        **_curve_axes(language), **_curve_marks(list(texts.values()), language)
     )
+    dash = alt.StrokeDash(
+        "scope:N",
+        scale=alt.Scale(domain=list(scopes.values()), range=[[1, 0], [5, 4]]),
+        legend=alt.Legend(title=word("columns.scope", language), orient="bottom", symbolSize=400),
+    )
+    points = base.mark_point(filled=True, size=22, opacity=1).encode(detail="scope:N")
+    chart = base.mark_line(strokeWidth=1.8).encode(strokeDash=dash) + points
+    chart = chart.properties(width=panel_width(len(labels)), height=280)
     names = list(labels.values())
     return panels(chart, names).properties(title=title(word("diff.curve_title", language), names))
 
@@ -64,8 +69,8 @@ def _curve_axes(language: str) -> dict[str, Any]:
     }
 
 
-def _curve_marks(texts: list[str], scopes: list[str], language: str) -> dict[str, Any]:
-    """The norm is the colour, the scope the line."""
+def _curve_marks(texts: list[str], language: str) -> dict[str, Any]:
+    """The norm is the colour; what a point says when it is pointed at."""
     import altair as alt
 
     return {
@@ -73,17 +78,6 @@ def _curve_marks(texts: list[str], scopes: list[str], language: str) -> dict[str
             "norm:N",
             scale=alt.Scale(domain=texts, range=[BAR, MIXTURE]),
             legend=alt.Legend(title=word("diff.norm", language), orient="bottom", symbolType="circle"),
-        ),
-        "strokeDash": alt.StrokeDash(
-            "scope:N",
-            scale=alt.Scale(domain=scopes, range=[[1, 0], [5, 4]]),
-            legend=alt.Legend(
-                title=word("columns.scope", language),
-                orient="bottom",
-                symbolType="stroke",
-                symbolStrokeColor=INK,
-                symbolSize=600,
-            ),
         ),
         "tooltip": [
             "norm:N",
