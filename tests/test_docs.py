@@ -19,6 +19,7 @@ RUN = (
     "docs/tutorial.md",
     "docs/howto.md",
     *(f"docs/howto/{path.name}" for path in sorted((ROOT / "docs" / "howto").glob("*.md"))),
+    "docs/llama.md",
 )
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
@@ -57,6 +58,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def my_llama(place: Path) -> None:
+    """A model that can be run, with a tokenizer and a chat template, and the texts that `running.md` speaks of."""
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra torch is not installed")
+    from kaibo.llama import Llama, LlamaConfig, initialise, save_llama
+
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(["the grass is green " * 9], trainer)
+    config = LlamaConfig(len(alphabet) + 20, 64, 64, 1, 2, 1, 32, context=512, bos=0, eos=(1,), tied=True)
+    save_llama(initialise(Llama(config)), place / "my-llama")
+    made.save(str(place / "my-llama" / "tokenizer.json"))
+    (place / "my-llama" / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    (place / "sample.txt").write_text("the grass is green " * 400)
+    (place / "talk.json").write_text('[{"role": "user", "content": "Hi."}]')
+
+
 def add_language_models(folder: Path) -> None:
     """Two models that can be run, and a text: what they cost is spent only on documents that speak of them."""
     from scoring_models import TEXT, save_causal
@@ -67,12 +89,15 @@ def add_language_models(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RUN)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:bitsandbytes.*")
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if "my-llm" in (ROOT / name).read_text(encoding="utf-8"):
         add_language_models(folder)
     ran = 0
+    if "my-llama" in (ROOT / name).read_text(encoding="utf-8"):
+        my_llama(folder)
     for kind, text, runs in blocks(name):
         if kind == "python" and runs:
             exec(compile(text, name, "exec"), {"__name__": "example"})

@@ -2,6 +2,8 @@ import json
 
 import pytest
 import sample_findings as sample
+import sample_running as running
+import sample_scoring as scoring
 import sample_series
 import sample_spectra as spectra
 import sample_table_findings as tables
@@ -44,6 +46,14 @@ FINDINGS = {
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
+    "corrupted": scoring.corrupt(),
+    "corrupted by shuffling": scoring.corrupt(1, "shuffle"),
+    "tokens": scoring.tokens(),
+    "tokens, three": scoring.tokens(3),
+    "loss by context": scoring.contexts(),
+    "loss by context, three": scoring.contexts(3),
+    "context": running.context_finding(),
+    "tour": running.tour_finding(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

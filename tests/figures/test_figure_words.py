@@ -53,13 +53,16 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.change_spectra import NOTES as CHANGES
+    from kaibo.analyses.corruption import NOTES as CORRUPTION
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
     from kaibo.analyses.distances import NOTES as DISTANCES
+    from kaibo.analyses.perplexity import NOTES as PERPLEXITY
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.series import NOTES as SERIES
     from kaibo.analyses.spectra import NOTES as SPECTRA
     from kaibo.analyses.stats import NOTES as STATS
+    from kaibo.analyses.token_losses import NOTES as LOSSES
     from kaibo.models.anatomy import architecture
 
     shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
@@ -72,7 +75,19 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
         **shared,
     }
-    noted = [*CHANGES, *SERIES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
+    noted = [
+        *CORRUPTION,
+        *PERPLEXITY,
+        *LOSSES,
+        *CHANGES,
+        *SERIES,
+        *SPECTRA,
+        *DIFFERENCES,
+        *DISTANCES,
+        *SEEDS,
+        *DIGITS,
+        *STATS,
+    ]
     said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []

@@ -6,11 +6,15 @@ import typer
 
 from kaibo.cli import (
     census,
+    context,
     correlate,
+    corrupt,
+    decode,
     diff,
     digits,
     dissect,
     doctor,
+    generate,
     inspect,
     law,
     merge,
@@ -18,6 +22,7 @@ from kaibo.cli import (
     nursery,
     pca,
     probe,
+    quantise,
     score,
     select,
     series,
@@ -27,6 +32,7 @@ from kaibo.cli import (
     store,
     study,
     table,
+    tour,
     train,
 )
 from kaibo.cli import trajectories as along
@@ -66,6 +72,8 @@ application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
+application.command("corrupt")(corrupt.command)
+application.command("decode")(decode.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
@@ -75,6 +83,10 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("generate")(generate.command)
+application.command("tour")(tour.command)
+application.command("context")(context.command)
+application.command("quantise")(quantise.command)
 application.command("train")(train.command)
 application.command("runs")(train.runs)
 application.command("nursery")(nursery.command)

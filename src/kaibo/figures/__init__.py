@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kaibo.errors import UsageError
 from kaibo.figures import (
     components,
+    context,
+    corruption,
     differences,
     digits,
     laws,
@@ -23,6 +25,8 @@ from kaibo.figures import (
     series,
     spectra,
     style,
+    token_losses,
+    tour,
     trajectories,
 )
 from kaibo.figures.export import FORMATS, render, save
@@ -91,6 +95,14 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "stable_rank": Figure(
             spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
         ),
+    },
+    "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
+    "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
+    "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
+    "context": {"curves": Figure(context.curves, "context.title", "context.caption")},
+    "tour": {
+        "positions": Figure(tour.positions, "tour.positions_title", "tour.positions_caption"),
+        "base": Figure(tour.base, "tour.base_title", "tour.base_caption"),
     },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},

@@ -69,7 +69,7 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("run", "method", "device", "length", "weights", "adapter", "gradients", "optimiser", "activations", "logits"),
         *("total", "memory", "fits", "seconds", "advice"),
     ),
-    "probe": ("model", "asked", "n", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
+    "probe": ("model", "asked", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
     "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
     "overlaps": (
@@ -93,6 +93,8 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "tour": ("stop", "formula", "difference", "holds", "source"),
+    "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
         *("run", "kind", "base", "data", "seed", "learning_rate", "steps", "tokens", "loss_first", "loss_last"),
         *("seconds", "how"),
@@ -106,6 +108,14 @@ READ: Mapping[str, tuple[str, ...]] = {
     "score": (
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
+    ),
+    "decode": ("sequence", "combine", "prompt", "text", "tokens", "ended", "mass"),
+    "inverse-scaling": (
+        *("sequence", "text", "tokens", "mean_nats", "rise", "rise_low", "rise_high", "q", "kendall", "inverse"),
+    ),
+    "corrupt": (
+        *("model", "step", "share", "mode", "unit", "tokens", "replaced", "ppl", "ppl_low", "ppl_high", "floor"),
+        *("clean_ppl", "replaced_ppl", "kept_ppl"),
     ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
