@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import sample_findings as sample
@@ -17,6 +18,7 @@ from kaibo.figures.fonts import JAPANESE
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Architecture
 
+TOKEN = re.compile(r'"token": "[^"]*"')
 FINDINGS = {
     "one model": sample.digits(1),
     "five models": sample.digits(5),

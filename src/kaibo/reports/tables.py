@@ -104,6 +104,7 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("part", "choice", "parameters", "seeds", "loss", "loss_low", "loss_high", "beyond", "tokens_per_second"),
         *("kv_bytes_per_token", "mae", "mae_low", "mae_high"),
     ),
+    "claims": ("verdict", "claim", "reported", "ours", "low", "high", "n", "scale", "why"),
     "score": (
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
@@ -264,6 +265,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "kind" and f"audit.{value}" in catalogue(language):
         return word(f"audit.{value}", language)
+    if name == "verdict":
+        return word(f"study.{str(value).replace(' ', '_')}", language)
+    if name == "why" and isinstance(value, Mapping):
+        return "; ".join(escaped(note(str(reason), language), 1000) for reason in value.values())
     if name in SAID and isinstance(value, str):
         return escaped(note(value, language), 1000)
     if name == "shape" and isinstance(value, tuple | list):
