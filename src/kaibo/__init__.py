@@ -42,6 +42,7 @@ _HOMES = {
     "kaibo.study": ("Inputs", "Results", "Study"),
     "kaibo.verbs.study": ("study_list", "study_run"),
     "kaibo.vocabulary.claims": ("Claim", "Outcome"),
+    "kaibo.analyses": ("Label",),
     "kaibo.analyses.components": ("ComponentSettings",),
     "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
     "kaibo.verbs.tables": ("TableOptions", "score_table", "table"),

@@ -43,14 +43,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Results:
-    """What a study found: findings to be drawn and tabled, outcomes that answer claims, sentences in each language.
+    """What a study found: findings to be drawn and tabled, outcomes that answer claims, sentences of what stands out.
 
-    The keys of `findings` are those of the titles in the study's words.
+    The keys of `findings` are those of the titles in the study's words; a sentence is the key of one of its
+    sentences there, and what fills its blanks.
     """
 
     findings: Mapping[str, Finding[Any]] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
-    sentences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sentences: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Declared:
     claims: tuple[Claim, ...]
     words: Mapping[str, Mapping[str, Any]]
     full: Mapping[str, Any]
+
+    def sentence(self, key: str, values: Mapping[str, Any], language: str) -> str:
+        """A sentence of the study with its blanks filled; numbers are formatted as the sentence says."""
+        sentences = self.words.get(language, {}).get("sentences", {})
+        template: str = sentences.get(key) or self.words["en"]["sentences"][key]
+        return template.format(**values)
 
     def word(self, key: str, language: str) -> Any:
         """A text of the study in a language, in English where it has no other."""

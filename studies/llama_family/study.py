@@ -123,22 +123,12 @@ def holds(name: str, value: bool, n: int) -> kaibo.Outcome:
     return kaibo.Outcome(name, bool(value), n=n)
 
 
-def sentences(measured: Measured) -> dict[str, tuple[str, ...]]:
-    """What stands out, in both languages."""
+def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What grouped queries save, and what 4 bits do."""
     rows = {Path(row.model).name: row for row in measured.anatomy.rows}
-    plain, grouped = rows["LLaMA-65B"].kv_bytes_per_token, rows["Llama-2-70B"].kv_bytes_per_token
-    bytes4 = rows["Llama-2-70B"].weights_bytes["4"] / 1e9
-    cache = (
-        f"Grouped queries cut the cache of a 70B model to {grouped / 1e3:.0f} kB a token, from {plain / 1e3:.0f} kB of "
-        "LLaMA 65B, which has a head of keys for each head of queries."
-    )
-    cache_ja = (
-        f"グループ化クエリにより、70B モデルのキャッシュは 1 トークン {grouped / 1e3:.0f} kB になります"
-        f"（クエリと同数の KV ヘッドをもつ LLaMA 65B は {plain / 1e3:.0f} kB）。"
-    )
-    card = f"At 4 bit the weights of Llama 2 70B take {bytes4:.1f} GB and fit one card of 80 GB."
-    card_ja = f"Llama 2 70B の重みは 4 ビットで {bytes4:.1f} GB となり、80 GB のカード 1 枚に収まります。"
-    return {"en": (cache, card), "ja": (cache_ja, card_ja)}
+    grouped, plain = rows["Llama-2-70B"], rows["LLaMA-65B"]
+    cache = {"grouped": grouped.kv_bytes_per_token / 1e3, "plain": plain.kv_bytes_per_token / 1e3}
+    return (("cache", cache), ("card", {"size": grouped.weights_bytes["4"] / 1e9}))
 
 
 study = kaibo.Study("llama_family", measure, analyse)

@@ -86,22 +86,22 @@ def reasoning(row: Any) -> bool:
     return set(ordered[:2]) == {"GSM8K", "HumanEval"}
 
 
-def sentences(measured: Measured) -> dict[str, tuple[str, ...]]:
-    """What stands out, in both languages."""
-    english, japanese = [], []
-    for name, finding in measured.components.items():
-        row = finding.rows[0]
-        share, three = 100 * row.explained[0], 100 * sum(row.explained[:3])
-        kept = row.kept_components
-        english.append(
-            f"{name}: {len(row.models)} models × {len(row.benchmarks)} benchmarks; the first component holds "
-            f"{share:.1f} % of the variance, three hold {three:.1f} %, and {kept} stand above chance."
-        )
-        japanese.append(
-            f"{name}：{len(row.models)} モデル × {len(row.benchmarks)} ベンチマーク。"
-            f"第 1 主成分が分散の {share:.1f} %、3 つで {three:.1f} % を占め、偶然を超えるのは {kept} 個です。"
-        )
-    return {"en": tuple(english), "ja": tuple(japanese)}
+def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """One for each table: how much the first components hold, and how many stand above chance."""
+    rows = {name: finding.rows[0] for name, finding in measured.components.items()}
+    return tuple(("table", facts(name, row)) for name, row in rows.items())
+
+
+def facts(name: str, row: Any) -> dict[str, Any]:
+    """What the sentence about a table says."""
+    return {
+        "name": name,
+        "models": len(row.models),
+        "benchmarks": len(row.benchmarks),
+        "first": row.explained[0],
+        "three": sum(row.explained[:3]),
+        "kept": row.kept_components,
+    }
 
 
 study = kaibo.Study("scaling", measure, analyse)

@@ -85,6 +85,7 @@ def test_a_shipped_study_has_all_words_in_both_languages_and_imports_only_kaibo(
     study = declared(name)
     assert study.words["en"].keys() == study.words["ja"].keys()
     assert study.words["en"].get("titles", {}).keys() == study.words["ja"].get("titles", {}).keys()
+    assert study.words["en"].get("sentences", {}).keys() == study.words["ja"].get("sentences", {}).keys()
     assert all({"en", "ja"} <= claim.text.keys() for claim in study.claims)
     for node in ast.walk(ast.parse((study.folder / "study.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -153,3 +154,39 @@ def test_pages_and_index_open_without_errors_or_requests_and_show_their_figures(
             assert page.locator("html").get_attribute("lang") == language
             assert (out / f"{name}.html").stat().st_size < 3_000_000
         browser.close()
+
+
+def test_published_norms_that_cannot_be_are_recognised_and_the_correlation_is_that_of_the_report() -> None:
+    vectors = {one.id: one.verdict for one in run(declared("task_vectors"), kaibo.Inputs()).judgements}
+    assert [vectors[f"sft-1e-4-{seed}"] for seed in (42, 100)] == ["reproduced", "reproduced"]
+    assert {vectors[f"{method}-1e-5-{seed}"] for method in ("sft", "dpo") for seed in (42, 100)} == {"differs"}
+    benford = {one.id: one for one in run(declared("benford"), kaibo.Inputs()).judgements}
+    assert (benford["r"].verdict, benford["p"].verdict) == ("reproduced", "reproduced")
+    assert benford["qwen-mae"].verdict == "not measured"
+
+
+def children(folder: Path) -> tuple[dict[str, object], ...]:
+    """A parent and its SFT children: two data sets, two seeds, two learning rates; at the high one the seed matters."""
+    from kaibo.testing import tiny_model
+
+    kinds = {"kind": "sft", "place": "child", "parent": "p", "size": 1, "last": True, "optimiser": "adam"}
+    members: list[dict[str, object]] = [{"name": "p", "kind": "pretrain", "address": str(tiny_model(folder / "p"))}]
+    for rate in (1e-5, 1e-4):
+        for place, (data, seed) in enumerate((data, seed) for data in ("D0", "D1") for seed in (42, 100)):
+            address = str(tiny_model(folder / f"{rate}-{data}-{seed}", seed=1 + place))
+            own = {"name": address, "address": address, "data": data, "seed": seed, "learning_rate": rate}
+            members.append({**kinds, **own})
+    return tuple(members)
+
+
+def test_children_at_another_scale_show_a_direction_and_reproduce_nothing(tmp_path: Path) -> None:
+    inputs = kaibo.Inputs(members=children(tmp_path), settings=kaibo.Settings(store=tmp_path / "store"))
+    ran = run(declared("task_vectors"), inputs)
+    steady = next(one for one in ran.judgements if one.id == "sft-low-steady")
+    assert (steady.verdict, steady.scale, steady.ours) == ("not measured", "nursery", True)
+    assert {"norms-sft-1e-05", "pairs-sft-0.0001", "seeds-sft-0.0001"} <= ran.results.findings.keys()
+    spreads = [values for key, values in ran.results.sentences if key == "spread"]
+    assert len(spreads) == 2
+    pairs = {frozenset((row.a, row.b)): row.l2 for row in ran.results.findings["pairs-sft-1e-05"].rows}
+    by_seed = [pairs[frozenset(str(tmp_path / f"1e-05-{data}-{seed}") for data in ("D0", "D1"))] for seed in (42, 100)]
+    assert spreads[0]["spread"] == pytest.approx(abs(by_seed[0] - by_seed[1]) / (sum(by_seed) / 2), rel=1e-12)

@@ -100,5 +100,5 @@ def _page(ran: Ran, language: str) -> str:
     study: Declared = ran.declared
     texts = {key: study.word(key, language) for key in ("title", "question", "source", "method", "follows", "full")}
     texts["titles"] = study.word("titles", language) or {}
-    sentences = ran.results.sentences.get(language) or ran.results.sentences.get("en", ())
+    sentences = [study.sentence(key, values, language) for key, values in ran.results.sentences]
     return study_page(texts, ran.results.findings, ran.judgements, sentences, language=language)
