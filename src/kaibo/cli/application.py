@@ -30,6 +30,7 @@ from kaibo.cli import (
     sql,
     stats,
     store,
+    study,
     table,
     tour,
     train,
@@ -91,5 +92,6 @@ application.command("runs")(train.runs)
 application.command("nursery")(nursery.command)
 application.command("probe")(probe.command)
 application.command("sql")(sql.command)
+application.add_typer(study.commands, name="study")
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)
