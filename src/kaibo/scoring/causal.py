@@ -31,11 +31,13 @@ class Causal:
 
     def states(self, ids: torch.Tensor) -> torch.Tensor:
         """(batch, length) ids → (batch, length, …), each from the ids up to it; padding stands on the right."""
-        return self._runs.states(ids)
+        found: torch.Tensor = self._runs.states(ids)
+        return found
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """(n, …) → (n, vocabulary)."""
-        return self._runs.logits(states)
+        found: torch.Tensor = self._runs.logits(states)
+        return found
 
     def values(self, model: Model) -> Values | None:
         """The weights of another checkpoint, read for a `swap` to come; None where none can."""
