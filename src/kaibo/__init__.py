@@ -24,6 +24,7 @@ _HOMES = {
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
     "kaibo.verbs.doctor": ("doctor",),
+    "kaibo.verbs.evaluate": ("EvalOptions", "Evaluations", "evaluate"),
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.measuring": ("Settings",),

@@ -11,6 +11,7 @@ from kaibo.cli import (
     digits,
     dissect,
     doctor,
+    evaluate,
     inspect,
     law,
     norms,
@@ -58,6 +59,7 @@ application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
 application.command("diff")(diff.command)
 application.command("score")(score.command)
+application.command("eval")(evaluate.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)

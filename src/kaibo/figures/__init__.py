@@ -14,6 +14,7 @@ from kaibo.figures import (
     components,
     differences,
     digits,
+    evaluation,
     laws,
     magnitudes,
     parameters,
@@ -72,6 +73,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
+    "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},
     "spectrum-tails": {"tails": Figure(spectra.tails, "spectrum.tails_title", "spectrum.tails_caption")},
     "spectrum": {
         "alpha": Figure(spectra.alpha_over_depth, "spectrum.alpha_title", "spectrum.alpha_caption"),
@@ -99,6 +101,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
     if finding.kind == "pca":
         row = finding.rows[0]
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
+    if finding.kind == "eval":
+        return evaluation.has_shares(finding)
     if finding.kind == "spectrum":
         return spectra.has_depth(finding, name)
     if finding.kind == "trajectories" and name != "r2":

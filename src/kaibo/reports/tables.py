@@ -83,6 +83,14 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "eval": (
+        *("model", "step", "task", "shots", "metric", "value", "stderr", "value_low", "value_high", "chance", "p"),
+        *("questions", "failed", "variants_low", "variants_high", "variants_std"),
+    ),
+    "eval-pairs": (
+        *("a", "b", "task", "metric", "difference", "difference_low", "difference_high", "only_a", "only_b"),
+        *("mcnemar_p", "q", "questions"),
+    ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }
@@ -121,7 +129,7 @@ def read(finding: Finding[Any]) -> Table:
 KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
 """Columns that tell something wherever they have a value, also zero."""
 
-TELLING = ("model", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
+TELLING = ("model", "step", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
 
 
 def _dull(rows: tuple[Any, ...], name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from kaibo.errors import FormatError
 from kaibo.llama import Causal
-from kaibo.scoring.requests import Request
+from kaibo.scoring.requests import Request, Scored
 from kaibo.scoring.trees import Pack, packs, shared_prefix
 
 CHUNK_VALUES = 1 << 22
@@ -20,16 +19,6 @@ CHUNK_VALUES = 1 << 22
 
 LENGTH_BOUND = ("dynamic", "longrope")
 """Ways to scale positions that turn all tokens by the length of the whole text: no two lengths may share a cache."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """The scored tokens of one request: −ln p of each, and what the model itself would have written there."""
-
-    request: Request
-    nats: NDArray[np.float32] = field(repr=False)
-    best: NDArray[np.int64] = field(repr=False)
-    best_nats: NDArray[np.float32] = field(repr=False)
 
 
 @torch.inference_mode()

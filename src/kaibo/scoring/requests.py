@@ -45,6 +45,16 @@ class Request:
         return len(self.ids) - 1
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scored tokens of one request: −ln p of each, and what the model itself would have written there."""
+
+    request: Request
+    nats: NDArray[np.float32] = field(repr=False)
+    best: NDArray[np.int64] = field(repr=False)
+    best_nats: NDArray[np.float32] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Refused:
     """A question that is not asked, and why."""
