@@ -8,9 +8,10 @@ it. The interval of a share is Wilson's (1927) with the number of questions that
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +44,9 @@ NOTES = (
 class EvalRow:
     """One measure of one model on one task.
 
-    `value` is that of the first form of the prompt, `value_low` and `value_high` its 95 % interval, `n` the questions, `clusters`
-    what they were grouped by, `failed` those that could not be asked. `chance` is what guessing gives and `p` the
-    chance of doing as well by guessing. `variants` are the values of all forms, `variant_names` their names, with
+    `value` is that of the first form of the prompt, `value_low` and `value_high` its 95 % interval, `n` the questions,
+    `clusters` what they were grouped by, `failed` those that could not be asked. `chance` is what guessing gives and
+    `p` the chance of doing as well by guessing. `variants` are the values of all forms, `variant_names` their names, with
     their lowest, highest and standard deviation.
     """
 
@@ -121,6 +122,28 @@ def evaluation(sittings: Sequence[Sitting]) -> Finding[EvalRow]:
     rows = [_row(forms, metric) for forms in together.values() for metric in forms[0].metrics]
     told = {one.model: one.model_id for one in sittings}
     return Finding("eval", tuple(rows), NOTES, {"models": told, "kaibo": __version__})
+
+
+def reported(
+    model: str, results: Mapping[str, Mapping[str, Any]], counts: Mapping[str, Any], shots: Mapping[str, Any]
+) -> list[EvalRow]:
+    """The rows of what lm-evaluation-harness reports: its values and standard errors, Wilson's interval for shares."""
+    rows = []
+    for task, said in results.items():
+        for name, value in said.items():
+            metric, _, kind = name.partition(",")
+            if metric.endswith("_stderr") or not kind or not isinstance(value, int | float):
+                continue
+            error = said.get(f"{metric}_stderr,{kind}")
+            error = float(error) if isinstance(error, int | float) else None
+            n = int((counts.get(task) or {}).get("effective", 0))
+            share = metric in (*SHARES, "exact_match", "em") and n > 0
+            low, high = wilson(float(value), n) if share else (None, None)
+            none = (None, None, (), (), None, None, None)
+            own = metric if kind == "none" else f"{metric},{kind}"
+            fixed = (model, None, task, own, float(value), error, low, high, n, n, 0, int(shots.get(task) or 0))
+            rows.append(EvalRow(*fixed, *none))
+    return rows
 
 
 def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:

@@ -79,7 +79,9 @@ def command(
         settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
         report: Any = answer.errors.append
         if lm_eval:
-            found = evaluate_harness(models, lm_eval.split(","), include, options=how, settings=settings, on_error=report)
+            found = evaluate_harness(
+                models, lm_eval.split(","), include, options=how, settings=settings, on_error=report
+            )
         else:
             found = evaluate(models, task or [], options=how, settings=settings, on_error=report)
         _present(answer, found, language)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kaibo.collect.censuses import FLUSH_SECONDS
 from kaibo.collect.progress import Progress, quiet
 from kaibo.collect.stopping import Stopping
@@ -42,9 +44,10 @@ def take_exam(
 
     key = found.key(model_id)
     kept = store.token_logs({key.hash}).get(key.hash)
-    log = no_tokens(key, found.paper.task.name) if kept is None else kept
+    log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else kept
+    log = once_each(log)
     known = known_items(found, log)
-    asked = {one.item for one in (*found.requests, *found.prompts)}
+    asked = {one.item for one in found.requests} | {one.item for one in found.prompts}
     progress.begin(f"{address}: {found.paper.task.name}", len(asked), "questions")
     if asked - known:
         log = _measure(found, key, loaded(), known, _Recorder(store, log), batch, progress)
@@ -58,6 +61,13 @@ def take_exam(
         failed=len(found.refused),
     )
     return Sat(found, sitting, len(asked - known), len(asked & known))
+
+
+def once_each(log: TokenLog) -> TokenLog:
+    """A log in which every token stands once: two runs at the same time may both have kept it."""
+    places = np.stack([log.item, log.branch, log.position]).astype(np.int64)
+    first = np.unique(places, axis=1, return_index=True)[1]
+    return log if len(first) == len(log) else log.taken(np.sort(first))
 
 
 def _record_refused(address: str, found: Exam, store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import model_names
-from kaibo.figures.style import INK, LAW, MIXTURE, MUTED, title
+from kaibo.figures.style import INK, LAW, MIXTURE
 from kaibo.figures.words import word
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def scores(finding: Finding[EvalRow], language: str) -> Any:
         for place, kind in enumerate(kinds)
     ]
     chart = alt.vconcat(*panels, spacing=14).resolve_scale(x="shared")
-    return chart.properties(title=title(word("eval.title", language), []))
+    said = f"● 95 %   ○ {word('eval.variants', language)}   ┆ {word('eval.chance', language)}"
+    return chart.properties(title=alt.TitleParams(word("eval.title", language), subtitle=said))
 
 
 def _panel(rows: list[EvalRow], names: Any, language: str, *, last: bool) -> Any:
@@ -60,15 +61,19 @@ def _panel(rows: list[EvalRow], names: Any, language: str, *, last: bool) -> Any
     chance = [{"chance": row.chance} for row in rows[:1] if row.chance is not None]
     axis = alt.Axis(format="%", tickCount=6, title=word("eval.score", language) if last else None, labels=last)
     x = alt.X("value:Q", scale=alt.Scale(domain=[0, 1]), axis=axis)
-    y = alt.Y("model:N", sort=[names[row.model] for row in rows], title=None, axis=alt.Axis(ticks=False))
+    y = alt.Y(
+        "model:N", sort=[names[row.model] for row in rows], title=None, axis=alt.Axis(ticks=False, labelPadding=10)
+    )
     base = alt.Chart(alt.InlineData(values=points)).encode(y=y)
     layers = [
         base.mark_rule(color=MIXTURE, strokeWidth=2).encode(x=alt.X("low:Q", axis=axis), x2="high:Q"),
-        alt.Chart(alt.InlineData(values=others)).mark_point(color=MUTED, size=36, strokeWidth=1.2).encode(
-            x=x, y=y, tooltip=["model:N", "variant:N", "value:Q"]
-        ),
-        base.mark_circle(color=MIXTURE, size=80, opacity=1).encode(x=x, tooltip=["model:N", "value:Q", "low:Q", "high:Q", "n:Q"]),
         alt.Chart(alt.InlineData(values=chance)).mark_rule(color=LAW, strokeDash=[4, 3]).encode(x="chance:Q"),
+        alt.Chart(alt.InlineData(values=others))
+        .mark_point(color=INK, fill="white", size=40, strokeWidth=1.2, opacity=1)
+        .encode(x=x, y=y, tooltip=["model:N", "variant:N", "value:Q"]),
+        base.mark_circle(color=MIXTURE, size=80, opacity=1).encode(
+            x=x, tooltip=["model:N", "value:Q", "low:Q", "high:Q", "n:Q"]
+        ),
     ]
     heading = alt.TitleParams(f"{rows[0].task} · {rows[0].metric}", fontSize=12, fontWeight=600, offset=6, color=INK)
     return alt.layer(*layers).properties(width=440, height=26 * len(rows) + 8, title=heading)

@@ -102,13 +102,14 @@ class _Prefix:
         device = self._model.device
         if self._cache is not None:
             self._cache.crop(self.length)
-        found = self._model.runs.states(
+        found: torch.Tensor = self._model.runs.states(
             torch.from_numpy(pack.ids)[None].to(device),
             positions=torch.from_numpy(pack.depths + self.length)[None].to(device),
             mask=torch.from_numpy(pack.mask(self.length))[None, None].to(device),
             cache=self._cache,
         )
-        return found[0]
+        rows: torch.Tensor = found[0]
+        return rows
 
 
 def _alike_rows(requests: Sequence[Request], batch: int) -> Iterator[list[Request]]:
@@ -167,7 +168,8 @@ def _scored(
 
 
 def _logits(model: Causal, states: torch.Tensor) -> torch.Tensor:
-    return model.runs.logits(states).float()
+    found: torch.Tensor = model.runs.logits(states).float()
+    return found
 
 
 def _checked(model: Causal, found: list[Scored]) -> list[Scored]:

@@ -67,9 +67,7 @@ class Exam:
         return LogKey(model_id, self.tokenizer.hash, self.paper.hash, self.settings_hash)
 
 
-def exam(
-    paper: Paper, tokenizer: Tokenizer, context: int | None, settings: ExamSettings, ends: frozenset[int]
-) -> Exam:
+def exam(paper: Paper, tokenizer: Tokenizer, context: int | None, settings: ExamSettings, ends: frozenset[int]) -> Exam:
     """The paper as a model with this tokenizer and context reads it."""
     task = paper.task
     said: dict[str, Any] = {"version": EXAM_VERSION, "dtype": settings.dtype, "rope": settings.rope}

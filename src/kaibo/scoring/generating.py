@@ -61,13 +61,12 @@ def _cropped(cache: Any, length: int) -> bool:
 def _states(model: Causal, ids: NDArray[np.int64], cache: Any) -> torch.Tensor | None:
     if not len(ids):
         return None
-    return model.runs.states(torch.from_numpy(ids)[None].to(model.device), cache=cache)[0, -1:]
+    found: torch.Tensor = model.runs.states(torch.from_numpy(ids)[None].to(model.device), cache=cache)[0, -1:]
+    return found
 
 
 @torch.inference_mode()
-def _answer(
-    model: Causal, asked: Prompted, shared: int, cache: Any, max_tokens: int, stop: Sequence[str]
-) -> Answer:
+def _answer(model: Causal, asked: Prompted, shared: int, cache: Any, max_tokens: int, stop: Sequence[str]) -> Answer:
     written = Written(model.tokenizer, stop)
     states = _states(model, asked.ids[shared:], cache)
     ids: list[int] = []

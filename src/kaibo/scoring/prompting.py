@@ -58,7 +58,14 @@ class Paper:
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
     """Templates come from strangers: no attribute that begins with an underscore, nothing is changed, no files."""
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    made.filters["unbracketed"] = _unbracketed
+    return made
+
+
+def _unbracketed(text: str) -> str:
+    """The filter `unbracketed`: a text without what stands in square brackets."""
+    return re.sub(r"\[[^\]\n]*\]", "", text)
 
 
 def papers(
@@ -89,9 +96,7 @@ def _elsewhere(task: Task) -> Any:
     return replace(task.data, path=task.shots_source)
 
 
-def _paper(
-    task: Task, prompt: Prompt, seed: int, data: Rows, pool: Rows, count: int, limit: int | None
-) -> Paper:
+def _paper(task: Task, prompt: Prompt, seed: int, data: Rows, pool: Rows, count: int, limit: int | None) -> Paper:
     drawn = _drawn(pool, count, seed)
     examples = "".join(_shot(prompt, pool, place) for place in drawn)
     before = _text(prompt.description, {}, pool, 0) + examples

@@ -7,7 +7,7 @@ token is scored with it. An empty context is the tokenizer's first token (or its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,9 +73,7 @@ def requests_of(
     found: list[Request] = []
     refused: list[Refused] = []
     for question in questions:
-        own = [
-            Request(question.item, branch, *next(encoded)) for branch in range(len(question.endings))
-        ]
+        own = [Request(question.item, branch, *next(encoded)) for branch in range(len(question.endings))]
         why = next((reason for one in own if (reason := _why_not(one, context))), None)
         if why is None:
             found += own
@@ -96,15 +94,27 @@ Encoded = tuple[NDArray[np.int64], int, NDArray[np.int64], NDArray[np.int64]]
 """Ids, how many of them are scored, and their spans in characters and bytes."""
 
 
-def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> list[Encoded]:
-    """Each (context, ending) as ids; each context is encoded once, however many endings it has."""
+def encode_pairs(
+    tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], has_bos: Callable[[str], bool] | None = None
+) -> list[Encoded]:
+    """Each (context, ending) as ids; each context is encoded once, however many endings it has.
+
+    `has_bos` says of a text that it brings its first token itself, so that none is put before it.
+    """
+    if has_bos is not None and any(has_bos(context) for context, _ in pairs if context):
+        return [one for pair in pairs for one in _encoded(tokenizer, [pair], not (pair[0] and has_bos(pair[0])))]
+    return _encoded(tokenizer, pairs, True)
+
+
+def _encoded(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], begin: bool) -> list[Encoded]:
     moved = [_moved(context, ending) for context, ending in pairs]
     backend = tokenizer.inner.backend_tokenizer
     contexts = list(dict.fromkeys(context for context, _ in moved if context))
     lengths = {
-        text: len(one.ids) for text, one in zip(contexts, backend.encode_batch_fast(contexts), strict=True)
+        text: len(one.ids)
+        for text, one in zip(contexts, backend.encode_batch_fast(contexts, add_special_tokens=begin), strict=True)
     }
-    wholes = backend.encode_batch([context + ending for context, ending in moved if context])
+    wholes = backend.encode_batch([context + ending for context, ending in moved if context], add_special_tokens=begin)
     given = iter(wholes)
     first = tokenizer.bos if tokenizer.bos is not None else tokenizer.eos
     return [

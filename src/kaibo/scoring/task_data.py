@@ -73,7 +73,9 @@ def _located(source: Source, folder: str, given: str | None, task: str) -> str:
     path = given if given is not None else os.path.join(folder, pattern)
     if not os.path.isdir(path):
         if given is None and not os.path.exists(path) and not folder:
-            raise UsageError(f"the task {task} brings no data", next=f"name it: --data FILE (or the folder of {pattern})")
+            raise UsageError(
+                f"the task {task} brings no data", next=f"name it: --data FILE (or the folder of {pattern})"
+            )
         return path
     inside = (os.path.join(root, name) for root, _, names in os.walk(path) for name in names)
     hits = sorted(one for one in inside if fnmatchcase(os.path.relpath(one, path), pattern))

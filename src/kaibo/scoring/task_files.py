@@ -158,7 +158,9 @@ def parse_task(text: str, file: str, folder: str) -> Task:
 def _check(found: Mapping[str, Any], file: str) -> None:
     for section, value in found.items():
         if section not in FIELDS:
-            raise UsageError(f'a task has no section "{section}"', file=file, next=f"it has {nearest(section, list(FIELDS))}")
+            raise UsageError(
+                f'a task has no section "{section}"', file=file, next=f"it has {nearest(section, list(FIELDS))}"
+            )
         if not isinstance(value, dict):
             raise FormatError(f"[{section}] is no table", file=file)
         _fields(value, FIELDS[section], section, file)
@@ -188,9 +190,7 @@ def _prompts(found: Mapping[str, Any], few: Mapping[str, Any], file: str) -> tup
     if "template" in few:
         first["shot"] = few["template"]
     several = [first, *({**first, **variant} for variant in found.get("variants", ()))]
-    prompts = tuple(
-        Prompt(**{"name": str(place), **_lists_as_tuples(one)}) for place, one in enumerate(several)
-    )
+    prompts = tuple(Prompt(**{"name": str(place), **_lists_as_tuples(one)}) for place, one in enumerate(several))
     if len({bool(prompt.options) for prompt in prompts}) > 1:
         raise FormatError("some variants of the prompt have options and some have none", file=file)
     names = [prompt.name for prompt in prompts]

@@ -1,9 +1,9 @@
 """Requests that begin alike as one tree: what they share is read once, the branches side by side.
 
-    few-shot prefix ──▶ cache        question 1 ─┬─ option a       one row of at most `limit` tokens:
-                                                 ├─ option b         q q q q a a b b c │ q q q a b b
-                                                 └─ option c       each token sees the prefix, its ancestors, itself
-                                     question 2 ─┬─ …
+few-shot prefix ──▶ cache        question 1 ─┬─ option a       one row of at most `limit` tokens:
+                                             ├─ option b         q q q q a a b b c │ q q q a b b
+                                             └─ option c       each token sees the prefix, its ancestors, itself
+                                 question 2 ─┬─ …
 """
 
 from __future__ import annotations
@@ -120,10 +120,9 @@ def _pack(requests: Sequence[Request], shared: int) -> Pack:
         paths[at] = path
     for closed in path:
         ends[closed] = len(ids)
-    places = tuple(
-        np.array(paths[at][one.first - 1 - shared :], np.int64) for at, one in enumerate(requests)
-    )
-    return Pack(tuple(requests), *(np.array(one, np.int64) for one in (ids, depths, ends)), places)
+    places = tuple(np.array(paths[at][one.first - 1 - shared :], np.int64) for at, one in enumerate(requests))
+    walked = [np.array(one, np.int64) for one in (ids, depths, ends)]
+    return Pack(tuple(requests), walked[0], walked[1], walked[2], places)
 
 
 def _depth_alike(path: Sequence[int], ids: Sequence[int], row: Sequence[int]) -> int:

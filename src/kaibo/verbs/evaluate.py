@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kaibo.analyses.evaluation import EvalPair, EvalRow, evaluation, paired
 from kaibo.collect import Options, granted_workers, take_census
@@ -21,7 +21,7 @@ from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.verbs.score import context_of
-from kaibo.vocabulary import Finding
+from kaibo.vocabulary import Finding, Model
 from kaibo.vocabulary.evaluations import Sitting
 
 if TYPE_CHECKING:
@@ -76,15 +76,15 @@ def evaluate(
             if settings.fail_fast or error.kind in ("storage", "stopped", "usage"):
                 raise
             report(error)
-    for error in _unasked(sat):
-        report(error)
+    for unasked in _unasked(sat):
+        report(unasked)
     return answer_of([one.sitting for one in sat], notes_of(asked), store)
 
 
 def answer_of(sittings: list[Sitting], notes: Iterable[str], store: Store) -> Evaluations:
     """The findings of sittings, with their scores recorded in the store's table of scores."""
     scores = evaluation(sittings)
-    store.record_scores(list(_tidy(scores, sittings)))
+    store.record_scores(list(tidy(scores, {one.model: one.model_id for one in sittings})))
     noted = Finding(scores.kind, scores.rows, (*scores.notes, *dict.fromkeys(notes)), scores.provenance)
     return Evaluations(noted, paired(sittings))
 
@@ -106,16 +106,14 @@ def notes_of(asked: Iterable[Paper]) -> Iterator[str]:
         yield from (f"{paper.task.name}: {note}" for note in paper.notes)
 
 
-def _sit(
-    address: str, asked: Iterable[Paper], how: ExamSettings, settings: Settings, store: Store
-) -> list[Sat]:
+def _sit(address: str, asked: Iterable[Paper], how: ExamSettings, settings: Settings, store: Store) -> list[Sat]:
     """All papers under one model, which is loaded at most once and only if something is missing."""
     model = open_model(address, trust_shards=settings.trust_shards)
     taken = take_census(model, store, Options(granted_workers(settings.workers), settings.verify, settings.progress))
     if taken.failures:
         raise taken.failures[0]
     tokenizer = load_tokenizer(target_of(address, weights=True).root)
-    ends = frozenset(() if tokenizer.eos is None else (tokenizer.eos,)) | _ends(model)
+    ends = ends_of(model, tokenizer)
     loaded: list[Causal] = []
 
     def load() -> Causal:
@@ -128,10 +126,11 @@ def _sit(
     return [take_exam(address, taken.model_id, one, load, store, how.batch, settings.progress) for one in exams]
 
 
-def _ends(model: Any) -> frozenset[int]:
-    """The ids after which a model has stopped, as its config says."""
+def ends_of(model: Model, tokenizer: Tokenizer) -> frozenset[int]:
+    """The ids after which a model has stopped, as its config and its tokenizer say."""
     found = model.config.get("eos_token_id")
-    return frozenset(one for one in (found if isinstance(found, list) else [found]) if isinstance(one, int))
+    several = [*(found if isinstance(found, list) else [found]), tokenizer.eos]
+    return frozenset(one for one in several if isinstance(one, int))
 
 
 def opened(address: str, how: ExamSettings, tokenizer: Tokenizer, ends: frozenset[int]) -> Causal:
@@ -172,8 +171,8 @@ class _ScoreRow:
     original: str | None = None
 
 
-def _tidy(found: Finding[EvalRow], sittings: list[Sitting]) -> Iterator[_ScoreRow]:
-    ids = {one.model: one.model_id for one in sittings}
+def tidy(found: Finding[EvalRow], ids: Mapping[str, str]) -> Iterator[_ScoreRow]:
+    """The rows as the store's table of scores has them; `ids` are the identities of the models."""
     for row in found:
         unit = "points" if row.metric.startswith("ppl") else "fraction"
         source = f"kaibo eval {ids[row.model]}"
