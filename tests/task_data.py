@@ -24,8 +24,22 @@ ROWS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"goal": "Wake up", "sol1": "sleep", "sol2": "sleep less, and rise", "label": 1},
     ],
     "siqa": [
-        {"context": "Ann ran.", "question": "Why?", "answerA": "late", "answerB": "bored", "answerC": "blue", "label": "1"},
-        {"context": "Bob sat.", "question": "Then?", "answerA": "flew", "answerB": "rested", "answerC": "fox", "label": "2"},
+        {
+            "context": "Ann ran.",
+            "question": "Why?",
+            "answerA": "late",
+            "answerB": "bored",
+            "answerC": "blue",
+            "label": "1",
+        },
+        {
+            "context": "Bob sat.",
+            "question": "Then?",
+            "answerA": "flew",
+            "answerB": "rested",
+            "answerC": "fox",
+            "label": "2",
+        },
     ],
     "hellaswag": [
         {
@@ -104,7 +118,7 @@ def write_task(folder: Path, text: str = WORDY, rows: Sequence[Mapping[str, Any]
     made = rows or [
         {
             "id": f"q{k}",
-            "passage": f"Passage {k // 4}: {' '.join(words[k % 3 :])}.",
+            "passage": f"Passage {k // 4}: {' '.join(words[k // 4 % 3 :])}.",
             "question": f"Which word, {k}?",
             "options": [words[k % 9], f"{words[(k + 4) % 9]} {words[k % 5]}", "dog dog"],
             "target": k % 3,

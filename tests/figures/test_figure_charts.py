@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import sample_evaluations as evaluations
 import sample_findings as sample
 import sample_spectra as spectra
 import sample_table_findings as tables
@@ -38,6 +39,8 @@ FINDINGS = {
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
+    "one score": evaluations.scores(1, 1, 1),
+    "scores of five models": evaluations.scores(5, 3, 4),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

@@ -55,6 +55,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.change_spectra import NOTES as CHANGES
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
+    from kaibo.analyses.evaluation import NOTES as EVALUATION
     from kaibo.analyses.distances import NOTES as DISTANCES
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.spectra import NOTES as SPECTRA
@@ -71,7 +72,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         "rope_scaling": {"rope_type": "linear", "factor": 4.0},
         **shared,
     }
-    noted = [*CHANGES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
+    noted = [*EVALUATION, *CHANGES, *SPECTRA, *DIFFERENCES, *DISTANCES, *SEEDS, *DIGITS, *STATS]
     said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
     assert [text for text in said if note(text, "ja") == text] == []

@@ -64,9 +64,7 @@ def instances(paper: Paper) -> list[Any]:
 def ours(model: Causal, tokenizer: Tokenizer, paper: Paper, batch: int) -> list[tuple[float, bool]]:
     requests, refused = requests_of(tokenizer, paper.questions, model.context)
     assert not refused
-    found = {
-        (one.request.item, one.request.branch): one for part in answers(model, requests, batch) for one in part
-    }
+    found = {(one.request.item, one.request.branch): one for part in answers(model, requests, batch) for one in part}
     scored = [found[one.item, one.branch] for one in requests]
     return [
         (-float(one.nats.astype(np.float64).sum()), bool((one.best == one.request.ids[one.request.first :]).all()))
@@ -170,7 +168,8 @@ def test_every_path_of_a_pack_is_its_request_and_sees_nothing_else(seed: int) ->
 
 
 @pytest.mark.parametrize(
-    ("context", "ending"), [("the quick", " brown"), ("the quick ", "brown"), ("", "the"), ("qu", "ick fox"), ("猫", "が")]
+    ("context", "ending"),
+    [("the quick", " brown"), ("the quick ", "brown"), ("", "the"), ("qu", "ick fox"), ("猫", "が")],
 )
 def test_boundaries_are_cut_as_the_harness_cuts_them(folders: dict[str, Path], context: str, ending: str) -> None:
     pytest.importorskip("lm_eval")
