@@ -114,7 +114,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 def write_task(folder: Path, text: str = WORDY, rows: Sequence[Mapping[str, Any]] | None = None) -> Path:
     """A task file beside its rows: sixteen questions on four passages."""
-    words = "the quick brown fox jumps over the lazy dog".split()
+    words = ["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"]
     made = rows or [
         {
             "id": f"q{k}",

@@ -45,7 +45,7 @@ def test_a_table_a_figure_and_both_languages(kaibo: Any, folder: Path, tmp_path:
     ("change", "code", "said"),
     [
         (("options =", "option ="), 2, "[prompt] has options"),
-        (('target = "target"', 'target = "label"'), 3, 'line 1 has no column "label"'),
+        (('target = "target"', 'target = "label"'), 3, 'has no column "label"'),
         (('path = "rows.jsonl"', 'path = "nowhere.jsonl"'), 4, "cannot be read"),
     ],
 )

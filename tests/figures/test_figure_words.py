@@ -55,8 +55,8 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.change_spectra import NOTES as CHANGES
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
-    from kaibo.analyses.evaluation import NOTES as EVALUATION
     from kaibo.analyses.distances import NOTES as DISTANCES
+    from kaibo.analyses.evaluation import NOTES as EVALUATION
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.spectra import NOTES as SPECTRA
     from kaibo.analyses.stats import NOTES as STATS

@@ -187,3 +187,34 @@ def test_boundaries_are_cut_as_the_harness_cuts_them(folders: dict[str, Path], c
     assert found[1] == len(after)
     spans = (context + ending).encode()
     assert b"".join(spans[begin:end] for begin, end in found[3]).decode() in (ending, " " + ending)
+
+
+def test_as_a_model_of_the_harness_kaibo_answers_every_kind_of_request_as_its_own_does(
+    folders: dict[str, Path],
+) -> None:
+    pytest.importorskip("lm_eval")
+    with quiet():
+        from lm_eval.api.instance import Instance
+        from lm_eval.models.huggingface import HFLM
+
+        from kaibo.scoring.harness import KaiboLM
+
+        own = HFLM(pretrained=str(folders["gpt_neox"]), device="cpu", dtype="float32", batch_size=1, max_length=40)
+        model = KaiboLM(str(folders["gpt_neox"]), max_length=40)
+
+        def made(kind: str, *arguments: Any) -> list[Any]:
+            return [Instance(kind, {}, one, 0, ("t", place, 1)) for place, one in enumerate(arguments)]
+
+        long = "the quick brown fox " * 20
+        pairs = made("loglikelihood", ("the quick", " fox"), ("", "the dog"), (long, "over"), ("<s>over", " dog"))
+        with pytest.warns(UserWarning, match="1 prompts are longer than the context of 40"):
+            told = model.loglikelihood(pairs)
+        expected = own.loglikelihood(pairs, disable_tqdm=True)
+        assert [one for one, _ in told] == pytest.approx([one for one, _ in expected], abs=1e-4)
+        assert [one for _, one in told] == [one for _, one in expected]
+        texts = made("loglikelihood_rolling", (long,), ("the dog 解剖",))
+        assert model.loglikelihood_rolling(texts) == pytest.approx(own.loglikelihood_rolling(texts, True), abs=1e-3)
+        asked = {"until": ["q"], "max_gen_toks": 6, "do_sample": False}
+        prompts = made("generate_until", ("the quick", dict(asked)), ("over the", dict(asked)))
+        again = made("generate_until", ("the quick", dict(asked)), ("over the", dict(asked)))
+        assert model.generate_until(prompts) == own.generate_until(again, disable_tqdm=True)

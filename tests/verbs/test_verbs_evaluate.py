@@ -142,7 +142,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(
     models: dict[str, Path], tmp_path: Path, text: str
 ) -> None:
     task = write_task(tmp_path, text)
-    options = EvalOptions(limit=8, how=ExamSettings(batch=64))
+    options = EvalOptions(limit=8, how=ExamSettings(batch=20))
     whole = kaibo.evaluate(models["llama"], task, options=options, settings=kept(tmp_path, "whole"))
     with pytest.raises(StoppedError):
         kaibo.evaluate(models["llama"], task, options=options, settings=kept(tmp_path, "parts", progress=Interrupt(2)))
@@ -260,6 +260,7 @@ def harness_task(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,8 +46,8 @@ class EvalRow:
 
     `value` is that of the first form of the prompt, `value_low` and `value_high` its 95 % interval, `n` the questions,
     `clusters` what they were grouped by, `failed` those that could not be asked. `chance` is what guessing gives and
-    `p` the chance of doing as well by guessing. `variants` are the values of all forms, `variant_names` their names, with
-    their lowest, highest and standard deviation.
+    `p` the chance of doing as well by guessing. `variants` are the values of all forms, `variant_names` their names,
+    with their lowest, highest and standard deviation.
     """
 
     model: str
