@@ -10,6 +10,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(VENV)
+	touch $(VENV)/.begun  # the demo says how long set-up took
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,dev]'
 	# Its metadata asks for sentence-transformers, and that for gigabytes of CUDA; only the weights in it are wanted.

@@ -1,14 +1,16 @@
-"""`make demo`: two models taken apart, in both languages, without a network.
+"""`make demo`: models taken apart, in both languages, without a network.
 
-One is real: all-MiniLM-L6-v2, a trained sentence encoder in float32 that a Python package carries. The other is
-written on the spot: a LLaMA-shaped model in bfloat16 with grouped queries and random Gaussian weights, which is
-what a model looks like before it has learned anything. Everything is written below `demo/`.
+First two that are at hand: all-MiniLM-L6-v2, a trained sentence encoder in float32 that a Python package carries, and
+a LLaMA-shaped model in bfloat16 with random Gaussian weights, which is what a model looks like before it has learned
+anything. Then models made here: `kaibo nursery` pre-trains a family and fine-tunes children of it, and base, child and
+adapter are dissected. Everything is written below `demo/`; what was finished before is not done again.
 """
 
 # ruff: noqa: T201 - a script that talks to people
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from kaibo.testing.models import Plan, write_llama
 
 ROOT = Path(__file__).resolve().parent
 DEMO = Path("demo")
+NURSERY = DEMO / "nursery"
 PLAN = Plan(
     hidden_size=512,
     intermediate_size=1408,
@@ -32,24 +35,31 @@ PLAN = Plan(
 
 
 def main() -> int:
-    """Dissects both models and says where the pages are; the exit code of the first command that failed, else 0."""
+    """Makes, dissects and says where the pages are; the exit code of the first command that failed, else 0."""
     started = time.monotonic()
     pages: list[Path] = []
+    code = 0
     for model in models():
-        for language in ("en", "ja"):
-            folder = DEMO / "report" / model.name
-            code = dissect(model, folder, language)
-            if code:
-                return code
-            pages.append(folder / {"en": "index.html", "ja": "index.ja.html"}[language])
-    print(f"\nDone in {time.monotonic() - started:.1f} s. Open these pages in a browser; they need no network:")
+        code = code or in_both(pages, [str(model)], DEMO / "report" / model.name)
+    made = time.monotonic()
+    code = code or kaibo("nursery", str(NURSERY))
+    grown = time.monotonic()
+    for arguments, name in () if code else members():
+        code = code or in_both(pages, arguments, DEMO / "report" / name)
+    if code:
+        return code
+    told = {"nursery": grown - made, "dissections": time.monotonic() - started - (grown - made)}
+    prepared = set_up()
+    said = [] if prepared is None else [f"set-up {prepared:.0f} s (once)"]
+    print("\n" + ", ".join([*said, *(f"{name} {seconds:.1f} s" for name, seconds in told.items())]))
+    print("Open these pages in a browser; they need no network:")
     for page in pages:
         print(f"  {page}")
     return 0
 
 
 def models() -> Iterator[Path]:
-    """The folders of the models, relative to the repository."""
+    """The folders of the models at hand, relative to the repository."""
     (ROOT / DEMO).mkdir(exist_ok=True)
     real = minilm()
     if real is not None:
@@ -71,11 +81,40 @@ def minilm() -> Path | None:
     return link
 
 
-def dissect(model: Path, folder: Path, language: str) -> int:
-    """One command as anybody would type it; the second language finds every count in the store and reads nothing."""
-    arguments = ["dissect", str(model), "--lang", language, "--store", str(DEMO / "store"), "--out", str(folder)]
-    print(f"\n$ kaibo {' '.join(arguments)}", flush=True)
-    return subprocess.run([sys.executable, "-m", "kaibo", *arguments], cwd=ROOT, check=False).returncode
+def members() -> Iterator[tuple[list[str], str]]:
+    """Of the nursery: the largest model at its end, a fine-tune beside it, and the adapter that stays unmerged."""
+    listed = json.loads((ROOT / NURSERY / "nursery.json").read_text(encoding="utf-8"))["members"]
+    adapter = next(member for member in listed if member["place"] == "adapter")
+    base = next(member for member in listed if member["name"] == adapter["parent"])
+    child = next(member for member in listed if member["kind"] == "dpo" and member["parent"] == base["name"])
+    yield [str(NURSERY / base["path"])], "nursery-base"
+    for member, name in ((child, "nursery-child"), (adapter, "nursery-adapter")):
+        yield [str(NURSERY / member["path"]), "--base", str(NURSERY / base["path"])], name
+
+
+def in_both(pages: list[Path], arguments: list[str], folder: Path) -> int:
+    """A dissection in both languages; the second finds every count in the store and reads nothing."""
+    for language, page in (("en", "index.html"), ("ja", "index.ja.html")):
+        code = kaibo("dissect", *arguments, "--lang", language, "--out", str(folder))
+        if code:
+            return code
+        pages.append(folder / page)
+    return 0
+
+
+def kaibo(*arguments: str) -> int:
+    """One command as anybody would type it; its exit code."""
+    line = [*arguments, "--store", str(DEMO / "store")]
+    print(f"\n$ kaibo {' '.join(line)}", flush=True)
+    return subprocess.run([sys.executable, "-m", "kaibo", *line], cwd=ROOT, check=False).returncode
+
+
+def set_up() -> float | None:
+    """Seconds that `make setup` took when it last ran; None where it never did."""
+    begun, done = ROOT / ".venv" / ".begun", ROOT / ".venv" / ".installed"
+    if not (begun.is_file() and done.is_file()):
+        return None
+    return max(done.stat().st_mtime - begun.stat().st_mtime, 0.0)
 
 
 if __name__ == "__main__":

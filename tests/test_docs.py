@@ -19,6 +19,7 @@ RUN = (
     "docs/tutorial.md",
     "docs/howto.md",
     *(f"docs/howto/{path.name}" for path in sorted((ROOT / "docs" / "howto").glob("*.md"))),
+    "docs/llama.md",
 )
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
@@ -64,9 +65,32 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tiny_model(tmp_path / "third-model", seed=2)
     tiny_adapter(tmp_path / "my-adapter")
     tiny_adapter(tmp_path / "other-adapter", seed=1)
+    for step in (100, 200, 300):
+        tiny_model(tmp_path / "my-run" / f"step{step}", seed=step, layers=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAIBO_STORE", raising=False)
     return tmp_path
+
+
+def my_llama(place: Path) -> None:
+    """A model that can be run, with a tokenizer and a chat template, and the texts that `running.md` speaks of."""
+    tokenizers = pytest.importorskip("tokenizers", reason="the extra torch is not installed")
+    from kaibo.llama import Llama, LlamaConfig, initialise, save_llama
+
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(["the grass is green " * 9], trainer)
+    config = LlamaConfig(len(alphabet) + 20, 64, 64, 1, 2, 1, 32, context=512, bos=0, eos=(1,), tied=True)
+    save_llama(initialise(Llama(config)), place / "my-llama")
+    made.save(str(place / "my-llama" / "tokenizer.json"))
+    (place / "my-llama" / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    (place / "sample.txt").write_text("the grass is green " * 400)
+    (place / "talk.json").write_text('[{"role": "user", "content": "Hi."}]')
 
 
 def add_language_models(folder: Path) -> None:
@@ -83,12 +107,15 @@ def add_language_models(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RUN)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:bitsandbytes.*")
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if "my-llm" in (ROOT / name).read_text(encoding="utf-8"):
         add_language_models(folder)
     ran = 0
+    if "my-llama" in (ROOT / name).read_text(encoding="utf-8"):
+        my_llama(folder)
     for kind, text, runs in blocks(name):
         if kind == "python" and runs:
             exec(compile(text, name, "exec"), {"__name__": "example"})
@@ -108,6 +135,7 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert generate.PAGE.read_text(encoding="utf-8") == generate.page(), "run `make docs`"
+    assert generate.FIELDS.read_text(encoding="utf-8") == generate.fields_page(), "run `make docs`"
 
 
 def test_both_readmes_show_the_same_commands_listings_and_pictures() -> None:

@@ -81,9 +81,11 @@ def test_a_position_is_in_conflict_where_both_signs_occur(values: np.ndarray) ->
     (row,) = conflict(rows(values)[1], "role").rows
     deltas = values[1:] - values[0]
     above, below = (deltas > 0).any(axis=0), (deltas < 0).any(axis=0)
-    assert (row.n, row.moved, row.conflicting) == (30, (above | below).sum(), (above & below).sum())
+    assert (row.n, row.moved_by_any, row.conflicting) == (30, (above | below).sum(), (above & below).sum())
     assert row.conflict == row.conflicting / 30
-    assert row.conflict_moved == row.conflicting / row.moved if row.moved else math.isnan(row.conflict_moved)
+    assert (
+        row.conflict_moved == row.conflicting / row.moved_by_any if row.moved_by_any else math.isnan(row.conflict_moved)
+    )
     assert (row.tuned, row.key) == (3, "mlp.up")
 
 
@@ -125,7 +127,7 @@ def test_the_order_puts_models_of_one_kind_together_and_knows_its_heights() -> N
         mine = matrix[int(row.model[1:])].copy()
         mine[int(row.model[1:])] = np.inf
         assert row.nearest == f"m{mine.argmin()}"
-        assert row.distance == mine.min()
+        assert row.apart == mine.min()
     assert found.rows[0].joins is None
     assert {cell.a_place for cell in distances(apart(matrix), found.rows)} <= set(range(9))
     two = apart(np.array([[0, 2.0], [2.0, 0]]))
@@ -150,9 +152,9 @@ def test_a_planted_effect_of_data_is_found_and_its_ratio_is_that_of_numpy() -> N
     )
     assert row.ratio == pytest.approx(np.mean(differ) / np.mean(same))
     assert (row.within_pairs, row.between_pairs) == (9, 18)
-    assert row.low is not None
-    assert row.high is not None
-    assert 1 < row.low < row.ratio < row.high
+    assert row.ratio_low is not None
+    assert row.ratio_high is not None
+    assert 1 < row.ratio_low < row.ratio < row.ratio_high
     assert (row.p, row.relabellings, row.exact) == (6 / 216, 216, True)  # itself and its renamings
     assert seeds(apart(matrix), labelled(labels)).rows[1] == row
 
@@ -172,7 +174,7 @@ def test_too_few_models_are_said_to_be_too_few() -> None:
     four = crossed(2, 2)
     row = seeds(apart(planted(four, 1.0)), labelled(four)).rows[0]
     assert row.ratio is not None
-    assert (row.low, row.why["low"]) == (None, "a bootstrap needs two data sets of three models")
+    assert (row.ratio_low, row.why["ratio_low"]) == (None, "a bootstrap needs two data sets of three models")
     assert (row.relabellings, row.exact) == (4, True)
     one = [Label("D0", "1"), Label("D0", "2"), Label("D0", "3")]
     row = seeds(apart(planted(one, 0.0)), labelled(one)).rows[0]

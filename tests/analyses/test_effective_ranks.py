@@ -87,7 +87,7 @@ def test_intervals_of_a_spectrum_known_in_part_hold_the_true_ranks(whole: int) -
         low, high = part.intervals[name]
         assert low <= getattr(full, name) <= high
     assert part.stable_rank == pytest.approx(full.stable_rank)
-    assert part.error == pytest.approx(np.hypot(1, 0.01) - 1)
+    assert part.intervals["spectral_norm"] == pytest.approx((1, np.hypot(1, 0.01)))
 
 
 def test_gaussian_matrices_stay_below_their_limit_about_99_times_in_100() -> None:

@@ -5,6 +5,7 @@ import math
 import random
 
 from kaibo.analyses.distance_records import DistanceCell
+from kaibo.analyses.merging import ConflictRow
 from kaibo.analyses.records import CurveRow, DifferenceCell, DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Activation, Architecture, Norm, PositionEncoding
@@ -93,8 +94,12 @@ def norm_curve(models=1):
     return Finding(
         "norm-curve",
         tuple(
-            CurveRow("base", f"/models/tuned{number}", percent, round(1e4 * percent), 3 * share, share, share**2, share)
+            CurveRow(
+                *("base", f"/models/tuned{number}", scope, percent, round(1e4 * percent)),
+                *(3 * share, share, 0.0, 1e-4, share**2, share, 0.0, 1e-4),
+            )
             for number in range(models)
+            for scope in ("global", "tensor")
             for percent, share in points
         ),
     )
@@ -123,3 +128,20 @@ def change_map(layers=4, models=1):
             for role in ROLES
         ),
     )
+
+
+def conflicts(models=2):
+    rows = [
+        ConflictRow("role", role, None, role, 10**6, 4 * 10**5, 0.1, 0.01, 0.2, 0.8, (0.2,) * models, (0.8,) * models)
+        for role in ROLES
+    ]
+    return Finding("conflicts", tuple(rows), (), {"tuned": [f"/models/tuned{place}" for place in range(models)]})
+
+
+def conflict_map(layers=4):
+    rows = [
+        ConflictRow("cell", "", layer, role, 10**6, 10**5, 0.01 * layer, 0.0, 0.2, 0.9, (0.2, 0.2), (0.9, 0.9))
+        for layer in range(layers)
+        for role in ROLES
+    ]
+    return Finding("conflict-map", tuple(rows), (), {"tuned": ["/models/a", "/models/b"]})

@@ -90,21 +90,24 @@ def test_the_bracket_of_the_randomised_values_holds(decay: float, shape: tuple[i
     true = np.arange(1, min(shape) + 1.0) ** -decay
     values = ((left * true) @ right.T).astype(np.float32)
     true = np.linalg.svd(values.astype(float), compute_uv=False)
-    found, error = randomised.leading_values(matrix(values, "F32"), float((true**2).sum()), 1.0, rank=12)
+    leading = randomised.leading_values(matrix(values, "F32"), float((true**2).sum()), 1.0, rank=12)
+    found, error = leading.values, leading.error
+    assert np.abs(true - found[0]).min() <= leading.residual
     rounding = 1e-5 * true[0]
     assert np.all(found <= true[:12] + rounding)
     assert np.all(true[:12] <= np.sqrt(found**2 + error**2) + rounding)
     assert found[0] == pytest.approx(true[0], rel=0.05)
-    again, _ = randomised.leading_values(matrix(values, "F32"), float((true**2).sum()), 1.0, rank=12)
-    assert np.array_equal(found, again), "seeded"
+    again = randomised.leading_values(matrix(values, "F32"), float((true**2).sum()), 1.0, rank=12)
+    assert np.array_equal(found, again.values), "seeded"
 
 
 def test_a_low_rank_matrix_is_found_whole_by_the_randomised_way() -> None:
     values = (drawn(0, 200, 7) @ drawn(1, 7, 300)).astype(np.float32)
     true = np.linalg.svd(values.astype(float), compute_uv=False)
-    found, error = randomised.leading_values(matrix(values, "F32"), float((true**2).sum()), 10.0, rank=12)
-    assert found == pytest.approx(true[:12], abs=1e-5 * true[0])
-    assert error < 1e-3 * true[0]
+    found = randomised.leading_values(matrix(values, "F32"), float((true**2).sum()), 10.0, rank=12)
+    assert found.values == pytest.approx(true[:12], abs=1e-5 * true[0])
+    assert found.error < 1e-3 * true[0]
+    assert found.residual < 1e-4 * true[0]
 
 
 def test_beyond_the_limit_the_randomised_way_is_taken_with_its_bracket(monkeypatch: pytest.MonkeyPatch) -> None:

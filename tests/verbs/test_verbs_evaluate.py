@@ -243,6 +243,19 @@ def test_a_cloze_is_made_of_any_text_and_kept_like_any_task(models: dict[str, Pa
     assert found["ppl_wrong"].value > 1
 
 
+def test_a_folder_of_checkpoints_is_evaluated_in_order_in_one_process(task: Path, tmp_path: Path) -> None:
+    for seed, step in ((0, 20), (1, 3)):
+        save_causal(tmp_path / "run" / f"checkpoint-{step}", seed=seed, context=256)
+    together = kaibo.evaluate(tmp_path / "run", task, options=EvalOptions(limit=6), settings=kept(tmp_path, "all"))
+    assert [row.step for row in together.scores if row.metric == "acc"] == [3, 20]
+    alone = tmp_path / "run" / "checkpoint-20"
+    kaibo.evaluate(alone, task, options=EvalOptions(limit=6), settings=kept(tmp_path, "one"))
+    asked = "select item, branch, position, nats from token_log where model_id in (select model_id from token_log) "
+    one = Store(tmp_path / "one").sql(asked + "order by item, branch, position").to_pylist()
+    every = Store(tmp_path / "all").sql(asked).to_pylist()
+    assert [row for row in one if row not in every] == []
+
+
 def harness_task(folder: Path) -> None:
     """A task of the harness over local rows, of each kind of request."""
     rows = [{"q": f"the fox {k}", "choices": ["dog", "lazy dog", "fox"], "label": k % 3} for k in range(6)]

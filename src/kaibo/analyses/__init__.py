@@ -9,6 +9,7 @@
 - `selection`: which families to run to know the components of all
 - `relation`: does one measurement go with another
 - `trajectories`: scores along training (`curves`)
+- `series`: a run's checkpoints, audited and followed (`series_facts`, `series_rules`)
 - `spectra`, `tails`: effective ranks and eigenvalue tails of matrices (`powerlaw`)
 - `differences`, `norm_curve`, `change_map`: what changed between a base and models made from it
 - `pairs`, `conflict`, `order`, `distances`: such models beside each other

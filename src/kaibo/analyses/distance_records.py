@@ -42,7 +42,7 @@ class PairwiseRow:
 class ConflictRow:
     """The signs of all task vectors of a base, position by position.
 
-    Of `n` weights that at least two of the `tuned` models share, any of them moves `moved`, and two of them move
+    Of `n` weights that at least two of the `tuned` models share, any of them moves `moved_by_any`, and two of them move
     `conflicting` in opposite directions; `conflict` is that as a share of all, `conflict_moved` of those moved.
     """
 
@@ -51,7 +51,7 @@ class ConflictRow:
     by: By
     key: str | int | None
     n: int
-    moved: int
+    moved_by_any: int
     conflicting: int
     conflict: float
     conflict_moved: float
@@ -63,14 +63,14 @@ class OrderRow:
     """One model in the order of the clustering (average linkage over the direct L2 distances).
 
     `joins` is the height at which its cluster meets that of the model before it (None for the first), `nearest` the
-    model nearest to it and `distance` how far that is.
+    model nearest to it and `apart` how far that is.
     """
 
     place: int
     model: str
     joins: float | None
     nearest: str
-    distance: float
+    apart: float
     why: Why = field(default_factory=dict)
 
 
@@ -93,13 +93,14 @@ class DistanceCell:
 class SeedRow:
     """Is the distance between data sets more than that between seeds?
 
-    `within` is the mean `distance` (L1 or L2) of models of one data set and different seeds, `between` that of models
-    of different data sets and different seeds, over so many pairs; `ratio` is between ÷ within, `low` and `high` its
-    95 % bootstrap interval over models. `p` is the share of relabellings of the data sets whose ratio is at least as
-    large, `relabellings` how many there were, `exact` whether these are all there are.
+    `within` is the mean distance (`distance_norm` says which: l1 or l2) of models of one data set and different
+    seeds, `between` that of models of different data sets and different seeds, over so many pairs. `ratio` is between
+    ÷ within, `ratio_low` and `ratio_high` its 95 % bootstrap interval over models. `p` is the share of relabellings
+    of the data sets whose ratio is at least as large, `relabellings` how many there were, `exact` whether these are
+    all there are.
     """
 
-    distance: str
+    distance_norm: str
     models: int
     datasets: int
     within_pairs: int
@@ -107,8 +108,8 @@ class SeedRow:
     within: float | None
     between: float | None
     ratio: float | None
-    low: float | None
-    high: float | None
+    ratio_low: float | None
+    ratio_high: float | None
     p: float | None
     relabellings: int
     exact: bool

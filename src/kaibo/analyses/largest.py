@@ -186,7 +186,7 @@ def largest(sizes: Sizes, percent: float, ties: str, scope: str = "global") -> T
 
 def _first(sizes: Sizes, kept: int, percent: float, scope: str) -> Top:
     """Exactly so many values; what the last bin gives lies between its mean and its ends."""
-    place, before = _place(sizes, kept)
+    place, before = placed(sizes, kept)
     if kept == 0:
         return _nothing(sizes, percent, scope, "exact")
     part, count = kept - before, int(sizes.counts[place])
@@ -197,7 +197,7 @@ def _first(sizes: Sizes, kept: int, percent: float, scope: str) -> Top:
 
 def _first_and_ties(sizes: Sizes, kept: int, percent: float, scope: str) -> Top:
     """So many values and all that equal the last of them."""
-    place, before = _place(sizes, kept)
+    place, before = placed(sizes, kept)
     if kept == 0:
         return _nothing(sizes, percent, scope, "reference")
     count = int(sizes.counts[place])
@@ -212,7 +212,7 @@ def _nothing(sizes: Sizes, percent: float, scope: str, ties: str) -> Top:
     return Top(percent, scope, ties, 0, 0, None, None, 0.0, 0.0, 0.0, 0.0, d=sizes.d)
 
 
-def _place(sizes: Sizes, kept: int) -> tuple[int, int]:
+def placed(sizes: Sizes, kept: int) -> tuple[int, int]:
     """The bin that holds the last of the `kept` largest values, and how many lie in the bins before it."""
     ends = np.cumsum(sizes.counts)
     place = int(np.searchsorted(ends, kept, side="left"))

@@ -76,7 +76,7 @@ def _row(rows: Sequence[PairwiseRow], labels: Mapping[str, Label], norm: str, se
     low, high = (None, None) if ratio is None else _bootstrap(distances, design, rng)
     null = _Null(None, 0, False) if ratio is None else _relabelled(distances, design, ratio, rng)
     return SeedRow(
-        distance=norm,
+        distance_norm=norm,
         models=len(models),
         datasets=len(set(design.datasets.tolist())),
         within_pairs=int(within.sum()),
@@ -84,8 +84,8 @@ def _row(rows: Sequence[PairwiseRow], labels: Mapping[str, Label], norm: str, se
         within=means[0],
         between=means[1],
         ratio=ratio,
-        low=low,
-        high=high,
+        ratio_low=low,
+        ratio_high=high,
         p=null.p,
         relabellings=null.count,
         exact=null.exact,
@@ -110,8 +110,12 @@ def _why(
     if ratio is None:
         reason = "no two models of one data set have different seeds" if means[0] is None else ""
         reason = reason or ("no two data sets with different seeds" if means[1] is None else "all seeds are equal")
-        return dict.fromkeys(("ratio", "low", "high", "p"), reason)
-    why = {} if low is not None else dict.fromkeys(("low", "high"), "a bootstrap needs two data sets of three models")
+        return dict.fromkeys(("ratio", "ratio_low", "ratio_high", "p"), reason)
+    why = (
+        {}
+        if low is not None
+        else dict.fromkeys(("ratio_low", "ratio_high"), "a bootstrap needs two data sets of three models")
+    )
     return why | ({"p": "the data sets can be relabelled in one way only"} if null.p is None else {})
 
 

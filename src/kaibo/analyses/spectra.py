@@ -50,8 +50,8 @@ _NULLS = ("gaussian_norm", "gaussian_stable_rank", "gaussian_entropy_rank", "abo
 class Measures:
     """What one matrix says; None where it cannot be said, with the reason under its name in `why`.
 
-    `error` bounds how far the spectral norm may be off. For a matrix of which only the largest values are known
-    the ranks are None and their intervals (low, high) stand in `intervals`, by name.
+    `error` bounds how far the spectral norm is from a singular value. For a matrix of which only the largest values
+    are known the ranks are None; `intervals` hold them and the spectral norm, by name, as (low, high).
     """
 
     spectral_norm: float | None = None
@@ -212,8 +212,7 @@ def _energy(spectrum: Spectrum, unit: Floats) -> float:
 
 
 def _error(spectrum: Spectrum) -> float:
-    top = float(spectrum.values[0])
-    return spectrum.error if spectrum.complete else math.hypot(top, spectrum.error) - top
+    return spectrum.error if spectrum.complete else spectrum.residual
 
 
 @dataclass(frozen=True)
@@ -261,11 +260,15 @@ def _ranks(
         }
         return known, {}, {}
     names = ("entropy_rank", "erank", "rank90", "rank99")
-    found = {"entropy_rank": _entropy_interval(spectrum, unit, total)}
+    top = float(spectrum.values[0])
+    found = {
+        "spectral_norm": (top, math.hypot(top, spectrum.error)),
+        "entropy_rank": _entropy_interval(spectrum, unit, total),
+    }
     for name, share in (("rank90", 0.9), ("rank99", 0.99)):
         found[name] = _rank_interval(spectrum, unit, total, share)
     reasons = dict.fromkeys(names, f"only the {unit.size} largest singular values are known; see intervals")
-    settled = {name: round(low) for name, (low, high) in found.items() if low == high and name != "entropy_rank"}
+    settled = {name: round(low) for name, (low, high) in found.items() if low == high and name in names[2:]}
     for name in settled:
         del reasons[name]
     return {name: settled.get(name) for name in names}, found, reasons

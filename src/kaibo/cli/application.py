@@ -6,23 +6,35 @@ import typer
 
 from kaibo.cli import (
     census,
+    context,
     correlate,
+    corrupt,
+    decode,
     diff,
     digits,
     dissect,
     doctor,
     evaluate,
+    generate,
     inspect,
     law,
+    merge,
     norms,
+    nursery,
     pca,
+    probe,
+    quantise,
     score,
     select,
+    series,
     spectrum,
     sql,
     stats,
     store,
+    study,
     table,
+    tour,
+    train,
 )
 from kaibo.cli import trajectories as along
 from kaibo.version import __version__
@@ -57,9 +69,13 @@ application.command("census")(census.command)
 application.command("digits")(digits.command)
 application.command("stats")(stats.command)
 application.command("spectrum")(spectrum.command)
+application.command("series")(series.command)
 application.command("diff")(diff.command)
+application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("eval")(evaluate.command)
+application.command("corrupt")(corrupt.command)
+application.command("decode")(decode.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
@@ -69,6 +85,15 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("generate")(generate.command)
+application.command("tour")(tour.command)
+application.command("context")(context.command)
+application.command("quantise")(quantise.command)
+application.command("train")(train.command)
+application.command("runs")(train.runs)
+application.command("nursery")(nursery.command)
+application.command("probe")(probe.command)
 application.command("sql")(sql.command)
+application.add_typer(study.commands, name="study")
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

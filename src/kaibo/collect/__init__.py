@@ -3,6 +3,7 @@
 from kaibo.collect.censuses import Collected, Options, take_census
 from kaibo.collect.progress import Progress, progress_bar, quiet
 from kaibo.collect.stopping import Stopping
+from kaibo.collect.training import TrainingBar, training_bar
 from kaibo.collect.workers import granted_workers
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Options",
     "Progress",
     "Stopping",
+    "TrainingBar",
     "granted_workers",
     "progress_bar",
     "quiet",
     "take_census",
+    "training_bar",
 ]

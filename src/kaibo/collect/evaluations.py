@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -31,34 +31,59 @@ class Sat:
     known: int
 
 
+class Taker(Protocol):
+    """A checkpoint that papers are put to: its address, its step, and the identity of its weights."""
+
+    @property
+    def address(self) -> str: ...  # noqa: D102
+    @property
+    def step(self) -> int | None: ...  # noqa: D102
+    @property
+    def model_id(self) -> str: ...  # noqa: D102
+
+
 def take_exam(
-    address: str, model_id: str, found: Exam, loaded: Callable[[], Causal], store: Store, batch: int,
+    label: str,
+    taker: Taker,
+    found: Exam,
+    loaded: Callable[[], Causal],
+    store: Store,
+    batch: int,
     progress: Progress = quiet,
-) -> Sat:  # fmt: skip
+) -> Sat:
     """The answers of a model to every question that can be asked of it; what was finished is kept whatever follows.
 
-    `loaded` gives the model with its weights, and is called only if something is missing. Raises FormatError for a
-    model whose logits are not numbers, StorageError when the store cannot be written, StoppedError after a signal.
+    `loaded` gives the model with its weights, and is called only if something is missing; `label` is what its progress
+    is shown under. Raises FormatError for a model whose logits are not numbers, StorageError when the store cannot be
+    written, StoppedError after a signal.
     """
     from kaibo.scoring.exams import answered, known_items
 
-    key = found.key(model_id)
+    key = found.key(taker.model_id)
     kept = store.token_logs({key.hash}).get(key.hash)
-    log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else kept
-    log = once_each(log)
+    log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else once_each(kept)
     known = known_items(found, log)
     asked = {one.item for one in found.requests} | {one.item for one in found.prompts}
-    progress.begin(f"{address}: {found.paper.task.name}", len(asked), "questions")
+    progress.begin(f"{label}: {found.paper.task.name}", len(asked), "questions")
     if asked - known:
         log = _measure(found, key, loaded(), known, _Recorder(store, log), batch, progress)
-    _record_refused(address, found, store)
+    _record_refused(taker.address, found, store)
     task = found.paper.task
     sitting = Sitting(
-        *(address, model_id, task.name, task.language, found.paper.variant, found.paper.shots, task.metrics),
+        *(
+            taker.address,
+            taker.model_id,
+            task.name,
+            task.language,
+            found.paper.variant,
+            found.paper.shots,
+            task.metrics,
+        ),
         chance=task.chance,
         answers=tuple(answered(found, log)),
         grouped=task.data.group is not None,
         failed=len(found.refused),
+        step=taker.step,
     )
     return Sat(found, sitting, len(asked - known), len(asked & known))
 

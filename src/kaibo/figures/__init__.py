@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any
 from kaibo.errors import UsageError
 from kaibo.figures import (
     components,
+    context,
+    corruption,
     differences,
     digits,
     evaluation,
     laws,
     magnitudes,
+    merging,
     parameters,
     profile,
     relation,
+    series,
     spectra,
     style,
+    token_losses,
+    tour,
     trajectories,
 )
 from kaibo.figures.export import FORMATS, render, save
@@ -74,6 +80,17 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
     "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},
+    "series-checkpoints": {
+        "norm": Figure(series.norm, "series.norm_title", "series.norm_caption"),
+        "distance": Figure(series.distance, "series.distance_title", "series.distance_caption"),
+        "step_length": Figure(series.step_length, "series.step_length_title", "series.step_length_caption"),
+        "rate": Figure(series.rate, "series.rate_title", "series.rate_caption"),
+        "cosine": Figure(series.cosine, "series.cosine_title", "series.cosine_caption"),
+        "mae": Figure(series.mae, "series.mae_title", "series.mae_caption"),
+        "sigma": Figure(series.sigma, "series.sigma_title", "series.sigma_caption"),
+        "stable_rank": Figure(series.stable_rank, "series.stable_rank_title", "series.stable_rank_caption"),
+        "entropy_rank": Figure(series.entropy_rank, "series.entropy_rank_title", "series.entropy_rank_caption"),
+    },
     "spectrum-tails": {"tails": Figure(spectra.tails, "spectrum.tails_title", "spectrum.tails_caption")},
     "spectrum": {
         "alpha": Figure(spectra.alpha_over_depth, "spectrum.alpha_title", "spectrum.alpha_caption"),
@@ -81,7 +98,17 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
             spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
         ),
     },
+    "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
+    "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
+    "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
+    "context": {"curves": Figure(context.curves, "context.title", "context.caption")},
+    "tour": {
+        "positions": Figure(tour.positions, "tour.positions_title", "tour.positions_caption"),
+        "base": Figure(tour.base, "tour.base_title", "tour.base_caption"),
+    },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
+    "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
+    "conflicts": {"survival": Figure(merging.survival, "merge.survival_title", "merge.survival_caption")},
     "distances": {"map": Figure(differences.distance_map, "diff.distances_title", "diff.distances_caption")},
     "diff-map": {"map": Figure(differences.change_map, "diff.map_title", "diff.map_caption")},
 }
@@ -103,6 +130,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
     if finding.kind == "eval":
         return evaluation.has_shares(finding)
+    if finding.kind == "series-checkpoints":
+        return series.has(finding, name)
     if finding.kind == "spectrum":
         return spectra.has_depth(finding, name)
     if finding.kind == "trajectories" and name != "r2":

@@ -24,6 +24,7 @@ _HOMES = {
     "kaibo.llama.opening": ("open_causal",),
     "kaibo.llama.tokens": ("Tokenizer", "open_tokenizer", "tokenizer_hash"),
     "kaibo.llama.chat": ("Message", "Piece", "Problem", "Tags"),
+    "kaibo.llama.tour": ("walk",),
     "kaibo.llama.sampling": ("Sampling",),
     "kaibo.llama.generation": ("Generated", "Written", "generate"),
 }

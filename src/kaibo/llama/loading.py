@@ -120,6 +120,19 @@ def fill(model: Llama, tensors: Mapping[str, Tensor]) -> None:
             parameters[part.parameter][part.begin : part.end].copy_(_read(tensors[part.name]))
 
 
+def read_values(tensors: Mapping[str, Tensor]) -> dict[str, torch.Tensor]:
+    """The values of all tensors, in the types they are stored in: a second set of weights beside a model's own."""
+    return {name: _read(tensor) for name, tensor in tensors.items()}
+
+
+def fill_values(model: Llama, values: Mapping[str, torch.Tensor]) -> None:
+    """As `fill`, from values that were read before."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for part in parts(model.config):
+            parameters[part.parameter][part.begin : part.end].copy_(values[part.name])
+
+
 def _read(tensor: Tensor) -> torch.Tensor:
     """The values of a stored tensor, in the type they are stored in."""
     buffer = np.empty(max(tensor.size * tensor.dtype.itemsize, 1), np.uint8)

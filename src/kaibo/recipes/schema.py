@@ -123,6 +123,9 @@ class Pretraining:
     linear_checkpoints: int = setting(12, "checkpoints at evenly spaced steps", least=0)
     keep_float32: bool = setting(True, "checkpoints are saved in float32 beside bfloat16")
     extend_vocabulary: int = setting(0, "tokens added to the base's vocabulary from the data", least=0)
+    tokenizer: str = setting("", "folder of a tokenizer to use; empty: the base's, or one trained on the data")
+    markup: bool = setting(False, "special tokens written in the texts (<|user|>) are those tokens, not letters")
+    threads: int = setting(2, "CPU threads; the same number gives the same bytes. 0: all", least=0)
 
 
 @dataclass(frozen=True)

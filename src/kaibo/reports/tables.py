@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import heading, word
+from kaibo.figures.words import heading, note, word
+from kaibo.figures.words.catalogue import catalogue
 from kaibo.vocabulary import Finding, shown
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -57,7 +58,18 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "key", "shape", "method", "said", "energy", "gap", "rest", "noise", "spectral_norm"),
         *("stable_rank", "entropy_rank", "rank90", "rank99", "alpha"),
     ),
-    "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "series-checkpoints": (
+        *("name", "step", "norm", "from_start", "to_end", "step_length", "cosine", "rate", "mae", "nonfinite"),
+    ),
+    "series-audit": ("kind", "checkpoints", "evidence"),
+    "norm-curve": ("base", "tuned", "scope", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
+    "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
+    "train --plan": (
+        *("run", "method", "device", "length", "weights", "adapter", "gradients", "optimiser", "activations", "logits"),
+        *("total", "memory", "fits", "seconds", "advice"),
+    ),
+    "probe": ("model", "asked", "language", "stopped", "repeated", "leaked", "empty", "answers", "faults"),
     "adapters": ("tuned", "by", "key", "adapter", "tensors", "rank", "lowest", "parameters", "l2", "streamed"),
     "storing": ("tuned", "by", "key", "grid", "n", "moved", "deleted", "relative_error", "base_error"),
     "overlaps": (
@@ -69,16 +81,30 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("tuned", "by", "key", "percent", "scope", "ties", "of", "d", "kept", "kept_high"),
         *("threshold", "l1", "l2"),
     ),
+    "conflicts": ("by", "key", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
+    "conflict-map": ("layer", "role", "n", "touched", "conflict", "tied_votes", "kept", "elected"),
     "pairs": ("a", "b", "by", "key", "n", "l1", "l2", "linf", "mae", "cosine", "sign_conflict", "sign_conflict_moved"),
-    "conflict": ("by", "key", "n", "moved", "conflicting", "conflict", "conflict_moved"),
-    "order": ("place", "model", "joins", "nearest", "distance"),
+    "conflict": ("by", "key", "n", "moved_by_any", "conflicting", "conflict", "conflict_moved"),
+    "order": ("place", "model", "joins", "nearest", "apart"),
     "seeds": (
-        *("distance", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
-        *("low", "high", "p", "relabellings"),
+        *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
+        *("ratio_low", "ratio_high", "p", "relabellings"),
     ),
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "tour": ("stop", "formula", "difference", "holds", "source"),
+    "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
+    "nursery": (
+        *("run", "kind", "base", "data", "seed", "learning_rate", "steps", "tokens", "loss_first", "loss_last"),
+        *("seconds", "how"),
+    ),
+    "samples": ("run", "step", "prompt", "text"),
+    "ablation": (
+        *("part", "choice", "parameters", "seeds", "loss", "loss_low", "loss_high", "beyond", "tokens_per_second"),
+        *("kv_bytes_per_token", "mae", "mae_low", "mae_high"),
+    ),
+    "claims": ("verdict", "claim", "reported", "ours", "low", "high", "n", "scale", "why"),
     "score": (
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
@@ -90,6 +116,14 @@ READ: Mapping[str, tuple[str, ...]] = {
     "eval-pairs": (
         *("a", "b", "task", "metric", "difference", "difference_low", "difference_high", "only_a", "only_b"),
         *("mcnemar_p", "q", "questions"),
+    ),
+    "decode": ("sequence", "combine", "prompt", "text", "tokens", "ended", "mass"),
+    "inverse-scaling": (
+        *("sequence", "text", "tokens", "mean_nats", "rise", "rise_low", "rise_high", "q", "kendall", "inverse"),
+    ),
+    "corrupt": (
+        *("model", "step", "share", "mode", "unit", "tokens", "replaced", "ppl", "ppl_low", "ppl_high", "floor"),
+        *("clean_ppl", "replaced_ppl", "kept_ppl"),
     ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
@@ -125,6 +159,9 @@ def read(finding: Finding[Any]) -> Table:
     columns = tuple(name for name in present if not _dull(finding.rows, name))
     return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
 
+
+SAID = ("evidence", "reason", "said", "what", "how")
+"""Columns of phrases that the word tables know in every language."""
 
 KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
 """Columns that tell something wherever they have a value, also zero."""
@@ -234,6 +271,16 @@ def cell(name: str, value: Any, language: str = "en") -> str:
     """A value as people read it: four digits, terms in their language, names from strangers spelled out."""
     if name == "key" and value is None:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
+    if name == "kind" and f"audit.{value}" in catalogue(language):
+        return word(f"audit.{value}", language)
+    if name == "verdict":
+        return word(f"study.{str(value).replace(' ', '_')}", language)
+    if name == "why" and isinstance(value, Mapping):
+        return "; ".join(escaped(note(str(reason), language), 1000) for reason in value.values())
+    if name in SAID and isinstance(value, str):
+        return escaped(note(value, language), 1000)
+    if name == "shape" and isinstance(value, tuple | list):
+        return "×".join(map(str, value)) or "1"
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):

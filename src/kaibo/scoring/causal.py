@@ -11,8 +11,9 @@ import torch
 
 from kaibo.errors import FormatError, KaiboError, UsageError
 from kaibo.llama import fill, load_llama, read_config
-from kaibo.llama.loading import checked_device, dtype_named, matched
-from kaibo.vocabulary import Model
+from kaibo.llama.loading import checked_device, dtype_named, fill_values, matched, read_values
+from kaibo.scoring.prefetch import Values
+from kaibo.vocabulary import Model, Tensor
 
 
 class Causal(Protocol):
@@ -33,8 +34,15 @@ class Causal(Protocol):
         """(n, hidden) → (n, vocabulary)."""
         ...
 
-    def swap(self, model: Model) -> bool:
-        """Takes over the weights of another checkpoint in place; False where it is not of the same shape."""
+    def values(self, model: Model) -> Values | None:
+        """The weights of another checkpoint, read for a `swap` to come; None where none can."""
+        ...
+
+    def swap(self, model: Model, values: Values | None = None) -> bool:
+        """Takes over the weights of another checkpoint in place; False where it is not of the same shape.
+
+        `values` are its weights where they were read before.
+        """
         ...
 
 
@@ -63,14 +71,24 @@ class Reference:
         found: torch.Tensor = self.llama.logits(states)
         return found
 
-    def swap(self, model: Model) -> bool:
+    def values(self, model: Model) -> Values | None:
+        """As `Causal.values`."""
+        return read_values(self._matched(model)) if dict(model.config) == self._config else None
+
+    def swap(self, model: Model, values: Values | None = None) -> bool:
         """As `Causal.swap`. Raises FormatError where the folder is not what its config says."""
         if dict(model.config) != self._config:
             return False
-        config = read_config(model.config, os.path.join(model.address, "config.json"))
-        fill(self.llama, matched(model, config))
+        self.address = ""  # half one checkpoint and half another is neither
+        if values is None:
+            fill(self.llama, self._matched(model))
+        else:
+            fill_values(self.llama, values)
         self.address = model.address
         return True
+
+    def _matched(self, model: Model) -> dict[str, Tensor]:
+        return matched(model, read_config(model.config, os.path.join(model.address, "config.json")))
 
 
 class Foreign:
@@ -108,7 +126,11 @@ class Foreign:
         found: torch.Tensor = self.whole.get_output_embeddings()(states)
         return found
 
-    def swap(self, model: Model) -> bool:
+    def values(self, model: Model) -> Values | None:
+        """Nothing is read ahead."""
+        return None
+
+    def swap(self, model: Model, values: Values | None = None) -> bool:
         """Another checkpoint of transformers' is loaded anew: its names are its own affair."""
         return False
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 Lead = Literal["auto", "always", "never"]
 """Whether a beginning-of-sequence token stands before a text: as the tokenizer does it, always, or never."""
 
+FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
+    *("vocab.json", "merges.txt", "vocab.txt"),
+)
+"""What a tokenizer is made of; where these are the same, it is."""
+
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -58,6 +64,12 @@ class Tokenizer:
     def size(self) -> int:
         """One more than the highest id."""
         return max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+    @property
+    def ordinary(self) -> NDArray[np.int64]:
+        """The ids of all tokens that are not special, in rising order: what a text can be made of."""
+        special = {number for number, token in self._backend.get_added_tokens_decoder().items() if token.special}
+        return np.array(sorted(set(self._backend.get_vocab().values()) - special), np.int64)
 
     @property
     def inner(self) -> Any:

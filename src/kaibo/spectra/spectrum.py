@@ -27,9 +27,12 @@ def spectrum_of(matrix: Matrix) -> Spectrum:
         return Spectrum(matrix.rows, matrix.columns, "none", np.zeros(0), 0.0, square, nonfinite)
     if scale == 0.0:
         return Spectrum(matrix.rows, matrix.columns, "exact", np.zeros(min(matrix.rows, matrix.columns)), 0.0, 0.0)
-    exact = is_exact(matrix.rows, matrix.columns)
-    values, error = exact_values(matrix, scale) if exact else leading_values(matrix, square, scale)
-    return Spectrum(matrix.rows, matrix.columns, "exact" if exact else "randomised", values, error, square)
+    rows, columns = matrix.rows, matrix.columns
+    if is_exact(rows, columns):
+        values, error = exact_values(matrix, scale)
+        return Spectrum(rows, columns, "exact", values, error, square, residual=error)
+    found = leading_values(matrix, square, scale)
+    return Spectrum(rows, columns, "randomised", found.values, found.error, square, residual=found.residual)
 
 
 def _looked_over(matrix: Matrix) -> tuple[float, float, int]:

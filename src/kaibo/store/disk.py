@@ -40,6 +40,14 @@ def write(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Writes all of the bytes at a place of their own; several threads may write to one file."""
+    rest = memoryview(data)
+    while rest:
+        done = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[done:], offset + done
+
+
 def fsync(descriptor: int) -> None:
     """Waits until what was written, or the names in a folder, will survive a loss of power."""
     os.fsync(descriptor)

@@ -25,7 +25,7 @@ JOINT_VERSION = 2
 TOKEN_LOG_VERSION = 1
 """The same for the scores of tokens."""
 
-SPECTRUM_VERSION = 1
+SPECTRUM_VERSION = 2
 """The same for singular values."""
 
 
@@ -178,7 +178,7 @@ SIGNS = Schema(
 """Signs of several task vectors by position; `tuned` are the contents of the models, sorted, a space between."""
 SPECTRA = Schema(
     "spectra",
-    version=1,
+    version=2,
     key="content",
     identity=("content", "part", "version", "settings"),
     conflict="newest",  # the last bits are the linear algebra library's
@@ -194,6 +194,7 @@ SPECTRA = Schema(
         "error": "double",
         "square": "double",
         "nonfinite": "int64",
+        "residual": "double",
     },
     rows_per_group=64,
 )
@@ -260,6 +261,33 @@ SCORES = Schema(
     },
 )
 
+RUNS = Schema(
+    "runs",
+    version=1,
+    key="fingerprint",
+    identity=("fingerprint", "out"),
+    conflict="newest",  # a run that was made again, or merged later
+    columns={
+        "run": "string",
+        "out": "string",
+        "kind": "string",
+        "base": "string",
+        "method": "string",
+        "seed": "int64",
+        "learning_rate": "double",
+        "data": "string",
+        "rows": "int64",
+        "steps": "int64",
+        "loss_first": "double",
+        "loss_last": "double",
+        "tokens": "int64",
+        "seconds": "double",
+        "fingerprint": "string",
+        "kaibo": "string",
+    },
+)
+"""Models that recipes made; `out` is a path, `fingerprint` what went into the run."""
+
 TOKEN_LOG = Schema(
     "token_log",
     version=1,
@@ -301,6 +329,7 @@ ALL = (
     FAILURES,
     SCORES,
     TOKEN_LOG,
+    RUNS,
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})

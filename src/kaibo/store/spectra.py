@@ -30,6 +30,7 @@ def spectra_table(found: Mapping[tuple[str, int], Spectrum], settings: str) -> p
             "error": one.error,
             "square": one.square,
             "nonfinite": one.nonfinite,
+            "residual": one.residual,
         }
         for (content, part), one in found.items()
     ]
@@ -42,6 +43,7 @@ def spectra_from(table: pa.Table, settings: str) -> dict[tuple[str, int], Spectr
         (row["content"], row["part"]): Spectrum(
             row["matrix_rows"], row["matrix_columns"], row["method"], np.array(row["sigma"], np.float64),
             row["error"], row["square"], row["nonfinite"],
+            row["residual"],
         )
         for row in table.to_pylist()
         if (row["version"], row["settings"]) == (SPECTRUM_VERSION, settings)

@@ -23,6 +23,7 @@ from kaibo.store.schemas import (
     JOINT_VERSION,
     MODELS,
     RESOLVED,
+    RUNS,
     SCORES,
     SIGNS,
     SOURCES,
@@ -231,6 +232,16 @@ class Store:
     def record_scores(self, rows: Sequence[Any]) -> None:
         """Adds scores, one tidy row each (any record with the columns of `scores` as its fields)."""
         self.parts.append(SCORES.name, table_of([vars(row) for row in rows], SCORES))
+
+    def record_runs(self, rows: Sequence[Any]) -> None:
+        """Adds finished runs, a row each (any record with the columns of `runs` as its fields)."""
+        made = [{name: getattr(row, name, __version__) for name in RUNS.columns} for row in rows]
+        self.parts.append(RUNS.name, table_of(made, RUNS))
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs that were recorded, in the order of their names."""
+        found = self.parts.read(RUNS.name).to_pylist()
+        return sorted(found, key=lambda row: (row["run"], row["out"]))
 
     def token_logs(self, keys: Collection[str]) -> dict[str, TokenLog]:
         """What is kept of each log (by the hash of its key); a log that was interrupted comes as far as it got."""

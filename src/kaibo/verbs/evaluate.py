@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kaibo.analyses.evaluation import EvalPair, EvalRow, evaluation, paired
-from kaibo.collect import Options, granted_workers, take_census
 from kaibo.collect.evaluations import Sat, take_exam
 from kaibo.errors import KaiboError, UnfinishedError, UsageError
-from kaibo.models import open_model
-from kaibo.models.opening import target_of
-from kaibo.scoring.exams import ExamSettings, exam
+from kaibo.scoring.exams import Exam, ExamSettings, exam
+from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.prompting import Paper, papers
 from kaibo.scoring.task_files import read_task
-from kaibo.scoring.tokens import Tokenizer, load_tokenizer
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.score import context_of
-from kaibo.vocabulary import Finding, Model
+from kaibo.verbs.scorer import Opened, Scorer, checkpoints
+from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
 
 if TYPE_CHECKING:
@@ -61,21 +58,22 @@ def evaluate(
 ) -> Evaluations:
     """Scores of models on tasks (shipped ones by name, others as files), and the models compared.
 
-    A model that cannot be evaluated is given to `on_error` and the others go on; questions that do not fit a model's
-    context are recorded, left out of its score, and reported there, too. Raises what reading tasks and data raises.
+    `models` are addresses; a folder of checkpoints stands for all of them, sorted by step. A model that cannot be
+    evaluated is given to `on_error` and the others go on; questions that do not fit a model's context are recorded,
+    left out of its score, and reported there, too. Raises what reading tasks and data raises.
     """
     options, settings = options or EvalOptions(), settings or Settings()
     report = on_error or raising
     asked = read_papers(tasks, options)
     store = open_store(settings.store)
+    examiner = Examiner(asked, options.how, store, settings)
+    scorer = Scorer(ScoreSettings(), settings, store)
     sat: list[Sat] = []
-    for address in addresses(models):
+    for label, opened in scorer.each(checkpoints(models), report):
         try:
-            sat += _sit(address, asked, options.how, settings, store)
+            sat += examiner.sit(opened, label)
         except KaiboError as error:
-            if settings.fail_fast or error.kind in ("storage", "stopped", "usage"):
-                raise
-            report(error)
+            scorer.forgive(error, report)
     for unasked in _unasked(sat):
         report(unasked)
     return answer_of([one.sitting for one in sat], notes_of(asked), store)
@@ -106,40 +104,58 @@ def notes_of(asked: Iterable[Paper]) -> Iterator[str]:
         yield from (f"{paper.task.name}: {note}" for note in paper.notes)
 
 
-def _sit(address: str, asked: Iterable[Paper], how: ExamSettings, settings: Settings, store: Store) -> list[Sat]:
-    """All papers under one model, which is loaded at most once and only if something is missing."""
-    model = open_model(address, trust_shards=settings.trust_shards)
-    taken = take_census(model, store, Options(granted_workers(settings.workers), settings.verify, settings.progress))
-    if taken.failures:
-        raise taken.failures[0]
-    tokenizer = load_tokenizer(target_of(address, weights=True).root)
-    ends = ends_of(model, tokenizer)
-    loaded: list[Causal] = []
+@dataclass
+class Examiner:
+    """Puts papers to one model after another: tokenised once for each tokenizer, at most one model in memory."""
 
-    def load() -> Causal:
-        if not loaded:
-            loaded.append(opened(address, how, tokenizer, ends))
-        return loaded[0]
+    papers: Sequence[Paper]
+    how: ExamSettings
+    store: Store
+    settings: Settings
+    _exams: dict[tuple[str, int | None, frozenset[int]], list[Exam]] = field(default_factory=dict)
+    _causal: Causal | None = None
 
-    context = None if how.rope else context_of(model)
-    exams = [exam(paper, tokenizer, context, how, ends) for paper in asked]
-    return [take_exam(address, taken.model_id, one, load, store, how.batch, settings.progress) for one in exams]
+    def sit(self, opened: Opened, label: str | None = None) -> list[Sat]:
+        """All papers under one checkpoint, which is loaded at most once and only if something is missing."""
+        ends = ends_of(opened)
+        context = None if self.how.rope else opened.context
+        key = opened.tokenizer.hash, context, ends
+        if key not in self._exams:
+            self._exams[key] = [exam(one, opened.tokenizer, context, self.how, ends) for one in self.papers]
+        loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
+        return [
+            take_exam(label or opened.address, opened, one, loaded, self.store, self.how.batch, self.settings.progress)
+            for one in self._exams[key]
+        ]
+
+    def _loaded(self, opened: Opened) -> Causal:
+        if self._causal is None or self._causal.address != opened.address:
+            before, self._causal = self._causal, None
+            found = None if before is None else _swapped(before, opened)
+            del before  # a model of another shape is gone before its successor comes
+            self._causal = found or loaded_model(opened, self.how)
+        return self._causal
 
 
-def ends_of(model: Model, tokenizer: Tokenizer) -> frozenset[int]:
-    """The ids after which a model has stopped, as its config and its tokenizer say."""
-    found = model.config.get("eos_token_id")
-    several = [*(found if isinstance(found, list) else [found]), tokenizer.eos]
-    return frozenset(one for one in several if isinstance(one, int))
+def _swapped(before: Causal, opened: Opened) -> Causal | None:
+    from kaibo.scoring.swapping import swapped
+
+    return swapped(before, opened.model)
 
 
-def opened(address: str, how: ExamSettings, tokenizer: Tokenizer, ends: frozenset[int]) -> Causal:
-    """The model with its weights, writing with the tokenizer that its questions were read by."""
-    from dataclasses import replace
-
+def loaded_model(opened: Opened, how: ExamSettings) -> Causal:
+    """The model with its weights, which writes until one of the ids that end it."""
     from kaibo.llama import open_causal
 
-    return replace(open_causal(address, dtype=how.dtype, device=how.device, rope=how.rope), ends=ends)
+    found = open_causal(opened.address, dtype=how.dtype, device=how.device, rope=how.rope)
+    return replace(found, ends=ends_of(opened))
+
+
+def ends_of(opened: Opened) -> frozenset[int]:
+    """The ids after which a model has stopped, as its config and its tokenizer say."""
+    found = opened.model.config.get("eos_token_id")
+    several = [*(found if isinstance(found, list) else [found]), opened.tokenizer.eos]
+    return frozenset(one for one in several if isinstance(one, int))
 
 
 def _unasked(sat: Iterable[Sat]) -> Iterator[KaiboError]:

@@ -7,20 +7,19 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kaibo.analyses.evaluation import EvalPair, EvalRow, reported
-from kaibo.collect import Options, granted_workers, take_census
 from kaibo.collect.harness import Kept
 from kaibo.errors import KaiboError, MissingError, UsageError, missing_extra
-from kaibo.models import open_model
-from kaibo.models.opening import target_of
-from kaibo.scoring.exams import ExamSettings
+from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.tokens import load_tokenizer
 from kaibo.store import Store
-from kaibo.verbs.addresses import Address, OnError, addresses, raising
-from kaibo.verbs.evaluate import EvalOptions, Evaluations, ends_of, opened, tidy
+from kaibo.verbs.addresses import Address, OnError, raising
+from kaibo.verbs.evaluate import EvalOptions, Evaluations, loaded_model, tidy
 from kaibo.verbs.measuring import Settings, open_store
+from kaibo.verbs.scorer import Opened, Scorer, checkpoints
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import nearest
 
@@ -42,22 +41,21 @@ def evaluate_harness(
     report = on_error or raising
     _check(options)
     with _quiet():
-        manager, known = _tasks(tasks, include)
-    store = open_store(settings.store)
+        run = _Run(*_tasks(tasks, include), options, settings, open_store(settings.store))
     rows: list[EvalRow] = []
     told: dict[str, str] = {}
-    for address in addresses(models):
+    scorer = Scorer(ScoreSettings(), settings, run.store)
+    for _, checkpoint in scorer.each(checkpoints(models), report):
         try:
-            model_id, found = _ran(address, known, manager, options, settings, store)
+            found = run.results(checkpoint)
         except KaiboError as error:
-            if settings.fail_fast or error.kind in ("storage", "stopped", "usage"):
-                raise
-            report(error)
+            scorer.forgive(error, report)
             continue
-        told[address] = model_id
-        rows += reported(address, found["results"], found["n-samples"], found["n-shot"])
+        told[checkpoint.address] = checkpoint.model_id
+        named = reported(checkpoint.address, found["results"], found["n-samples"], found["n-shot"])
+        rows += [replace(row, step=checkpoint.step) for row in named]
     scores = Finding("eval", tuple(rows), (), {"models": told})
-    store.record_scores(list(tidy(scores, told)))
+    run.store.record_scores(list(tidy(scores, told)))
     return Evaluations(scores, Finding[EvalPair]("eval-pairs", ()))
 
 
@@ -110,33 +108,43 @@ def _tasks(asked: Sequence[str], include: str | os.PathLike[str] | None) -> tupl
     return manager, names
 
 
-def _ran(
-    address: str, tasks: list[str], manager: Any, options: EvalOptions, settings: Settings, store: Store
-) -> tuple[str, Mapping[str, Any]]:
-    """The identity of a model and what the harness reports of it."""
-    how: ExamSettings = options.how
-    model = open_model(address, trust_shards=settings.trust_shards)
-    taken = take_census(model, store, Options(granted_workers(settings.workers), settings.verify, settings.progress))
-    if taken.failures:
-        raise taken.failures[0]
-    tokenizer = load_tokenizer(target_of(address, weights=True).root)
-    kept = Kept(store, taken.model_id, tokenizer.hash, f"{how.dtype} {how.rope}", settings.progress)
-    causal = opened(address, how, tokenizer, ends_of(model, tokenizer))
-    with _quiet():
-        from lm_eval.evaluator import simple_evaluate
+@dataclass(frozen=True)
+class _Run:
+    """One call: which tasks, how, and where what is measured is kept."""
 
-        from kaibo.scoring.harness import KaiboLM
+    manager: Any
+    tasks: list[str]
+    options: EvalOptions
+    settings: Settings
+    store: Store
 
-        own = KaiboLM(causal, tokenizer, batch_size=how.batch, keeper=kept)
-        try:
-            found = simple_evaluate(
-                model=own, tasks=list(tasks), task_manager=manager, num_fewshot=options.shots, limit=options.limit,
-                log_samples=False, bootstrap_iters=200,
-            )  # fmt: skip
-        except KaiboError:
-            raise
-        except Exception as problem:  # tasks are others' code and data, and raise what they like
-            said = " ".join(str(problem).split())[:300] or type(problem).__name__
-            message = f"lm-evaluation-harness could not run it ({type(problem).__name__}: {said})"
-            raise MissingError(message, file=",".join(tasks), next="is the task's data here?") from problem
-    return taken.model_id, found
+    def results(self, opened: Opened) -> Mapping[str, Any]:
+        """What the harness reports of a checkpoint."""
+        how = self.options.how
+        kept = Kept(
+            self.store, opened.model_id, opened.tokenizer.hash, f"{how.dtype} {how.rope}", self.settings.progress
+        )
+        causal = loaded_model(opened, how)
+        with _quiet():
+            from lm_eval.evaluator import simple_evaluate
+
+            from kaibo.scoring.harness import KaiboLM
+
+            own = KaiboLM(causal, load_tokenizer(opened.folder), batch_size=how.batch, keeper=kept)
+            try:
+                found: Mapping[str, Any] = simple_evaluate(
+                    model=own,
+                    tasks=list(self.tasks),
+                    task_manager=self.manager,
+                    num_fewshot=self.options.shots,
+                    limit=self.options.limit,
+                    log_samples=False,
+                    bootstrap_iters=200,
+                )
+            except KaiboError:
+                raise
+            except Exception as problem:  # tasks are others' code and data, and raise what they like
+                said = " ".join(str(problem).split())[:300] or type(problem).__name__
+                message = f"lm-evaluation-harness could not run it ({type(problem).__name__}: {said})"
+                raise MissingError(message, file=",".join(self.tasks), next="is the task's data here?") from problem
+        return found

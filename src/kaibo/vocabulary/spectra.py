@@ -15,8 +15,9 @@ class Spectrum:
     """Singular values of one matrix of `rows` × `columns`, descending, in float64.
 
     `method` is `exact` (all min(rows, columns) of them, each within `error` of the true one), `randomised` (only
-    the largest; the i-th true value lies between `values[i]` and √(values[i]² + `error`²)) or `none` (no values:
-    `nonfinite` counts the NaN and infinite entries that the matrix holds). `square` is ‖W‖_F² over its finite
+    the largest; the i-th true value lies between `values[i]` and √(values[i]² + `error`²), and a true one within
+    `residual` of the first) or `none` (no values: `nonfinite` counts the NaN and infinite entries that the matrix
+    holds). `square` is ‖W‖_F² over its finite
     entries, added in float64.
     """
 
@@ -27,6 +28,7 @@ class Spectrum:
     error: float
     square: float
     nonfinite: int = 0
+    residual: float = 0.0
 
     @property
     def whole(self) -> int:

@@ -1,0 +1,77 @@
+"""Checkpoints: the step that a name says, and what counts as one in a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaibo.errors import MissingError, UsageError
+from kaibo.models.checkpoints import checkpoints_of, step_of
+from kaibo.testing import tiny_model
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("step1000", 1000), ("step-7", 7), ("step_0", 0), ("checkpoint-500", 500), ("global_step_12", 12),
+        ("stage2-step300", 300), ("step1-checkpoint-20", 20), ("STEP5", 5), ("step0000143000", 143000),
+        ("main", None), ("final", None), ("v2", None), ("step", None), ("step--4", None), ("epoch3", None),
+    ],
+)  # fmt: skip
+def test_the_step_is_the_last_integer_after_a_word_for_it(name: str, step: int | None) -> None:
+    assert step_of(name) == step
+
+
+@given(st.integers(0, 10**17), st.sampled_from(["step", "checkpoint", "global_step"]), st.sampled_from(["", "-", "_"]))
+def test_every_spelling_gives_the_step_back(step: int, word: str, mark: str) -> None:
+    assert step_of(f"run3-{word}{mark}{step}-bf16") == step
+
+
+def test_a_folder_lists_its_checkpoints_by_step_and_its_own_weights_last(tmp_path: Path) -> None:
+    tiny_model(tmp_path)
+    for step in (1000, 20, 300):
+        tiny_model(tmp_path / f"checkpoint-{step}")
+    (tmp_path / "checkpoint-300" / "trainer_state.json").write_text(json.dumps({"global_step": 299}))
+    (tmp_path / "checkpoint-20" / "trainer_state.json").write_text("{")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "step9").mkdir()  # empty, and yet a checkpoint by its name
+    found = checkpoints_of([str(tmp_path)])
+    assert [one.step for one in found] == [9, 20, 300, 1000, None]
+    assert [one.saved_step for one in found] == [None, None, 299, None, None]
+    assert found[-1].name == "the folder itself"
+
+
+def test_addresses_are_sorted_by_step_and_main_is_last() -> None:
+    found = checkpoints_of(["hf:a/b", "hf:a/b@step20", "hf:a/b@step3"])
+    assert [(one.name, one.step) for one in found] == [("step3", 3), ("step20", 20), ("main", None)]
+
+
+def test_single_files_and_the_snapshots_of_a_cache_are_checkpoints(tmp_path: Path) -> None:
+    for step in (1, 2):
+        tiny_model(tmp_path / "files" / f"s{step}")
+        (tmp_path / "files" / f"s{step}" / "model.safetensors").rename(tmp_path / "files" / f"step{step}.safetensors")
+    assert [one.step for one in checkpoints_of([str(tmp_path / "files")])] == [1, 2]
+    cache = tmp_path / "models--a--b"
+    (cache / "refs").mkdir(parents=True)
+    for revision, branch in (("0a", "step10"), ("0b", "main"), ("0a", "step20")):
+        (cache / "snapshots" / revision).mkdir(parents=True, exist_ok=True)
+        (cache / "refs" / branch).write_text(revision)
+    found = checkpoints_of([str(cache)])
+    assert [(one.name, one.address[-2:]) for one in found] == [("step10", "0a"), ("step20", "0a"), ("main", "0b")]
+
+
+def test_steps_given_by_hand_win_and_must_be_as_many() -> None:
+    assert [one.step for one in checkpoints_of(["x", "y", "z"], [5, None, 1])] == [1, 5, None]
+    with pytest.raises(UsageError, match="names 2 steps for 3"):
+        checkpoints_of(["x", "y", "z"], [1, 2])
+
+
+@pytest.mark.parametrize("given", [["absent"], [], ["hf:a/b"]])
+def test_fewer_than_two_are_no_series(given: list[str]) -> None:
+    with pytest.raises(MissingError, match="at least two"):
+        checkpoints_of(given)
