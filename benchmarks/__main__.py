@@ -9,7 +9,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, merging, tables, training, trends, weights
+from benchmarks import differences, evaluating, llama, merging, tables, training, trends, weights
 
 
 def main() -> None:
@@ -26,6 +26,8 @@ def main() -> None:
             merging.figures,
             training.figures,
             trends.figures,
+            llama.figures,
+            evaluating.figures,
         )
         for figure in chain.from_iterable(part(Path(folder)) for part in parts):
             rows.append(dataclasses.asdict(figure))

@@ -366,6 +366,9 @@ def test_a_sentence_ends_at_its_full_stop_in_both_languages():
     numbers = sentences(tokens)
     said = ["".join(text[at] for at in np.flatnonzero(numbers == number)) for number in range(numbers.max() + 1)]
     assert said == ["One two. ", "猫が好き。", "次の文\n", "last"]
+    words = np.array([[0, 3], [3, 7], [7, 8], [8, 10], [10, 14]], np.int64)  # "One", " two", ".", " 猫", "が好き。"
+    tokens = Tokens((text,), np.zeros(5, np.int32), np.zeros(5, np.int32), words)
+    assert sentences(tokens).tolist() == [0, 0, 0, 1, 1]
 
 
 def test_the_tokens_of_a_passage_put_together_are_the_text():

@@ -72,7 +72,7 @@ def test_results_hold_the_promised_names_and_nothing_is_scored_twice(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("a model was opened to score")
 
-    monkeypatch.setattr("kaibo.scoring.causal.open_causal", never)
+    monkeypatch.setattr("kaibo.scoring.causal.Causal", never)
     again = kaibo(*asked(runs, "--start", "0.1,0.5", "--batch-tokens", "512", "--against", "flops", "--json"))
     assert again.out == first.out
 

@@ -102,6 +102,18 @@ def test_the_texts_are_listed_with_what_they_are(made: tuple[Path, dict[str, Any
     }
 
 
+def test_the_report_shows_what_the_first_and_the_last_checkpoint_write(made: tuple[Path, dict[str, Any]]) -> None:
+    folder, document = made
+    report = (folder / "nursery.md").read_text(encoding="utf-8")
+    assert "generated text" in report
+    for sample in document["samples"]:
+        assert f"| {sample['run']} | {sample['step']} |" in report
+    assert (
+        main_loop(["nursery", str(folder), "--preset", "micro", "--lang", "ja", "--store", f"{folder}/../store"]) == 0
+    )
+    assert "生成した文章" in (folder / "nursery.ja.md").read_text(encoding="utf-8")
+
+
 def test_made_again_nothing_is_done_twice(made: tuple[Path, dict[str, Any]]) -> None:
     folder, first = made
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}

@@ -160,4 +160,5 @@ def test_the_command_prints_the_names_of_the_design_and_exits_1(tmp_path: Path, 
     assert {"model", "language", "stopped", "repeated", "leaked", "empty", "n"} <= set(row)
     assert (row["asked"], row["n"], row["stopped"]) == ("ja", 8, 0.0)
     assert document["errors"] == []
-    assert "it says" in document["warnings"][0]
+    assert "8 questions" in document["warnings"][0]
+    assert "it says" in document["warnings"][1]

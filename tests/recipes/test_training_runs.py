@@ -286,3 +286,16 @@ def test_rows_that_are_too_long_are_counted_not_dropped_in_silence(bench: Bench,
     write_jsonl(tmp_path / "d.jsonl", rows)
     with pytest.raises(FormatError, match="no answer begins within 8 tokens"):
         bench.run(short, tmp_path)
+
+
+def test_a_run_that_cannot_fit_is_refused_before_its_base_is_loaded(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kaibo.recipes import loading, planning
+
+    monkeypatch.setattr(planning, "available", lambda device: 1_000_000)
+    monkeypatch.setattr(loading, "load_base", lambda *_: pytest.fail("the base was loaded"))
+    with pytest.raises(UsageError, match="takes 2 MiB and the cpu has 1 MiB") as caught:
+        bench.run(bench.recipe("large"), tmp_path)
+    assert caught.value.next is not None
+    assert not (tmp_path / "large").exists()

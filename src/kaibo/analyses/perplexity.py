@@ -10,7 +10,7 @@ stand the two nulls that know nothing of order: uniform over the vocabulary, and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -74,11 +74,16 @@ class ScoreRow:
     words: int
     characters: int
     bytes: int
+    memory: int | None = None
     why: dict[str, str] = field(default_factory=dict)
 
 
-def perplexity(scored: Sequence[ScoredText], *, each: bool = False) -> Finding[ScoreRow]:
+def perplexity(
+    scored: Sequence[ScoredText], *, each: bool = False, memory: Mapping[str, int] | None = None
+) -> Finding[ScoreRow]:
     """A row for each model over all its texts; with `each` a row for each text as well.
+
+    `memory` is what was stated of each model before it was scored.
 
     Where the models' tokenizers differ, no perplexity per token is given: the row says so.
     """
@@ -92,6 +97,7 @@ def perplexity(scored: Sequence[ScoredText], *, each: bool = False) -> Finding[S
     if len({one.log.key.tokenizer_hash for one in scored}) > 1:
         hidden = {"ppl": OTHER_TOKENS}
         rows = [replace(row, ppl=None, ppl_low=None, ppl_high=None, why={**row.why, **hidden}) for row in rows]
+    rows = [replace(row, memory=(memory or {}).get(row.model)) for row in rows]
     told = {one.model: one.model_id for one in scored}
     return Finding("score", tuple(rows), NOTES, {"models": told, "kaibo": __version__})
 
@@ -111,8 +117,8 @@ def _row(texts: Sequence[ScoredText], name: str) -> ScoreRow:
     nats = math.fsum(one.nats for one in sums)
     tokens, characters, size = (sum(getattr(one, what) for one in sums) for what in ("tokens", "characters", "bytes"))
     words = sum(one.words for one in texts)
-    clusters = _clusters([one.log for one in texts])
-    ppl, bits = (_interval(*clusters, column) for column in (0, 1))
+    grouped = clusters([one.log for one in texts])
+    ppl, bits = (ratio_interval(*grouped, column) for column in (0, 1))
     few = {} if ppl else dict.fromkeys(("ppl_low", "ppl_high"), f"fewer than {LEAST} scored tokens")
     return ScoreRow(
         model=texts[0].model,
@@ -123,7 +129,7 @@ def _row(texts: Sequence[ScoredText], name: str) -> ScoreRow:
         nats=nats,
         ppl=_exp(nats, tokens),
         ppl_low=math.exp(ppl[0]) if ppl else None,
-        ppl_high=_safe_exp(ppl[1]) if ppl else None,
+        ppl_high=safe_exp(ppl[1]) if ppl else None,
         bits_per_byte=nats / size / math.log(2) if size else math.nan,
         bits_per_byte_low=bits[0] / math.log(2) if bits else None,
         bits_per_byte_high=bits[1] / math.log(2) if bits else None,
@@ -148,8 +154,8 @@ def _sums(log: TokenLog) -> _Sums:
     return _Sums(math.fsum(log.nats[scored].tolist()), int(scored.sum()), *spans)
 
 
-def _clusters(logs: Sequence[TokenLog]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Nats, and (tokens, bytes), of each cluster."""
+def clusters(logs: Sequence[TokenLog]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nats, and (tokens, bytes), of each cluster: a document where there are many, else a block of tokens."""
     logs = [log for log in logs if log.scored.any()]
     if len(logs) >= DOCUMENTS:
         sums = [_sums(log) for log in logs]
@@ -164,7 +170,7 @@ def _clusters(logs: Sequence[TokenLog]) -> tuple[NDArray[np.float64], NDArray[np
     return np.add.reduceat(nats, edges), sizes
 
 
-def _interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int) -> tuple[float, float] | None:
+def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int) -> tuple[float, float] | None:
     """The 95 % interval of Σ nats ÷ Σ size over clusters; None where there are too few."""
     from scipy.special import stdtrit
 
@@ -189,8 +195,9 @@ def _unigram(logs: Sequence[TokenLog]) -> float:
 
 
 def _exp(nats: float, count: int) -> float:
-    return _safe_exp(nats / count) if count else math.nan
+    return safe_exp(nats / count) if count else math.nan
 
 
-def _safe_exp(value: float) -> float:
+def safe_exp(value: float) -> float:
+    """exp, infinite where it is larger than a float can be."""
     return math.exp(value) if value < 709 else math.inf

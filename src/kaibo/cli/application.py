@@ -6,11 +6,16 @@ import typer
 
 from kaibo.cli import (
     census,
+    context,
     correlate,
+    corrupt,
+    decode,
     diff,
     digits,
     dissect,
     doctor,
+    evaluate,
+    generate,
     inspect,
     law,
     merge,
@@ -18,6 +23,7 @@ from kaibo.cli import (
     nursery,
     pca,
     probe,
+    quantise,
     score,
     select,
     series,
@@ -25,7 +31,9 @@ from kaibo.cli import (
     sql,
     stats,
     store,
+    study,
     table,
+    tour,
     train,
     trends,
 )
@@ -67,6 +75,9 @@ application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("trends")(trends.command)
+application.command("eval")(evaluate.command)
+application.command("corrupt")(corrupt.command)
+application.command("decode")(decode.command)
 application.command("norms")(norms.command)
 application.command("table")(table.command)
 application.command("pca")(pca.command)
@@ -76,10 +87,15 @@ application.command("select")(select.command)
 application.command("correlate")(correlate.correlate)
 application.command("measures")(correlate.measures)
 application.command("trajectories")(along.command)
+application.command("generate")(generate.command)
+application.command("tour")(tour.command)
+application.command("context")(context.command)
+application.command("quantise")(quantise.command)
 application.command("train")(train.command)
 application.command("runs")(train.runs)
 application.command("nursery")(nursery.command)
 application.command("probe")(probe.command)
 application.command("sql")(sql.command)
+application.add_typer(study.commands, name="study")
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

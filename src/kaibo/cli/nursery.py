@@ -40,6 +40,7 @@ def command(
         answer.lists["samples"] = made.samples.records()
         answer.lists |= {"ablation": made.ablation.records()} if made.ablation.rows else {}
         answer.show = lambda: _show(made, language)
+        _report(made, folder, language)
 
 
 def _show(made: Any, language: str) -> None:
@@ -56,3 +57,20 @@ def _show(made: Any, language: str) -> None:
     seconds = {phase: f"{spent:.1f}" for phase, spent in made.seconds.items()}
     spent = ", ".join(f"{word(f'nursery.{phase}', language)} {seconds[phase]} s" for phase in seconds)
     out.print(word("nursery.listed", language, count=made.members, file=made.manifest, spent=spent), soft_wrap=True)
+
+
+def _report(made: Any, folder: Path, language: str) -> None:
+    """Writes the same as a page beside `nursery.json`, with the samples at their full length."""
+    from kaibo.figures.words import note, word
+    from kaibo.reports import Mark, to_markdown, write_output
+
+    name = "nursery.md" if language == "en" else f"nursery.{language}.md"
+    parts = [("samples_title", made.samples), ("ablation_title", made.ablation), ("runs_title", made.runs)]
+    tables = [
+        f"## {word(f'nursery.{title}', language)}\n\n{to_markdown(found, language)}"
+        for title, found in parts
+        if found.rows
+    ]
+    text = "\n".join([f"# {word('nursery.title', language)}\n", f"{note(made.runs.notes[0], language)}\n", *tables])
+    preset = str(made.runs.provenance["preset"])
+    write_output(folder, {name: text.encode("utf-8", "backslashreplace")}, mark=Mark("nursery", preset))

@@ -47,6 +47,15 @@ Language = Annotated[
     str,
     typer.Option("--lang", metavar="en|ja", help="Language of figures, tables and pages.", callback=_language),
 ]
+Type = Annotated[
+    str | None, typer.Option("--dtype", metavar="TYPE", help="float32, bfloat16 or float16 (default: as stored).")
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps …")]
+Rope = Annotated[
+    str | None,
+    typer.Option("--rope", metavar="HOW", help="Scale the positions: yarn:8, linear:4, dynamic:4, base:1e6, none."),
+]
+Bits = Annotated[int | None, typer.Option("--bits", metavar="8|4", help="Load in 8 or 4 bit (bitsandbytes).")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that kaibo did not write.")]
 
 
@@ -70,7 +79,9 @@ def present(answer: Answer, finding: Any, *, language: str = "en") -> None:
         answer.show = lambda: show(finding, language=language)
 
 
-def export(finding: Any, table: Path | None, picture: Path | None, *, language: str, force: bool) -> None:
+def export(
+    finding: Any, table: Path | None, picture: Path | None, *, language: str, force: bool, drawing: str | None = None
+) -> None:
     """Writes the table and the figure that were asked for, never over a file that is not kaibo's own."""
     from kaibo.errors import UsageError
     from kaibo.figures import figure, render
@@ -93,5 +104,5 @@ def export(finding: Any, table: Path | None, picture: Path | None, *, language: 
         text = writers[table.suffix.lower()]()
         write_output(table.parent, {table.name: text.encode("utf-8", "backslashreplace")}, mark=mark, force=force)
     if picture is not None:
-        drawn = render(figure(finding, language=language), picture.suffix.lower().removeprefix("."))
+        drawn = render(figure(finding, name=drawing, language=language), picture.suffix.lower().removeprefix("."))
         write_output(picture.parent, {picture.name: drawn}, mark=mark, force=force)

@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
 
-from kaibo.cli import options
-from kaibo.cli.running import answering
+from kaibo.cli import options, scoring
+from kaibo.cli.running import answering, say
 
-Texts = Annotated[
-    list[str], typer.Option("--text", metavar="FILE|FOLDER|JSONL", help="What is read; may be given several times.")
-]
-Window = Annotated[
-    int | None, typer.Option("--window", metavar="N", help="Tokens read at once (the model's context, at most 512).")
-]
-Stride = Annotated[int | None, typer.Option("--stride", metavar="N", help="New tokens scored in each (half a window).")]
-Least = Annotated[int, typer.Option("--context-min", metavar="N", help="Tokens that stand before each at least.")]
-Bos = Annotated[
-    str, typer.Option("--bos", metavar="auto|always|never", help="Whether a beginning-of-sequence token comes first.")
-]
-Errors = Annotated[
-    str, typer.Option("--errors", metavar="strict|replace|ignore", help="What to do with bytes that are not UTF-8.")
-]
-Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32, bfloat16 or float16.")]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps …")]
-Rope = Annotated[
-    str | None,
-    typer.Option("--rope", metavar="HOW", help="Scale the positions: yarn:8, linear:4, dynamic:4, base:1e6."),
-]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Tokens read at a time.")]
 Each = Annotated[bool, typer.Option("--each", help="A row for each text, too.")]
+Ids = Annotated[int, typer.Option("--ids", metavar="N", min=0, help="Print the first N ids that each model reads.")]
+
+Draw = Annotated[
+    str, typer.Option("--draw", metavar="strip|context", help="What --figure draws: tokens, or loss by context.")
+]
 
 
 def command(
     models: options.Models,
-    text: Texts,
-    window: Window = None,
-    stride: Stride = None,
-    context_min: Least = 1,
-    bos: Bos = "auto",
-    errors: Errors = "strict",
-    dtype: Dtype = "float32",
-    device: Device = "cpu",
-    rope: Rope = None,
-    batch: Batch = 4096,
+    text: scoring.Texts,
+    window: scoring.Window = None,
+    stride: scoring.Stride = None,
+    context_min: scoring.Least = 1,
+    bos: scoring.Bos = "auto",
+    errors: scoring.Errors = "strict",
+    dtype: scoring.Dtype = "float32",
+    device: scoring.Device = "cpu",
+    rope: scoring.Rope = None,
+    batch: scoring.Batch = 4096,
+    prefetch: scoring.Prefetch = False,
+    ids: Ids = 0,
     each: Each = False,
     json: options.Json = False,
     table: options.Export = None,
+    figure: options.Picture = None,
+    draw: Draw = "strip",
     language: options.Language = "en",
     force: options.Force = False,
     store: options.StoreFolder = None,
@@ -57,26 +46,39 @@ def command(
 ) -> None:
     """Nats of every token of a text under each model, and the perplexities that follow.
 
-    Nothing that the store knows is scored again; a run that was stopped goes on where it was.
+    A folder of checkpoints stands for all of them. Nothing that the store knows is scored again; a run that was
+    stopped goes on where it was.
     """
     from kaibo.collect import progress_bar
-    from kaibo.errors import UsageError
     from kaibo.scoring.planning import ScoreSettings
-    from kaibo.verbs.score import score
+    from kaibo.verbs.score import Shown, score
+    from kaibo.verbs.token_losses import token_losses
 
     with answering("score", as_json=json) as answer, progress_bar() as progress:
-        if bos not in ("auto", "always", "never"):
-            raise UsageError(f'--bos "{bos}" is none of auto, always, never')
-        how = ScoreSettings(window, stride, context_min, bos, dtype, rope, device, batch)  # type: ignore[arg-type]
+        kept = scoring.errors_kept(errors)
+        _drawing(draw)
+        how = ScoreSettings(window, stride, context_min, scoring.lead(bos), dtype, rope, device, batch, prefetch)
         settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
         finding = score(
             models,
             text,
             how=how,
-            errors=errors,  # type: ignore[arg-type]
-            each=each,
+            errors=kept,
+            shown=Shown(each, ids, lambda said: say(sys.stderr, f"kaibo: note: {said}")),
             settings=settings,
             on_error=answer.errors.append,
         )
         options.export(finding, table, None, language=language, force=force)
+        if figure is not None and finding.rows:
+            scored = list(finding.provenance["models"])
+            drawn = token_losses(scored, text, _drawing(draw), how=how, errors=kept, settings=settings)
+            options.export(drawn, None, figure, language=language, force=force)
         options.present(answer, finding, language=language)
+
+
+def _drawing(draw: str) -> Any:
+    from kaibo.errors import UsageError
+
+    if draw not in ("strip", "context"):
+        raise UsageError(f'--draw "{draw}" is none of strip, context')
+    return draw

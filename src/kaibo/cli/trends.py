@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaibo.cli import options, outputs, score
+from kaibo.cli import options, outputs, scoring
 from kaibo.cli.running import Answer, answering
 
 Series = Annotated[
@@ -35,7 +35,7 @@ Batch = Annotated[
 
 def command(
     series: Series,
-    text: score.Texts,
+    text: scoring.Texts,
     start: Starts = "0.1,0.3,0.5,0.7",
     against: Against = "start",
     follow: Follow = None,
@@ -44,10 +44,10 @@ def command(
     passages: Passages = 3,
     batch_tokens: Batch = None,
     seed: Seed = 0,
-    window: score.Window = None,
-    stride: score.Stride = None,
-    errors: score.Errors = "strict",
-    device: score.Device = "cpu",
+    window: scoring.Window = None,
+    stride: scoring.Stride = None,
+    errors: scoring.Errors = "strict",
+    device: scoring.Device = "cpu",
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -76,7 +76,7 @@ def command(
             text,
             asked=asked,
             how=ScoreSettings(window, stride, device=device),
-            errors=errors,  # type: ignore[arg-type]
+            errors=scoring.errors_kept(errors),
             batch_tokens=_counts(batch_tokens),
             settings=options.settings(store, workers, False, trust_shards, fail_fast, progress),
             on_error=answer.errors.append,

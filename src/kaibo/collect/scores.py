@@ -37,11 +37,19 @@ class Scored:
 
 
 def take_scores(
-    address: str, model_id: str, plan: Plan, loaded: Callable[[], Causal], store: Store, progress: Progress = quiet
+    address: str,
+    model_id: str,
+    plan: Plan,
+    loaded: Callable[[], Causal],
+    store: Store,
+    progress: Progress = quiet,
+    *,
+    label: str | None = None,
 ) -> Scored:
     """The log of every text under a model. What was finished is in the store whatever happens afterwards.
 
-    `loaded` gives the model with its weights, and is called only if something is missing. Raises FormatError for a
+    `loaded` gives the model with its weights, and is called only if something is missing; `label` is what progress
+    calls it (default: its address). Raises FormatError for a
     model whose logits are not numbers, StorageError when the store cannot be written, StoppedError after a signal.
     """
     started = time.monotonic()
@@ -51,7 +59,7 @@ def take_scores(
         (at, place) for at, key in enumerate(keys) if key.hash in kept for place in _complete(plan, at, kept[key.hash])
     }
     looked_up = sum(len(log) for log in kept.values())
-    progress.begin(address, plan.read, "tokens")
+    progress.begin(label or address, plan.read, "tokens")
     recorder = _Recorder(store, {key: [log] for key, log in kept.items()})
     if any((job.document, job.place) not in known for batch in plan.batches for job in batch):
         _measure(plan, loaded(), keys, known, recorder, progress)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from kaibo.errors import UsageError
 from kaibo.figures import (
     components,
+    context,
+    corruption,
     differences,
     digits,
+    evaluation,
     laws,
     magnitudes,
     merging,
@@ -23,6 +26,8 @@ from kaibo.figures import (
     series,
     spectra,
     style,
+    token_losses,
+    tour,
     trajectories,
     trends,
 )
@@ -85,6 +90,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
     },
     "trends-pairs": {"pairs": Figure(trends.pairs, "trends.pairs_title", "trends.pairs_caption")},
     "trends-passages": {"passages": Figure(trends.passages, "trends.passages_title", "trends.passages_caption")},
+    "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},
     "series-checkpoints": {
         "norm": Figure(series.norm, "series.norm_title", "series.norm_caption"),
         "distance": Figure(series.distance, "series.distance_title", "series.distance_caption"),
@@ -102,6 +108,14 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "stable_rank": Figure(
             spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
         ),
+    },
+    "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
+    "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
+    "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
+    "context": {"curves": Figure(context.curves, "context.title", "context.caption")},
+    "tour": {
+        "positions": Figure(tour.positions, "tour.positions_title", "tour.positions_caption"),
+        "base": Figure(tour.base, "tour.base_title", "tour.base_caption"),
     },
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
@@ -127,6 +141,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
     if finding.kind == "trends":
         return trends.has(finding, name)
+    if finding.kind == "eval":
+        return evaluation.has_shares(finding)
     if finding.kind == "series-checkpoints":
         return series.has(finding, name)
     if finding.kind == "spectrum":

@@ -47,7 +47,7 @@ def _x(against: str, language: str, *, reverse: bool = False, field: str = "x") 
 
     kind: Any = "log" if against in LOGARITHMIC else "linear"
     scale = alt.Scale(type=kind, nice=False, zero=False, padding=8, reverse=reverse)
-    axis = alt.Axis(format=FORMATS[against], tickCount=5, labelOverlap=True, grid=kind == "linear")
+    axis = alt.Axis(format=FORMATS[against], tickCount=5, labelOverlap=True, labelSeparation=8, grid=kind == "linear")
     return alt.X(f"{field}:Q", title=word(f"trends.{against}", language), scale=scale, axis=axis)
 
 

@@ -35,7 +35,8 @@ def borrow(
     trained = next((_whole(getattr(config, name, None)) for name in _CONTEXTS if hasattr(config, name)), None)
     context = trained if rope is None else _scale(config, rope, trained, target.address)
     model = _load(target, config, dtype, checked_device(device), bits)
-    runs = _Borrowed(model, _splits(model))
+    with _their_errors(target, "its shape may be one that this way of packing weights cannot run" if bits else None):
+        runs = _Borrowed(model, _splits(model))
     rows = model.get_input_embeddings().weight.shape[0]
     return Causal(
         *(stored.address, stored.name, runs, "transformers", None, int(rows), context, trained, stored.config),

@@ -32,6 +32,11 @@ class Kept(Protocol):
 class Runs(Protocol):
     """A model that can be run. States are what logits can be made of, token by token."""
 
+    @property
+    def model(self) -> Any:
+        """The module that holds the weights."""
+        ...
+
     def states(
         self,
         ids: torch.Tensor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -32,6 +33,8 @@ def bits_settings(bits: int, dtype: str | None, device: torch.device, file: str)
     if find_spec("bitsandbytes") is None:
         raise missing_extra("train", f"{bits}-bit weights")
     from transformers import BitsAndBytesConfig
+
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says at every product that it casts
 
     compute = torch.bfloat16 if dtype is None else dtype_named(dtype)
     kind: dict[str, Any] = {"load_in_8bit": True}

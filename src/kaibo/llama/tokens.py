@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenizers import Tokenizer as Raw
 
-from kaibo.errors import FormatError, MissingError
+from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.llama.chat import Piece, Tags
 from kaibo.models.addresses import Target
 
@@ -36,10 +36,13 @@ class Tokenizer:
     def encode(self, text: str, *, begin: bool = True, special: bool = False) -> list[int]:
         """The ids of a text; `begin` adds what the tokenizer adds around every text.
 
-        Special tokens in the text are text unless `special`.
+        Special tokens in the text are text unless `special`. Raises UsageError for text that is not Unicode.
         """
         self.raw.encode_special_tokens = not special
-        ids: list[int] = self.raw.encode(text, add_special_tokens=begin).ids
+        try:
+            ids: list[int] = self.raw.encode(text, add_special_tokens=begin).ids
+        except (UnicodeEncodeError, TypeError):  # bytes of the command line that no text has, or a lone surrogate
+            raise UsageError("the text is not valid Unicode", next="is it UTF-8?") from None
         return ids
 
     def prompt(self, pieces: Sequence[Piece]) -> list[int]:

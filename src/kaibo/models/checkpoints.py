@@ -49,7 +49,7 @@ def checkpoints_of(addresses: Sequence[str], steps: Sequence[int | None] | None 
     to what the folder holds in the order of the names. Raises MissingError where there are fewer than two,
     UsageError where `steps` are not as many.
     """
-    found = list(_in_folder(addresses[0])) if len(addresses) == 1 else [_given(address) for address in addresses]
+    found = list(_in_folder(addresses[0])) if len(addresses) == 1 else [checkpoint_at(address) for address in addresses]
     if len(found) < 2:
         place = addresses[0] if addresses else None
         message = f"holds {len(found) or 'no'} checkpoint{'s' if len(found) != 1 else ''}; a series has at least two"
@@ -61,7 +61,8 @@ def checkpoints_of(addresses: Sequence[str], steps: Sequence[int | None] | None 
     return tuple(sorted(found, key=lambda one: (one.step is None, one.step or 0)))
 
 
-def _given(address: str) -> Checkpoint:
+def checkpoint_at(address: str) -> Checkpoint:
+    """One model with the step that its folder's name or its revision says."""
     if address.startswith("hf:"):
         revision = address.partition("@")[2]
         return Checkpoint(address, revision or "main", step_of(revision))
@@ -74,7 +75,7 @@ def _given(address: str) -> Checkpoint:
 
 def _in_folder(folder: str) -> Iterator[Checkpoint]:
     if folder.startswith("hf:") or not os.path.isdir(folder):
-        yield _given(folder)
+        yield checkpoint_at(folder)
         return
     try:
         names = sorted(os.listdir(folder), key=_natural)

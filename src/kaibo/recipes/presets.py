@@ -35,8 +35,8 @@ class Children:
 
     seeds: tuple[int, ...] = (42, 100)
     rates: tuple[float, ...] = (1e-5, 1e-4)
-    sft_steps: int = 24
-    dpo_steps: int = 12
+    sft_steps: int = 20
+    dpo_steps: int = 10
     batch: int = 4
     rows: int = 400
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from kaibo.recipes.watching import Watch, Watcher
 
 
+LARGE = 20
+"""A base is planned for before it is loaded where the device has less than so many times its stored bytes."""
+
+
 @dataclass(frozen=True)
 class Workshop:
     """Where runs are made: their folder, who tells a model's content, who watches, and whether to stop."""
@@ -87,6 +91,7 @@ def run(recipe: Recipe, shop: Workshop) -> RunRow:
         known = known_run(folder, identity, shop.force)
         if known is not None:
             return row_of(_merged_too(known, recipe, base, folder), folder, "known")
+        _must_fit(recipe, base)
         how = "resumed" if begun_run(folder, identity, shop.force) else "trained"
         write_json(folder / STATE, {"fingerprint": identity, "recipe": recipe.record()})
         trained = _trained(recipe, rows, base, folder, shop)
@@ -100,6 +105,20 @@ def run(recipe: Recipe, shop: Workshop) -> RunRow:
     (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return row_of(account, folder, how)
+
+
+def _must_fit(recipe: Recipe, base: Base) -> None:
+    """Raises UsageError, before anything is loaded, for a large base that the device has no room to train."""
+    from kaibo.recipes.loading import device_of
+    from kaibo.recipes.planning import available, plan_runs
+
+    stored = sum(file.stat().st_size for file in base.folder.glob("*.safetensors"))
+    there = available(device_of(recipe.device))
+    if there is None or stored * LARGE < there:
+        return
+    (planned,) = plan_runs([dataclasses.replace(recipe, base=str(base.folder))])
+    if planned.refusal is not None:
+        raise planned.refusal
 
 
 def base_of(recipe: Recipe, shop: Workshop) -> Base:

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kaibo.scoring.memory import LOGITS_AT_ONCE
+
 if TYPE_CHECKING:
     from kaibo.scoring.causal import Causal
-
-CHUNK_VALUES = 1 << 23
-"""Logits that are there at once: 32 MiB in float32, whatever the batch and the length."""
 
 
 @torch.inference_mode()
@@ -37,8 +36,8 @@ def batch_nats(model: Causal, rows: Sequence[NDArray[np.int64]], scored: Sequenc
 
 @torch.inference_mode()
 def nats_of(model: Causal, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """−ln p(target) after each state: (n, hidden) and (n,) → (n,) float32, `CHUNK_VALUES` logits at a time."""
-    step = max(16, CHUNK_VALUES // model.vocabulary)
+    """−ln p(target) after each state: (n, hidden) and (n,) → (n,) float32, `LOGITS_AT_ONCE` logits at a time."""
+    step = max(16, LOGITS_AT_ONCE // model.vocabulary)
     found = states.new_empty(len(targets), dtype=torch.float32)
     for begin in range(0, len(targets), step):
         logits = model.logits(states[begin : begin + step]).float()

@@ -29,6 +29,7 @@ class ScoreSettings:
     (default: half the window); at least `context_min` tokens stand before each, those near a text's beginning aside.
     `bos` says whether a beginning-of-sequence token comes first, `dtype` in what the model computes, `rope` how its
     positions are scaled. `batch` tokens are read at a time; it changes no result beyond float32's last digits.
+    With `prefetch` the next checkpoint is read from disk while one is scored: two are then in memory.
     """
 
     window: int | None = None
@@ -39,6 +40,7 @@ class ScoreSettings:
     rope: str | None = None
     device: str = "cpu"
     batch: int = 4096
+    prefetch: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,16 +24,24 @@ FIELDS = ("text", "content")
 
 @dataclass(frozen=True)
 class Document:
-    """One text: its name, its characters, and the bytes before the first of them (a byte-order mark)."""
+    """One text: its name, its characters, and the bytes before the first of them (a byte-order mark).
+
+    `origin` says what was done to its tokens, where something was: they are no longer those of the characters.
+    """
 
     name: str
     text: str = field(repr=False)
     skipped: int = 0
+    origin: str = ""
 
     @property
     def hash(self) -> str:
-        """32 hex digits of SHA-256 over the UTF-8 bytes: the same text has the same hash under any name."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
+        """32 hex digits of SHA-256 over the UTF-8 bytes: the same text has the same hash under any name.
+
+        Where there is an `origin`, those of the text's hash and of what was done to it.
+        """
+        plain = hashlib.sha256(self.text.encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{plain}\0{self.origin}".encode()).hexdigest()[:32] if self.origin else plain
 
 
 def read_texts(

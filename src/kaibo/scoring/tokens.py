@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 Lead = Literal["auto", "always", "never"]
 """Whether a beginning-of-sequence token stands before a text: as the tokenizer does it, always, or never."""
 
+FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
+    *("vocab.json", "merges.txt", "vocab.txt"),
+)
+"""What a tokenizer is made of; where these are the same, it is."""
+
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -60,6 +66,12 @@ class Tokenizer:
         return max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     @property
+    def ordinary(self) -> NDArray[np.int64]:
+        """The ids of all tokens that are not special, in rising order: what a text can be made of."""
+        special = {number for number, token in self._backend.get_added_tokens_decoder().items() if token.special}
+        return np.array(sorted(set(self._backend.get_vocab().values()) - special), np.int64)
+
+    @property
     def inner(self) -> Any:
         """The tokenizer of transformers."""
         return self._inner
@@ -89,7 +101,7 @@ class Tokenizer:
         found = self._backend.encode(document.text, add_special_tokens=False)
         ids = np.array(found.ids, np.int32)
         characters = np.array(found.offsets, np.int64).reshape(-1, 2)
-        return Encoded(ids, characters, _bytes(document, found.tokens, characters))
+        return Encoded(ids, characters, byte_spans(document, found.tokens, characters))
 
     def notes(self, lead: Lead) -> list[str]:
         """What a reader should know of the token before a text."""
@@ -127,7 +139,7 @@ def load_tokenizer(folder: str) -> Tokenizer:
     return Tokenizer(inner, folder)
 
 
-def _bytes(document: Document, tokens: list[str], characters: NDArray[np.int64]) -> NDArray[np.int64]:
+def byte_spans(document: Document, tokens: list[str], characters: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each token's span in bytes: that of its characters, and for parts of a character their share of it."""
     at = document.skipped + _byte_offsets(document.text)
     found = at[characters]

@@ -44,4 +44,7 @@ def probe(
         for row in found:
             shown = next(reply for reply in replies if reply.asked == row.asked)
             notes += [] if row.answers else [f"{address}: asked {shown.prompt!r}, it says {shown.text[:120]!r}"]
+    if rows:
+        asked_of = f"{len(questions)} questions, greedy answers of at most {max_tokens} tokens; intervals in --json"
+        notes.insert(0, asked_of)
     return Finding("probe", tuple(rows), tuple(notes), {"kaibo": __version__})

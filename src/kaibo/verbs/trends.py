@@ -6,23 +6,19 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from kaibo.analyses.trends import ScoredSeries, TrendOptions, Trends, joined
 from kaibo.analyses.trends import trends as analyse
 from kaibo.errors import KaiboError, MissingError, UsageError
-from kaibo.models.checkpoints import Checkpoint, checkpoints_of
+from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document, Errors, read_texts
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.inspect import inspect
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.score import Scorer
+from kaibo.verbs.scorer import Scorer
 from kaibo.verbs.trained import trained_tokens
 from kaibo.vocabulary import TokenLog
-
-if TYPE_CHECKING:
-    from kaibo.collect.scores import Scored
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def trends(
     runs = runs_of(addresses(series))
     batches = _batches(batch_tokens, len(runs))
     documents = read_texts(texts, errors)
-    scorer = Scorer(documents, how or ScoreSettings(), settings, open_store(settings.store))
+    scorer = Scorer(how or ScoreSettings(), settings, open_store(settings.store))
     made = [scored_series(run, scorer, documents, batch, report) for run, batch in zip(runs, batches, strict=True)]
     found = analyse(made, asked)
     notes = tuple(f"{run.name}: {text}" for run in runs for text in run.notes)
@@ -71,30 +67,20 @@ def scored_series(
     texts: list[str] = []
 
     def logs() -> Iterator[tuple[int, Sequence[TokenLog]]]:
-        for one in run.checkpoints:
-            scored = _scored(one, scorer, report)
-            if scored is not None and one.step is not None:
-                texts[:] = [document.text for document in scored.plan.documents]
-                read.append(one)
-                yield one.step, scored.logs
+        for label, opened in scorer.each(run.checkpoints, report):
+            try:
+                scored = scorer.take(opened, scorer.plan(opened, documents), label)
+            except KaiboError as error:
+                scorer.forgive(error, report)
+                continue
+            texts[:] = [document.text for document in scored.plan.documents]
+            read.append(next(one for one in run.checkpoints if one.address == opened.address))
+            yield read[-1].step or 0, scored.logs
 
     read: list[Checkpoint] = []
-    found = list(logs())
-    if len(found) < 2:
-        raise MissingError(f"{len(found)} of its checkpoints could be scored; a trend has more", file=run.name)
-    steps, nats, tokens = joined(run.name, found, texts)
+    steps, nats, tokens = joined(run.name, logs(), texts)
     parameters = inspect(read[-1].address, trust_shards=scorer.settings.trust_shards).rows[0].parameters
     return ScoredSeries(run.name, steps, nats, tokens, parameters, trained_tokens(read, batch))
-
-
-def _scored(one: Checkpoint, scorer: Scorer, report: OnError) -> Scored | None:
-    try:
-        return scorer.score(one.address)
-    except KaiboError as error:
-        if scorer.settings.fail_fast or error.kind in ("storage", "stopped", "usage"):
-            raise
-        report(error)
-        return None
 
 
 def _batches(given: Sequence[int] | None, runs: int) -> list[int | None]:
@@ -119,14 +105,9 @@ def runs_of(named: Sequence[str]) -> list[Run]:
             groups[os.path.abspath(address)] = list(checkpoints_of([address]))
         else:
             home = address.partition("@")[0] if address.startswith("hf:") else os.path.dirname(os.path.abspath(address))
-            groups.setdefault(home, []).append(_alone(address))
+            groups.setdefault(home, []).append(checkpoint_at(address))
     names = run_names(list(groups))
     return [_run(name, found) for name, found in zip(names, groups.values(), strict=True)]
-
-
-def _alone(address: str) -> Checkpoint:
-    """One address with the step that its name says."""
-    return next(one for one in checkpoints_of([address, address]))
 
 
 def _run(name: str, found: Sequence[Checkpoint]) -> Run:

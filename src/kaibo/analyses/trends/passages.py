@@ -65,13 +65,14 @@ def telling(tokens: Tokens, codes: NDArray[np.int8], count: int) -> list[NDArray
 
 
 def sentences(tokens: Tokens) -> NDArray[np.int64]:
-    """The number of the sentence that each token begins in, counted through all texts."""
+    """The number of the sentence that each token ends in, counted through all texts: a token may begin with a space."""
     out = np.zeros(len(tokens), np.int64)
     before = 0
     for place, text in enumerate(tokens.texts):
         ends = np.array([found.end() for found in END.finditer(text)], np.int64)
         here = tokens.text == place
-        out[here] = before + np.searchsorted(ends, tokens.characters[here, 0], side="right")
+        last = np.maximum(tokens.characters[here, 0], tokens.characters[here, 1] - 1)
+        out[here] = before + np.searchsorted(ends, last, side="right")
         before += len(ends) + 1
     return out
 

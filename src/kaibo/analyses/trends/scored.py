@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.errors import FormatError, UsageError
+from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.vocabulary import TokenLog
 
 Floats = NDArray[np.float64]
@@ -103,7 +103,7 @@ def joined(
 ) -> tuple[tuple[int, ...], NDArray[np.float32], Tokens]:
     """Steps, nats and tokens of a run from the logs of its checkpoints, which are read once, in the order of steps.
 
-    Raises FormatError where two checkpoints cut the texts differently.
+    Raises FormatError where two checkpoints cut the texts differently. MissingError where there are none.
     """
     steps: list[int] = []
     rows: list[NDArray[np.float32]] = []
@@ -119,5 +119,5 @@ def joined(
         steps.append(step)
         rows.append(np.concatenate([log.nats for log in logs])[scored].astype(np.float32))
     if first is None:
-        raise UsageError(f"{model} has no checkpoint that was scored")
+        raise MissingError("none of its checkpoints could be scored", file=model)
     return tuple(steps), np.stack(rows), first

@@ -1,0 +1,72 @@
+"""How much memory scoring will take, said before it begins: weights, activations, one chunk of logits, the logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kaibo.scoring.planning import Plan, ScoreSettings
+from kaibo.vocabulary import Model
+
+LOGITS_AT_ONCE = 1 << 23
+"""Logits that are there at once, whatever the batch and the length: 32 MiB in float32."""
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+LOG_BYTES = 64 * 3
+"""Of a scored token: its row, once as part of a window, once in the whole log, once on its way to the store."""
+
+STATES, INNER = 6, 3
+"""Copies of a layer's hidden states, and of the wider states inside its feed-forward part, that live together."""
+
+PROCESS = 450 << 20
+"""What Python, torch and transformers take before there is a model, measured on Linux."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that scoring is expected to need at most: `process` is what the libraries take by themselves."""
+
+    weights: int
+    activations: int
+    logits: int
+    logs: int
+    process: int = PROCESS
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.weights + self.activations + self.logits + self.logs + self.process
+
+    def note(self, address: str) -> str:
+        """The sentence that is told before anything is scored."""
+        parts = {"weights": self.weights, "activations": self.activations, "logits": self.logits, "logs": self.logs}
+        listed = ", ".join(f"{name} {_mebibytes(size)}" for name, size in parts.items())
+        return f"{address}: scoring needs about {_mebibytes(self.total)} of memory ({listed}, libraries the rest)"
+
+
+def memory_of(model: Model, plan: Plan, how: ScoreSettings) -> Memory:
+    """What a model and a plan will need; with `prefetch` a second set of weights, as they are stored."""
+    width = BYTES.get(how.dtype, 4)
+    values = sum(tensor.size for tensor in model.weights)
+    stored = sum(tensor.size * tensor.dtype.itemsize for tensor in model.weights)
+    largest = max((tensor.size * tensor.dtype.itemsize for tensor in model.weights), default=0)
+    read = max((len(batch) * batch[0].window.length for batch in plan.batches), default=0)
+    hidden = _whole(model, "hidden_size", "n_embd")
+    inner = _whole(model, "intermediate_size", "n_inner") or 4 * hidden
+    states = read * (STATES * hidden + INNER * inner) * width
+    rows = max(16, LOGITS_AT_ONCE // max(plan.vocabulary, 1))
+    return Memory(
+        weights=values * width + (stored if how.prefetch else largest),
+        activations=states,
+        logits=2 * rows * plan.vocabulary * 4,
+        logs=plan.tokens * LOG_BYTES,
+    )
+
+
+def _whole(model: Model, *names: str) -> int:
+    """The first of these numbers that the config has, else 0."""
+    found = (model.config.get(name) for name in names)
+    return next((value for value in found if isinstance(value, int) and not isinstance(value, bool)), 0)
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"

@@ -1,0 +1,191 @@
+"""What every verb that scores texts shares: checkpoint after checkpoint in one process, one model in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kaibo.analyses.perplexity import ScoredText
+from kaibo.collect import Options, granted_workers, take_census
+from kaibo.collect.scores import Scored, take_scores
+from kaibo.errors import KaiboError
+from kaibo.models import open_model
+from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
+from kaibo.models.opening import target_of
+from kaibo.scoring.planning import Plan, ScoreSettings, plan
+from kaibo.scoring.prefetch import Ahead
+from kaibo.scoring.texts import Document
+from kaibo.scoring.tokens import FILES, Tokenizer, load_tokenizer
+from kaibo.scoring.words import words
+from kaibo.store import Store
+from kaibo.verbs.addresses import Address, OnError, addresses
+from kaibo.verbs.measuring import Settings
+from kaibo.vocabulary import Model
+
+if TYPE_CHECKING:
+    from kaibo.scoring.causal import Causal
+
+CONFIGS = ("config.json", "adapter_config.json")
+
+
+def checkpoints(models: Address | Iterable[Address]) -> list[Checkpoint]:
+    """Each model with the step that its name says; a folder that holds checkpoints stands for them, sorted by step."""
+    found: list[Checkpoint] = []
+    for address in addresses(models):
+        own = any(os.path.isfile(os.path.join(address, name)) for name in CONFIGS)
+        many = os.path.isdir(address) and not own and _holds_folders(address)
+        found += checkpoints_of([address]) if many else [checkpoint_at(address)]
+    return found
+
+
+def _holds_folders(address: str) -> bool:
+    with os.scandir(address) as entries:  # closed also where the first folder ends the search
+        return any(entry.is_dir() for entry in entries)
+
+
+def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractContextManager[Ahead | None]:
+    """A reader of the next checkpoint for the block, where that was asked for and there is one."""
+    return Ahead() if how.prefetch and len(several) > 1 else nullcontext()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint that was found and counted, not yet loaded; `folder` is where its files are on this machine."""
+
+    address: str
+    step: int | None
+    model: Model
+    model_id: str
+    folder: str
+    tokenizer: Tokenizer
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens the model was made to read, as its config says; None where it says nothing."""
+        for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+            value = self.model.config.get(name)
+            if isinstance(value, int) and not isinstance(value, bool) and value > 1:
+                return value
+        return None
+
+
+@dataclass
+class Scorer:
+    """Scores texts under one checkpoint after another: tokenised once for each tokenizer, weights swapped in place.
+
+    With `ahead` the weights of the next checkpoint are read from disk while one is scored: two are then in memory.
+    """
+
+    how: ScoreSettings
+    settings: Settings
+    store: Store
+    ahead: Ahead | None = None
+    _tokenizers: dict[str, Tokenizer] = field(default_factory=dict)
+    _plans: dict[tuple[str, int | None, tuple[str, ...]], Plan] = field(default_factory=dict)
+    _causal: Causal | None = None
+    _next: str | None = None
+
+    def open(self, checkpoint: Checkpoint) -> Opened:
+        """The checkpoint's identity and tokenizer. Raises whatever opening and counting it raise."""
+        model = open_model(checkpoint.address, trust_shards=self.settings.trust_shards)
+        options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
+        taken = take_census(model, self.store, options)
+        if taken.failures:
+            raise taken.failures[0]
+        folder = target_of(checkpoint.address, weights=True).root
+        return Opened(checkpoint.address, checkpoint.step, model, taken.model_id, folder, self._tokenizer(folder))
+
+    def plan(self, opened: Opened, documents: Sequence[Document]) -> Plan:
+        """How the checkpoint will read the texts; made once for all checkpoints with this tokenizer and context."""
+        key = opened.tokenizer.hash, opened.context, tuple(document.hash for document in documents)
+        if key not in self._plans:
+            self._plans[key] = plan(opened.tokenizer, documents, self.how, opened.context)
+        return self._plans[key]
+
+    def take(self, opened: Opened, wanted: Plan, label: str | None = None) -> Scored:
+        """The logs of a plan's texts under a checkpoint, from the store where it has them."""
+        loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
+        return take_scores(
+            opened.address, opened.model_id, wanted, loaded, self.store, self.settings.progress, label=label
+        )
+
+    def each(self, several: Sequence[Checkpoint], on_error: OnError) -> Iterator[tuple[str, Opened]]:
+        """Every checkpoint opened, in turn, with a label for its progress; one that cannot be goes to `on_error`."""
+        for place, checkpoint in enumerate(several, 1):
+            label = checkpoint.address if len(several) == 1 else f"{place}/{len(several)} {checkpoint.name}"
+            try:
+                opened = self.open(checkpoint)
+            except KaiboError as error:
+                self.forgive(error, on_error)
+                continue
+            self._next = several[place].address if place < len(several) else None
+            yield label, opened
+
+    def forgive(self, error: KaiboError, on_error: OnError) -> None:
+        """Gives the error of one checkpoint to `on_error`; raises those that concern all of them."""
+        if self.settings.fail_fast or error.kind in ("storage", "stopped", "usage"):
+            raise error
+        on_error(error)
+
+    def _tokenizer(self, folder: str) -> Tokenizer:
+        """The folder's tokenizer; loaded once where several checkpoints bring the same files."""
+        digest = hashlib.sha256()
+        for name in FILES:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    digest.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+        key = digest.hexdigest()
+        if key not in self._tokenizers:
+            self._tokenizers[key] = load_tokenizer(folder)
+        return self._tokenizers[key]
+
+    def _loaded(self, opened: Opened) -> Causal:
+        """The model with its weights; at most one is in memory, two while the next is read ahead."""
+        if self._causal is None or self._causal.address != opened.address:
+            self._causal = self._swapped(opened)
+        self._read_ahead(self._causal)
+        return self._causal
+
+    def _swapped(self, opened: Opened) -> Causal:
+        from kaibo.scoring.causal import Causal
+
+        values = None if self.ahead is None else self.ahead.take(opened.address)
+        before, self._causal = self._causal, None
+        if before is not None and before.swap(opened.model, values):
+            return before
+        del before, values  # a model of another shape is gone before its successor comes
+        how = self.how
+        return Causal(opened.model, dtype=how.dtype, device=how.device, rope=how.rope)
+
+    def _read_ahead(self, causal: Causal) -> None:
+        """Begins with the next checkpoint once this one's weights are where they belong, so that two are in memory."""
+        following, self._next = self._next, None
+        if self.ahead is not None and following is not None and not following.startswith("hf:"):
+            trust = self.settings.trust_shards
+            self.ahead.begin(following, lambda: causal.values(open_model(following, trust_shards=trust)))
+
+
+def texts_of(scored: Scored, step: int | None = None) -> Iterator[ScoredText]:
+    """Each text's log with what it is divided by."""
+    for document, log in zip(scored.plan.documents, scored.logs, strict=True):
+        found = log.characters[log.scored]
+        yield ScoredText(
+            model=scored.address,
+            model_id=scored.model_id,
+            step=step,
+            log=log,
+            words=words(document.text, int(found[0, 0])) if len(found) else 0,
+            vocabulary=scored.plan.vocabulary,
+        )
+
+
+def first_ids(scored: Scored, count: int) -> str:
+    """The exact ids that a model reads first, as a note."""
+    first = " ".join(str(number) for number in scored.plan.first_ids(count))
+    name = os.path.basename(scored.address.rstrip("/"))
+    return f"{name}: the first ids read are {first}"
