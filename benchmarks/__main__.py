@@ -9,7 +9,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, llama, merging, tables, training, weights
+from benchmarks import differences, llama, merging, scoring, tables, training, weights
 
 
 def main() -> None:
@@ -19,8 +19,16 @@ def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="kaibo-bench-") as folder:
-        parts = (tables.figures, weights.figures, differences.figures, merging.figures, training.figures, llama.figures)
-        for figure in chain.from_iterable(part(Path(folder)) for part in parts):
+        rooms = (
+            tables,
+            weights,
+            differences,
+            merging,
+            training,
+            llama,
+            scoring,
+        )
+        for figure in chain.from_iterable(room.figures(Path(folder)) for room in rooms):
             rows.append(dataclasses.asdict(figure))
             verdict = "ok  " if figure.holds else "MISS"
             said = f"{figure.ratio:.3g} {figure.unit} (reach {figure.reach}; {figure.seen})"
