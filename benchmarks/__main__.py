@@ -9,7 +9,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, llama, merging, scoring, tables, training, weights
+from benchmarks import differences, evaluating, llama, merging, scoring, tables, training, weights
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
             merging,
             training,
             llama,
+            evaluating,
             scoring,
         )
         for figure in chain.from_iterable(room.figures(Path(folder)) for room in rooms):

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from made import Made
+
+# A loaded machine is slow, not wrong.
+settings.register_profile("kaibo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kaibo")
 
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]  # no doctests in them, and several files of one name
 

@@ -118,11 +118,28 @@ def test_all_of_a_task_vector_has_its_norms(a: np.ndarray, b: np.ndarray) -> Non
     for top in found.top:
         assert top.l1 == pytest.approx(found.l1, rel=1e-12)
         assert top.l2 == pytest.approx(found.l2, rel=1e-12)
-    curve = norm_curve(rows).rows
-    assert [point.percent for point in curve[-1:]] == ([100] if found.l2 else [])
-    assert all(one.l2 <= other.l2 * (1 + 1e-9) for one, other in pairwise(curve))
-    assert all(point.l2_share == pytest.approx(1) for point in curve[-1:])
+    for scope in ("global", "tensor"):
+        curve = [point for point in norm_curve(rows).rows if point.scope == scope]
+        assert [point.percent for point in curve[-1:]] == ([100] if found.l2 else [])
+        assert all(one.l2 - one.l2_bound <= (other.l2 + other.l2_bound) * (1 + 1e-9) for one, other in pairwise(curve))
+        assert all(point.l2_share == pytest.approx(1) for point in curve[-1:])
     assert len(change_map(rows)) == 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(VALUES, VALUES)
+def test_every_point_of_the_curve_holds_the_sorted_norm_within_its_bound(a: np.ndarray, b: np.ndarray) -> None:
+    rows = [row(tensor(a), tensor(b)), row(tensor(b), tensor(a / 2), name="v", layer=1)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        deltas = [b - a, (a / 2).astype(np.float32) - b]
+    sizes = [np.sort(np.abs(one[np.isfinite(one)]).astype(np.float64))[::-1] for one in deltas]
+    cut = {"global": [np.sort(np.concatenate(sizes))[::-1]], "tensor": sizes}
+    for point in norm_curve(rows).rows:
+        kept = [one[: int(one.size * (point.percent / 100))] for one in cut[point.scope]]
+        assert point.kept == sum(np.count_nonzero(one) for one in kept)
+        l1, l2 = sum(one.sum() for one in kept), math.sqrt(sum((one**2).sum() for one in kept))
+        assert abs(point.l1 - l1) <= point.l1_bound + 1e-9 * l1
+        assert abs(point.l2 - l2) <= point.l2_bound + 1e-9 * l2
 
 
 @settings(max_examples=20, deadline=None)

@@ -127,7 +127,7 @@ def test_a_merged_lora_is_recognised_by_its_rank(kaibo: Any, tmp_path: Path, dty
     assert ran.code == 0, ran.err
     rows = {row["tensor"]: row for row in ran.document["spectra"]}
     found = rows[name.removeprefix("model.")]
-    assert (found["rank"], found["low"], found["said"]) == (4, True, "rank 4 (numerically)")
+    assert (found["rank"], found["low_rank"], found["said"]) == (4, True, "rank 4 (numerically)")
     assert found["spectral_norm"] == pytest.approx(np.linalg.norm(change, 2), rel=0.02)
     assert {row["said"] for key, row in rows.items() if key != found["tensor"]} == {"no change"}
     shown = kaibo("diff", "base", "tuned", "--spectrum")

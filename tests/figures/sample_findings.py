@@ -94,8 +94,12 @@ def norm_curve(models=1):
     return Finding(
         "norm-curve",
         tuple(
-            CurveRow("base", f"/models/tuned{number}", percent, round(1e4 * percent), 3 * share, share, share**2, share)
+            CurveRow(
+                *("base", f"/models/tuned{number}", scope, percent, round(1e4 * percent)),
+                *(3 * share, share, 0.0, 1e-4, share**2, share, 0.0, 1e-4),
+            )
             for number in range(models)
+            for scope in ("global", "tensor")
             for percent, share in points
         ),
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kaibo.errors import UsageError
 from kaibo.figures.names import distinct, model_name, model_names, short
-from kaibo.figures.words import SENTENCES, bytes_in_words, count_in_words, heading, note, percent, sentence
+from kaibo.figures.words import SENTENCES, bytes_in_words, count_in_words, heading, note, percent, sentence, word
 from kaibo.figures.words.catalogue import LANGUAGES, catalogue
 
 
@@ -54,9 +54,11 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.change_spectra import NOTES as CHANGES
     from kaibo.analyses.corruption import NOTES as CORRUPTION
+    from kaibo.analyses.differences import CURVE_NOTE
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
     from kaibo.analyses.distances import NOTES as DISTANCES
+    from kaibo.analyses.evaluation import NOTES as EVALUATION
     from kaibo.analyses.perplexity import NOTES as PERPLEXITY
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.series import NOTES as SERIES
@@ -76,6 +78,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         **shared,
     }
     noted = [
+        *EVALUATION,
         *CORRUPTION,
         *PERPLEXITY,
         *LOSSES,
@@ -83,6 +86,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         *SERIES,
         *SPECTRA,
         *DIFFERENCES,
+        CURVE_NOTE,
         *DISTANCES,
         *SEEDS,
         *DIGITS,
@@ -159,3 +163,17 @@ def test_names_that_are_different_look_different(texts):
 def test_the_words_hold_no_ideographic_slips():
     text = files("kaibo.figures.words").joinpath("ja.toml").read_text(encoding="utf-8")
     assert not re.search("[，．]", text)
+
+
+@pytest.mark.parametrize("key", [key for key in catalogue("en") if key.startswith("notes.")])
+def test_no_note_is_taken_for_another_one(key):
+    blanks = {name: f"x{place}" for place, name in enumerate(sorted(braces(catalogue("en")[key])))}
+    said = note(word(key, "en", **blanks), "ja")
+    assert said == word(key, "ja", **blanks)
+
+
+def test_what_is_said_together_is_known_part_by_part():
+    parts = "2 tensors, a with b the first: fused in the base (q k v); the names differ, paired by layer and role"
+    said = note(parts, "ja")
+    assert said.startswith("2 個のテンソル（最初は a with b）: ベースでは結合されています（q k v）; 名前が")
+    assert note("shape 4×2 against 2×2", "ja") == "形状が異なります（4×2 と 2×2）"

@@ -3,6 +3,7 @@ import io
 import pytest
 import sample_findings as sample
 
+from kaibo.figures.words import heading
 from kaibo.reports import console, facts, show, show_dissection
 
 WIDTHS = [1, 20, 40, 80, 200]
@@ -79,3 +80,44 @@ def test_long_tables_end_with_how_many_rows_there_are():
     show(sample.stats(70), to=console(stream), rows=10)
     assert "the first 10 of 70 rows" in stream.getvalue()
     assert stream.getvalue().count("attention.q") == 10
+
+
+def shown(finding, width, language="en"):
+    from rich.console import Console
+
+    stream = io.StringIO()
+    show(finding, to=Console(file=stream, width=width, color_system=None), language=language)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("rows", [1, 3, 20])
+def test_a_wide_table_never_loses_a_part_of_a_number(rows, language):
+    from rich.cells import cell_len
+
+    finding = sample.stats(rows)
+    whole = shown(finding, 1000, language).splitlines()
+    for width in range(10, 260, 7):
+        lines = shown(finding, width, language).splitlines()
+        assert max(map(cell_len, lines)) <= width
+        text = "".join(shown(finding, width, language).split())
+        assert "".join(whole[1].split()[0]) in text
+        assert "…" not in text
+
+
+def test_few_rows_stand_side_by_side_and_many_lose_their_last_columns_by_name():
+    assert shown(sample.stats(3), 80).splitlines()[0].split()[0] == heading("key")
+    many = shown(sample.stats(20), 80)
+    assert len(many.splitlines()) < 30
+    assert "not shown for want of width: " in many
+    assert heading("nonfinite") not in many.partition("not shown")[2]
+
+
+def test_sentences_are_folded_before_a_table_is_turned():
+    from kaibo.analyses.series_audit import AuditRow
+    from kaibo.vocabulary import Finding
+
+    rows = tuple(AuditRow("jump", (f"checkpoint-{n}",), "so far from its neighbours " * 6) for n in range(9))
+    lines = shown(Finding("series-audit", rows), 80).splitlines()
+    assert lines[0].split() == [heading(name) for name in ("kind", "checkpoints", "evidence")]
+    assert len(lines) > 9

@@ -44,9 +44,9 @@ _BITS = {**MANTISSA_BITS, "F32": 23, "F64": 52}
 class ChangeSpectrum:
     """The spectrum of Δ = tuned − base of one matrix.
 
-    `rank` singular values stand above the rounding and hold the share `energy` of ‖Δ‖²; `low` says that the rest is
-    rounding and the rank small; `gap` is σ_rank ÷ σ_rank+1. `noise` is what one rounding to the stored type does per
-    entry, `rest` what was measured below the rank. The ranks and α are those of `kaibo spectrum`.
+    `rank` singular values stand above the rounding and hold the share `energy` of ‖Δ‖²; `low_rank` says that the
+    rest is rounding and the rank small; `gap` is σ_rank ÷ σ_rank+1. `noise` is what one rounding to the stored type
+    does per entry, `rest` what was measured below the rank. The ranks and α are those of `kaibo spectrum`.
     """
 
     base: str
@@ -60,7 +60,7 @@ class ChangeSpectrum:
     shape: tuple[int, ...]
     method: str
     rank: int | None
-    low: bool | None
+    low_rank: bool | None
     energy: float | None
     gap: float | None
     noise: float | None
@@ -86,7 +86,7 @@ class ChangeSpectrum:
             return "unknown"
         if self.spectral_norm == 0.0:
             return "no change"
-        if self.low:
+        if self.low_rank:
             return f"rank {self.rank} (numerically)"
         return "full rank" if self.rank == min(self.shape) else f"{self.rank} above rounding"
 
@@ -114,7 +114,7 @@ def _row(row: SpectrumRow, base: str) -> ChangeSpectrum:
     why = dict(found.why)
     ranked = None
     if spectrum.method == "none":
-        why |= dict.fromkeys(("rank", "low", "energy", "gap", "rest"), why["spectral_norm"])
+        why |= dict.fromkeys(("rank", "low_rank", "energy", "gap", "rest"), why["spectral_norm"])
     else:
         ranked = rank_above(spectrum, row.noise or 0.0)
         why |= {} if ranked.gap is not None else {"gap": "nothing above, or nothing below"}
@@ -131,7 +131,7 @@ def _row(row: SpectrumRow, base: str) -> ChangeSpectrum:
         shape=(spectrum.rows, spectrum.columns),
         method=spectrum.method,
         rank=None if ranked is None else ranked.rank,
-        low=low,
+        low_rank=low,
         energy=None if ranked is None else ranked.energy,
         gap=None if ranked is None else ranked.gap,
         noise=row.noise,

@@ -36,6 +36,8 @@ NOTES = (
     "The resolution of a type is what rounding each weight once would do on average: L2² = Σ ulp²/12, L1 = Σ ulp/4.",
 )
 
+CURVE_NOTE = "The curve is read from the census: each norm lies within the bound beside it; --top resolves it exactly."
+
 # The exponent of the least subnormal of each type; ulp is never less than 2 to it.
 _LEAST = {
     "F64": -1074,
@@ -251,14 +253,22 @@ def _layers(rows: Sequence[PairRow]) -> Iterator[tuple[_Layer, list[PairRow]]]:
 
 
 def norm_curve(rows: Sequence[PairRow]) -> Finding[CurveRow]:
-    """The norm@k curve of each task vector: the share of L1 and of L2 that its largest k % hold."""
+    """The norm@k curve of each task vector, in both scopes: the share of L1 and of L2 that its largest k % hold."""
     found = [row for group, members in _groups(rows, "model") for row in _curve(group, members[0].base)]
-    return Finding("norm-curve", tuple(found), (), provenance([row.difference for row in rows]))
+    notes = (CURVE_NOTE,) if any(row.l1_bound or row.l2_bound for row in found) else ()
+    return Finding("norm-curve", tuple(found), notes, provenance([row.difference for row in rows]))
 
 
 def _curve(group: Group, base: str) -> Iterator[CurveRow]:
-    sizes = by_size(group.censuses())
-    l1, square = math.fsum(sizes.l1), math.fsum(sizes.square)
+    whole = by_size(group.censuses())
+    l1, square = math.fsum(whole.l1), math.fsum(whole.square)
+    each = [by_size([row.census]) for row in group.rows if row.census is not None]
     for percent in CURVE if square else ():
-        top = largest(sizes, percent, "exact")
-        yield CurveRow(base, group.model, percent, top.kept, top.l1, top.l2, top.l1 / l1, top.l2 / math.sqrt(square))
+        tops = largest(whole, percent, "exact"), together([largest(sizes, percent, "exact") for sizes in each])
+        yield from (_point((base, group.model), top, l1, math.sqrt(square)) for top in tops)
+
+
+def _point(models: tuple[str, str], top: Top, l1: float, l2: float) -> CurveRow:
+    norms = top.l1, top.l2, top.l1_bound, top.l2_bound
+    shares = top.l1 / l1, top.l2 / l2, top.l1_bound / l1, top.l2_bound / l2
+    return CurveRow(*models, top.scope, top.percent, top.kept, *norms, *shares)

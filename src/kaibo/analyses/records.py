@@ -190,16 +190,25 @@ class DifferenceRow:
 
 @dataclass(frozen=True)
 class CurveRow:
-    """A point of the norm@k curve: the largest `percent` of |Δ|, how many they are, their norms and their share."""
+    """A point of the norm@k curve: the largest `percent` of |Δ|, how many they are, their norms and their share.
+
+    They are the largest of the whole task vector (scope `global`) or of each of its tensors (`tensor`). The curve
+    is read from the censuses: the norms lie within their bounds, which are 0 where the last bin holds one value.
+    """
 
     base: str
     tuned: str
+    scope: str
     percent: float
     kept: int
     l1: float
     l2: float
+    l1_bound: float
+    l2_bound: float
     l1_share: float
     l2_share: float
+    l1_share_bound: float
+    l2_share_bound: float
     why: Why = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ from kaibo.cli import (
     digits,
     dissect,
     doctor,
+    evaluate,
     generate,
     inspect,
     law,
@@ -30,6 +31,7 @@ from kaibo.cli import (
     sql,
     stats,
     store,
+    study,
     table,
     tour,
     train,
@@ -71,6 +73,7 @@ application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
+application.command("eval")(evaluate.command)
 application.command("corrupt")(corrupt.command)
 application.command("decode")(decode.command)
 application.command("norms")(norms.command)
@@ -91,5 +94,6 @@ application.command("runs")(train.runs)
 application.command("nursery")(nursery.command)
 application.command("probe")(probe.command)
 application.command("sql")(sql.command)
+application.add_typer(study.commands, name="study")
 application.add_typer(store.commands, name="store")
 application.command("doctor")(doctor.command)

@@ -93,6 +93,7 @@ def command(
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
             **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+            "curve": found.curve.records(),
             "conflict": found.conflict.records(),
             "order": found.order.records(),
             "seeds": found.seeds.records(),

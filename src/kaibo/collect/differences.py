@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from kaibo.census import (
@@ -29,9 +29,11 @@ from kaibo.collect.censuses import FLUSH_BYTES, FLUSH_SECONDS, Collected, Option
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.lanes import (
     MOST_COUNTED,
+    Asked,
     Lane,
     cross_content,
     derive,
+    everything,
     lanes_of,
     looked_up,
     pair_content,
@@ -44,7 +46,15 @@ from kaibo.models.pairing import Pairing
 from kaibo.store import Counted, CrossedPair, Failure, Paired, SignsOfAll, Store
 from kaibo.vocabulary import Census, CrossRow, Model, PairRow, Row, SignRow, Signs, total
 
-__all__ = ["MOST_COUNTED", "Compared", "Together", "pair_content", "take_difference", "take_differences"]
+__all__ = [
+    "MOST_COUNTED",
+    "Compared",
+    "Together",
+    "pair_content",
+    "take_difference",
+    "take_differences",
+    "take_distances",
+]
 
 
 @dataclass(frozen=True)
@@ -71,13 +81,15 @@ class Together:
     """Models made from one base: each compared with it, every two with each other, and all signs by position.
 
     `crosses` has a row for every two tuned models and every tensor that meets the same of the base in both, `signs`
-    one for every tensor that at least two models have. `bytes` were read for all of it.
+    one for every tensor that at least two models have. `bytes` were read for all of it. `direct` has the rows of
+    the direct difference of two tuned models, by their numbers, where only these were asked for.
     """
 
     compared: tuple[Compared, ...]
     crosses: tuple[CrossRow, ...] = ()
     signs: tuple[SignRow, ...] = ()
     bytes: int = 0
+    direct: Mapping[tuple[int, int], tuple[PairRow, ...]] = field(default_factory=dict)
 
 
 def take_difference(
@@ -96,7 +108,22 @@ def take_differences(
     recorded as a failure and the others go on. Raises StorageError when the store cannot be written, StoppedError
     after a signal (everything finished is kept).
     """
-    return _Pass(base, tuned, store, options or Options()).run()
+    return _Pass(base, tuned, store, options or Options(), everything(len(tuned))).run()
+
+
+def take_distances(
+    base: Model,
+    tuned: Sequence[tuple[Model, Pairing]],
+    direct: Collection[tuple[int, int]],
+    store: Store,
+    options: Options | None = None,
+) -> Together:
+    """The differences of models from one base, and of the two of each pair in `direct` (their numbers, in order).
+
+    Nothing else is asked of them together. One pass as in `take_differences`, which says what is raised.
+    """
+    asked = Asked(frozenset(direct), together=False)
+    return _Pass(base, tuned, store, options or Options(), asked).run()
 
 
 @dataclass(frozen=True)
@@ -122,17 +149,19 @@ class _Done:
 class _Pass:
     """One run of `take_differences`: what it was given, what is known so far."""
 
-    def __init__(self, base: Model, tuned: Sequence[tuple[Model, Pairing]], store: Store, options: Options) -> None:
+    def __init__(
+        self, base: Model, tuned: Sequence[tuple[Model, Pairing]], store: Store, options: Options, asked: Asked
+    ) -> None:
         self.models = (base, *(model for model, _ in tuned))
         self.pairings = [pairing for _, pairing in tuned]
         self.store, self.options = store, options
-        self.counted = len(tuned) * (len(tuned) - 1) // 2 <= MOST_COUNTED
+        self.asked = asked
         self.lanes = lanes_of(self.pairings)
-        self.known = looked_up(self.lanes, self.counted, store, options.verify)
+        self.known = looked_up(self.lanes, asked, store, options.verify)
         self.wanted = {
-            place: asked
+            place: reading
             for place, lane in enumerate(self.lanes)
-            if (asked := wanted(lane, place, self.known, self.counted, options.verify)).reading
+            if (reading := wanted(lane, place, self.known, asked, options.verify)).reading
         }
         self.pending = _Pending(store)
         self.failures: list[list[KaiboError]] = [[] for _ in self.models]
@@ -146,6 +175,8 @@ class _Pass:
         self._read()
         taken = [take_census(model, self.store, _rest(self.options)) for model in self.models]
         compared = tuple(self._compared(number, taken, started) for number in range(len(self.pairings)))
+        if not self.asked.together:
+            return Together(compared, bytes=size, direct=self._direct(taken))
         return Together(compared, tuple(self._crosses(taken)), tuple(self._signs()), size)
 
     def _bytes(self, place: int) -> int:
@@ -188,7 +219,7 @@ class _Pass:
             self._finish_side(task, side, parts)
         self._finish_pairs(task, parts, errors.keys())
         self._finish_vectors(task, parts, errors.keys())
-        derive(task.lane, task.place, self.known, self.counted)
+        derive(task.lane, task.place, self.known, self.asked)
         self.pending.settle()
         return bool(errors)
 
@@ -299,6 +330,17 @@ class _Pass:
             joint=numbers.pairs[pair][1],
         )
 
+    def _direct(self, taken: Sequence[Collected]) -> dict[tuple[int, int], tuple[PairRow, ...]]:
+        """The rows of the direct differences; a pair of which a tensor could not be read has fewer."""
+        found: dict[tuple[int, int], list[PairRow]] = {two: [] for two in self.asked.direct}
+        for (one, other), rows in found.items():
+            for place, lane in enumerate(self.lanes):
+                if one in lane.models and other in lane.models:
+                    sides = lane.models.index(one) + 1, lane.models.index(other) + 1
+                    row = self._pair_row(place, sides, (taken[one + 1], taken[other + 1]))
+                    rows += [] if row is None else [row]
+        return {two: tuple(rows) for two, rows in found.items()}
+
     def _crosses(self, taken: Sequence[Collected]) -> Iterator[CrossRow]:
         for couple in combinations(range(len(self.pairings)), 2):
             for place, lane in enumerate(self.lanes):
@@ -318,7 +360,7 @@ class _Pass:
                     layer=base.layer,
                     role=base.role,
                     crossed=crossed,
-                    direct=self._pair_row(place, sides, both) if self.counted else None,
+                    direct=self._pair_row(place, sides, both) if couple in self.asked.direct else None,
                 )
 
     def _signs(self) -> Iterator[SignRow]:

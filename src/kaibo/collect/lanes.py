@@ -45,6 +45,38 @@ class Lane:
         return combinations(self.tuned, 2)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked beside the difference of each tuned model from the base.
+
+    `direct` are the two tuned models, by their numbers, whose direct difference is censused; with `together` the
+    sums of every two task vectors and the signs of all are taken, too.
+    """
+
+    direct: frozenset[tuple[int, int]]
+    together: bool = True
+
+    def pairs(self, lane: Lane) -> tuple[tuple[int, int], ...]:
+        """The pairs of a lane's sides whose difference is censused: each tuned with the base, and those asked for."""
+        numbers = (-1, *lane.models)
+        direct = (two for two in lane.couples() if (numbers[two[0]], numbers[two[1]]) in self.direct)
+        return (*((0, side) for side in lane.tuned), *direct)
+
+    def couples(self, lane: Lane) -> Iterator[tuple[int, int]]:
+        """The sides whose task vectors are set beside each other."""
+        return lane.couples() if self.together else iter(())
+
+    def signs(self, lane: Lane) -> bool:
+        """Whether the signs of all task vectors are counted."""
+        return self.together and len(lane.tuned) > 1
+
+
+def everything(models: int) -> Asked:
+    """All of so many tuned models: direct differences where the pairs are few, else only sums."""
+    couples = frozenset(combinations(range(models), 2))
+    return Asked(couples if len(couples) <= MOST_COUNTED else frozenset())
+
+
 def lanes_of(pairings: Sequence[Pairing]) -> list[Lane]:
     """The pairs of every pairing, those of one tensor of the base together, in the order in which they first come.
 
@@ -117,32 +149,32 @@ class Known:
         return tuple(self.contents.get((place, side), "") for side in sides)
 
 
-def looked_up(lanes: Sequence[Lane], counted: bool, store: Store, verify: bool) -> Known:
+def looked_up(lanes: Sequence[Lane], asked: Asked, store: Store, verify: bool) -> Known:
     """What the store has; of the lanes' numbers nothing where all is to be read again."""
     sides = {(place, side): tensor for place, lane in enumerate(lanes) for side, tensor in enumerate(lane.sides)}
     by_key = store.contents({key for tensor in sides.values() if (key := tensor.source_key) is not None})
     contents = {at: by_key[key] for at, tensor in sides.items() if (key := tensor.source_key) in by_key}
     known = Known(contents, store.censuses(set(contents.values())), [Numbers() for _ in lanes])
     if not verify:
-        _look_up(lanes, counted, store, known)
+        _look_up(lanes, asked, store, known)
         for place, lane in enumerate(lanes):
-            derive(lane, place, known, counted)
+            derive(lane, place, known, asked)
     return known
 
 
-def _look_up(lanes: Sequence[Lane], counted: bool, store: Store, known: Known) -> None:
+def _look_up(lanes: Sequence[Lane], asked: Asked, store: Store, known: Known) -> None:
     pairs: dict[tuple[int, tuple[int, int]], str] = {}
     crosses: dict[tuple[int, tuple[int, int]], str] = {}
     signs: dict[int, str] = {}
     for place, lane in enumerate(lanes):
-        for pair in asked_pairs(lane, counted):
+        for pair in asked.pairs(lane):
             found = known.of(place, *pair)
             if all(found) and found[0] != found[1]:
                 pairs[place, pair] = pair_content(*found)
-        for couple in lane.couples():
+        for couple in asked.couples(lane):
             if all(found := known.of(place, 0, *couple)):
                 crosses[place, couple] = cross_content(*found)
-        if len(lane.tuned) > 1 and all(found := known.of(place, *range(len(lane.sides)))):
+        if asked.signs(lane) and all(found := known.of(place, *range(len(lane.sides)))):
             signs[place] = signs_content(found[0], _moving(found))
     joints = store.joints(set(pairs.values()))
     censuses = store.censuses(set(joints))
@@ -163,40 +195,34 @@ def _moving(contents: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(contents[1:]) - {contents[0]}))
 
 
-def asked_pairs(lane: Lane, counted: bool) -> tuple[tuple[int, int], ...]:
-    """The pairs of sides whose difference is censused: each tuned with the base, and where `counted` each other."""
-    with_base = tuple((0, side) for side in lane.tuned)
-    return (*with_base, *lane.couples()) if counted else with_base
-
-
-def wanted(lane: Lane, place: int, known: Known, counted: bool, verify: bool) -> Wanted:
+def wanted(lane: Lane, place: int, known: Known, asked: Asked, verify: bool) -> Wanted:
     """What reading the lane must give."""
     contents, numbers = known.of(place, *range(len(lane.sides))), known.numbers[place]
     return Wanted(
         counting=frozenset(side for side, content in enumerate(contents) if verify or content not in known.censuses),
-        pairs=tuple(pair for pair in asked_pairs(lane, counted) if pair not in numbers.pairs),
-        crosses=tuple(couple for couple in lane.couples() if couple not in numbers.crosses),
-        signs=tuple(lane.tuned) if numbers.signs is None and len(lane.tuned) > 1 else (),
+        pairs=tuple(pair for pair in asked.pairs(lane) if pair not in numbers.pairs),
+        crosses=tuple(couple for couple in asked.couples(lane) if couple not in numbers.crosses),
+        signs=tuple(lane.tuned) if numbers.signs is None and asked.signs(lane) else (),
     )
 
 
-def derive(lane: Lane, place: int, known: Known, counted: bool) -> None:
+def derive(lane: Lane, place: int, known: Known, asked: Asked) -> None:
     """Fills in what follows from censuses alone: whatever concerns equal tensors.
 
     Done also for what was just read, so that the numbers are the same bytes whether measured or looked up.
     """
     numbers = known.numbers[place]
-    for pair in asked_pairs(lane, counted):
+    for pair in asked.pairs(lane):
         base, tuned = known.of(place, *pair)
         if base and base == tuned and (census := known.censuses.get(base)) is not None:
             numbers.pairs[pair] = no_difference(census), identical_joint(census)
     deltas = {side: numbers.pairs[0, side][0] for side in lane.tuned if (0, side) in numbers.pairs}
-    for couple in lane.couples():
+    for couple in asked.couples(lane):
         if couple[0] in deltas and couple[1] in deltas:
             found = _crossed(known.of(place, 0, *couple), deltas[couple[0]], deltas[couple[1]])
             numbers.crosses |= {} if found is None else {couple: found}
     contents = known.of(place, *range(len(lane.sides)))
-    if len(lane.tuned) > 1 and all(contents) and len(deltas) == len(lane.tuned) and len(_moving(contents)) < 2:
+    if asked.signs(lane) and all(contents) and len(deltas) == len(lane.tuned) and len(_moving(contents)) < 2:
         moved = [deltas[side] for side in lane.tuned if contents[side] != contents[0]][:1]
         numbers.signs = signs_alone(moved, lane.sides[0].size)
 

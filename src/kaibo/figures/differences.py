@@ -24,41 +24,70 @@ def curve(finding: Finding[CurveRow], language: str) -> Any:
     import altair as alt
 
     labels = _labels(finding)
-    texts = [word(f"diff.{name}", language) for name in ("l1", "l2")]
+    texts = {name: word(f"diff.{name}", language) for name in ("l1", "l2")}
+    scopes = {name: word(f"diff.scope_{name}", language) for name in ("global", "tensor")}
     records = [
-        {"model": labels[row.tuned], "percent": row.percent, "norm": name, "share": 100 * share, "kept": row.kept}
+        {
+            "model": labels[row.tuned],
+            "percent": row.percent,
+            "norm": text,
+            "scope": scopes[row.scope],
+            "share": 100 * getattr(row, f"{name}_share"),
+            "bound": 100 * getattr(row, f"{name}_share_bound"),
+            "kept": row.kept,
+        }
         for row in finding.rows
-        for name, share in zip(texts, (row.l1_share, row.l2_share), strict=True)
+        for name, text in texts.items()
     ]
-    marks = [0.1, 0.5, 1, 5, 10, 20, 50, 100]
-    scale = alt.Scale(type="log", domain=[0.1, 100], nice=False)
-    chart = (
-        alt.Chart(alt.InlineData(values=records))
-        .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.8)
-        .encode(
-            x=alt.X(
-                "percent:Q",
-                title=word("diff.percent", language),
-                scale=scale,
-                axis=alt.Axis(values=marks, format="~g", labelOverlap=False),
-            ),
-            y=alt.Y("share:Q", title=word("diff.share", language), scale=alt.Scale(domain=[0, 100])),
-            color=alt.Color(
-                "norm:N",
-                scale=alt.Scale(domain=texts, range=[BAR, MIXTURE]),
-                legend=alt.Legend(title=word("diff.norm", language), orient="bottom", symbolType="circle"),
-            ),
-            tooltip=[
-                "norm:N",
-                alt.Tooltip("percent:Q", title="%"),
-                alt.Tooltip("share:Q", title=word("diff.share", language), format=".4g"),
-                alt.Tooltip("kept:Q", title=word("columns.kept", language), format=","),
-            ],
-        )
-        .properties(width=panel_width(len(labels)), height=280)
+    base = alt.Chart(alt.InlineData(values=records)).encode(
+        **_curve_axes(language), **_curve_marks(list(texts.values()), language)
     )
+    dash = alt.StrokeDash(
+        "scope:N",
+        scale=alt.Scale(domain=list(scopes.values()), range=[[1, 0], [5, 4]]),
+        legend=alt.Legend(title=word("columns.scope", language), orient="bottom", symbolSize=400),
+    )
+    points = base.mark_point(filled=True, size=22, opacity=1).encode(detail="scope:N")
+    chart = base.mark_line(strokeWidth=1.8).encode(strokeDash=dash) + points
+    chart = chart.properties(width=panel_width(len(labels)), height=280)
     names = list(labels.values())
     return panels(chart, names).properties(title=title(word("diff.curve_title", language), names))
+
+
+def _curve_axes(language: str) -> dict[str, Any]:
+    import altair as alt
+
+    marks = [0.1, 0.5, 1, 5, 10, 20, 50, 100]
+    return {
+        "x": alt.X(
+            "percent:Q",
+            title=word("diff.percent", language),
+            scale=alt.Scale(type="log", domain=[0.1, 100], nice=False),
+            axis=alt.Axis(values=marks, format="~g", labelOverlap=False),
+        ),
+        "y": alt.Y("share:Q", title=word("diff.share", language), scale=alt.Scale(domain=[0, 100])),
+    }
+
+
+def _curve_marks(texts: list[str], language: str) -> dict[str, Any]:
+    """The norm is the colour; what a point says when it is pointed at."""
+    import altair as alt
+
+    return {
+        "color": alt.Color(
+            "norm:N",
+            scale=alt.Scale(domain=texts, range=[BAR, MIXTURE]),
+            legend=alt.Legend(title=word("diff.norm", language), orient="bottom", symbolType="circle"),
+        ),
+        "tooltip": [
+            "norm:N",
+            "scope:N",
+            alt.Tooltip("percent:Q", title="%"),
+            alt.Tooltip("share:Q", title=word("diff.share", language), format=".4g"),
+            alt.Tooltip("bound:Q", title="±", format=".2g"),
+            alt.Tooltip("kept:Q", title=word("columns.kept", language), format=","),
+        ],
+    }
 
 
 def change_map(finding: Finding[DifferenceCell], language: str) -> Any:

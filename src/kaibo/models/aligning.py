@@ -37,14 +37,14 @@ def aligned(base_rows: int, tuned_rows: int, vocabularies: Vocabularies) -> Alig
     if rows.size == base_rows == tuned_rows and np.array_equal(rows, others):
         return Aligned(rows, others, "; ".join(_beyond(before, after, base_rows, tuned_rows)))
     unnamed = [_unnamed(vocabulary, size) for vocabulary, size in ((before, base_rows), (after, tuned_rows))]
-    said = [f"aligned by token, {rows.size} rows of {base_rows} and {tuned_rows}"]
     moved = int((rows != others).sum())
-    said += [f"{moved} of them re-numbered"] if moved else []
+    numbered = f", {moved} of them re-numbered" if moved else ""
+    said = [f"aligned by token, {rows.size} rows of {base_rows} and {tuned_rows}{numbered}"]
     met = int(np.isin(rows, unnamed[0]).sum())
     said += [f"{met} of them padding that no token names, by row"] if met else []
     said += _beyond(before, after, base_rows, tuned_rows)
     left = int((~np.isin(unnamed[0], rows)).sum()), int((~np.isin(unnamed[1], others)).sum())
-    return Aligned(rows, others, ", ".join(said), left)
+    return Aligned(rows, others, "; ".join(said), left)
 
 
 def _unnamed(vocabulary: Vocabulary, rows: int) -> Index:

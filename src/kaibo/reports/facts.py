@@ -29,7 +29,7 @@ def without_folders(text: str) -> str:
     return FOLDERS.sub(lambda found: found[1] or "…", text)
 
 
-ADDRESSES = ("model", "base", "tuned", "a", "b")
+ADDRESSES = ("model", "base", "tuned", "a", "b", "nearest")
 """Columns that hold the address of a model."""
 
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 OPEN_ROWS = 12
 """Tables with more rows than this are folded away."""
 
+OF_PROSE = ("claims",)
+"""Kinds of findings whose table is to be read: never folded away, its lines broken."""
+
 MOST_ROWS = 1000
 """Rows that stand in the page itself; the CSV holds them all."""
 
@@ -67,15 +70,21 @@ class PageTable:
     total: int
     file: str
     csv: str
+    folded: bool = False
+    prose: bool = False
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under a heading. `anchor` names it in links; whatever is empty is left out."""
+    """A part of the page under a heading. `anchor` names it in links; whatever is empty is left out.
+
+    `links` are (file beside the page, text, what it is in a sentence).
+    """
 
     anchor: str
     title: str
     paragraphs: tuple[str, ...] = ()
+    links: tuple[tuple[str, str, str], ...] = ()
     facts: tuple[Fact, ...] = ()
     sentences: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
@@ -102,11 +111,11 @@ def section(
     """
     shown = published([findings] if isinstance(findings, Finding) else findings)
     first = shown[0]
-    charts = _charts(first, [name for name in names(first) if drawings is None or name in drawings], language)
+    drawn = charts(first, [name for name in names(first) if drawings is None or name in drawings], language)
     title = word("page.parameters" if first.kind == "inspect" else f"page.{first.kind}", language)
     tables = tuple(page_table(finding, language) for finding in _tabled(shown))
     notes = tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes))
-    return Section(first.kind, title, charts=charts, tables=tables, notes=notes)
+    return Section(first.kind, title, charts=drawn, tables=tables, notes=notes)
 
 
 def differences_section(
@@ -119,13 +128,14 @@ def differences_section(
     return Section(
         "diff",
         word("page.diff", language),
-        charts=tuple(chart for finding in pictures for chart in _charts(finding, names(finding), language)),
+        charts=tuple(chart for finding in pictures for chart in charts(finding, names(finding), language)),
         tables=tuple(page_table(finding, language) for finding in tabled if finding.rows),
         notes=tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes)),
     )
 
 
-def _charts(finding: Finding[Any], wanted: Iterable[str], language: str) -> tuple[Chart, ...]:
+def charts(finding: Finding[Any], wanted: Iterable[str], language: str = "en") -> tuple[Chart, ...]:
+    """The drawings of a finding that are wanted, each with its caption."""
     return tuple(
         Chart(
             f"figure-{finding.kind}-{name}".replace("_", "-"),
@@ -153,32 +163,39 @@ def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
         for row in table.rows[:MOST_ROWS]
     )
     file = "-".join(["kaibo", finding.kind, *([f"by-{level}"] if level else [])])
-    return PageTable(label, headings, rows, len(finding.rows), f"{file}.csv", to_csv(finding))
+    prose = finding.kind in OF_PROSE
+    folded = len(finding.rows) > OPEN_ROWS and not prose
+    return PageTable(label, headings, rows, len(finding.rows), f"{file}.csv", to_csv(finding), folded, prose)
 
 
 def page(
-    sections: Sequence[Section], *, title: str, language: str = "en", provenance: Mapping[str, Any] | None = None
+    sections: Sequence[Section],
+    *,
+    title: str,
+    language: str = "en",
+    provenance: Mapping[str, Any] | None = None,
+    tagline: str | None = None,
 ) -> str:
-    """The whole page as one HTML document, the same text for the same input.
+    """The whole page as one HTML document, the same text for the same input; `tagline` stands under the title.
 
     `provenance` may hold `models` (address → model_id), `model`, `model_id`, `kaibo`, `command` and `settings`;
     absolute paths in it are cut to their last part.
     """
-    charts = {chart.place: chart.specification for part in sections for chart in part.charts}
-    scripts = (vega_bundle(), inline_safe(START)) if charts else ()
+    drawn = {chart.place: chart.specification for part in sections for chart in part.charts}
+    scripts = (vega_bundle(), inline_safe(START)) if drawn else ()
     return _template().render(
         title=escaped(title),
         language=language,
         sections=sections,
         policy=_policy(scripts),
         scripts=scripts,
-        figures=json_block(charts),
+        figures=json_block(drawn),
         words=json_block(
             {"PNG_ACTION": word("page.save_png", language), "SVG_ACTION": word("page.save_svg", language)}
         ),
         provenance=provenance_facts(provenance or {}, language),
         made_by=word("page.made_by", language, version=escaped((provenance or {}).get("kaibo", ""))).strip(),
-        open_rows=OPEN_ROWS,
+        tagline=word("page.tagline", language) if tagline is None else tagline,
         word=lambda key, **values: word(f"page.{key}", language, **values),
         data_uri=data_uri,
     )

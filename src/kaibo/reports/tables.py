@@ -62,7 +62,7 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("name", "step", "norm", "from_start", "to_end", "step_length", "cosine", "rate", "mae", "nonfinite"),
     ),
     "series-audit": ("kind", "checkpoints", "evidence"),
-    "norm-curve": ("base", "tuned", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
+    "norm-curve": ("base", "tuned", "scope", "percent", "kept", "l1", "l2", "l1_share", "l2_share"),
     "train": ("run", "kind", "base", "method", "data", "steps", "loss_first", "loss_last", "seconds", "how", "out"),
     "runs": ("run", "kind", "base", "method", "data", "steps", "loss_last", "seconds", "out", "there"),
     "train --plan": (
@@ -104,9 +104,18 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("part", "choice", "parameters", "seeds", "loss", "loss_low", "loss_high", "beyond", "tokens_per_second"),
         *("kv_bytes_per_token", "mae", "mae_low", "mae_high"),
     ),
+    "claims": ("verdict", "claim", "reported", "ours", "low", "high", "n", "scale", "why"),
     "score": (
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
+    ),
+    "eval": (
+        *("model", "step", "task", "shots", "metric", "value", "stderr", "value_low", "value_high", "chance", "p"),
+        *("questions", "failed", "variants_low", "variants_high", "variants_std"),
+    ),
+    "eval-pairs": (
+        *("a", "b", "task", "metric", "difference", "difference_low", "difference_high", "only_a", "only_b"),
+        *("mcnemar_p", "q", "questions"),
     ),
     "decode": ("sequence", "combine", "prompt", "text", "tokens", "ended", "mass"),
     "inverse-scaling": (
@@ -151,10 +160,13 @@ def read(finding: Finding[Any]) -> Table:
     return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
 
 
+SAID = ("evidence", "reason", "said", "what", "how")
+"""Columns of phrases that the word tables know in every language."""
+
 KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
 """Columns that tell something wherever they have a value, also zero."""
 
-TELLING = ("model", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
+TELLING = ("model", "step", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
 
 
 def _dull(rows: tuple[Any, ...], name: str) -> bool:
@@ -261,8 +273,14 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "kind" and f"audit.{value}" in catalogue(language):
         return word(f"audit.{value}", language)
-    if name == "evidence":
-        return escaped(note(str(value), language), 1000)
+    if name == "verdict":
+        return word(f"study.{str(value).replace(' ', '_')}", language)
+    if name == "why" and isinstance(value, Mapping):
+        return "; ".join(escaped(note(str(reason), language), 1000) for reason in value.values())
+    if name in SAID and isinstance(value, str):
+        return escaped(note(value, language), 1000)
+    if name == "shape" and isinstance(value, tuple | list):
+        return "×".join(map(str, value)) or "1"
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):

@@ -13,7 +13,7 @@ from kaibo.analyses.series import series as analyse
 from kaibo.analyses.series_audit import AuditRow, path_of
 from kaibo.analyses.series_facts import distance, facts_of
 from kaibo.collect import Options, take_census
-from kaibo.collect.differences import take_difference
+from kaibo.collect.differences import take_difference, take_distances
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint, checkpoints_of
@@ -28,6 +28,9 @@ from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable
 
 SHOWN = 60
 """So many characters of a value that changed are shown."""
+
+WINDOW = 8
+"""Checkpoints that are read side by side, beside the first, the last and two of the window before."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ def series(
     """Audits a series of checkpoints and follows its weights: norm, distances, step lengths, digits, σ by role.
 
     `models` is a folder of checkpoints or several addresses; `steps` give each its step where the names do not.
-    With `spectrum` the effective ranks are followed, too. Each content is read once for itself and once for each
-    distance it is part of; nothing that the store knows is read again. A checkpoint that cannot be read is a
-    finding, is given to `on_error`, and the others go on. Raises MissingError for fewer than two checkpoints,
-    UsageError for as many `steps` as do not fit.
+    With `spectrum` the effective ranks are followed, too. Each content is read once for itself and once or twice
+    beside others; nothing that the store knows is read again. A checkpoint that cannot be read is a finding and the
+    others go on; `on_error` is given what keeps two readable ones from being compared. Raises MissingError for fewer
+    than two checkpoints, UsageError for as many `steps` as do not fit.
     """
     settings, report = settings or Settings(), on_error or raising
     store, options = open_store(settings.store), spectrum_options(settings)
@@ -85,6 +88,7 @@ def _read(found: Sequence[Checkpoint], store: Store, settings: Settings, spectru
     models: list[Model] = []
     facts: list[CheckpointFacts] = []
     unreadable: list[Unreadable] = []
+    errors: list[KaiboError] = []
     for one in found:
         try:
             model, fact = _measured(one, store, settings, spectrum)
@@ -93,10 +97,12 @@ def _read(found: Sequence[Checkpoint], store: Store, settings: Settings, spectru
                 raise
             store.record_failures([Failure(one.address, error.tensor, error.kind, error.message)])
             unreadable.append(Unreadable(one.name, one.step, error.line))
-            report(error)
+            errors.append(error)
             continue
         models.append(model)
         facts.append(fact)
+    for failure in errors if not facts else ():  # nothing is left to audit
+        report(failure)
     return _Read(tuple(models), tuple(facts), tuple(unreadable))
 
 
@@ -114,9 +120,54 @@ def _measured(one: Checkpoint, store: Store, settings: Settings, spectrum: bool)
 
 
 def _distances(read: _Read, store: Store, options: Options, report: OnError) -> Iterator[tuple[tuple[int, int], float]]:
-    """The distances that the trajectories need. A pair that cannot be compared is reported and left out."""
+    """The distances that the trajectories need. What cannot be compared is reported and left out.
+
+    Checkpoints that meet tensor for tensor are read side by side, some at a time; others two by two.
+    """
     options = replace(options, verify=False)  # each checkpoint was just verified by itself
-    for first, second in needed(path_of(read.facts)) if read.facts else ():
+    pairs = needed(path_of(read.facts)) if read.facts else []
+    for places in _windows(path_of(read.facts).places) if pairs else ():
+        asked = [pair for pair in pairs if set(pair) <= set(places)]
+        pairs = [pair for pair in pairs if pair not in asked]
+        yield from _together(places, asked, read, store, options, report)
+
+
+def _windows(places: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """The first place, the last, and some neighbours in between; two of them are in the next window, too."""
+    first, inner, last = places[0], places[1:-1], places[-1]
+    for begin in range(0, max(len(inner) - 2, 1), WINDOW):
+        yield tuple(dict.fromkeys((first, *inner[begin : begin + WINDOW + 2], last)))
+
+
+def _together(
+    places: Sequence[int],
+    asked: Sequence[tuple[int, int]],
+    read: _Read,
+    store: Store,
+    options: Options,
+    report: OnError,
+) -> Iterator[tuple[tuple[int, int], float]]:
+    base, *tuned = (read.models[place] for place in places)
+    pairings = [pair_models(base, model) for model in tuned]
+    if any(pairing.unmatched or pairing.mapping for pairing in pairings):
+        yield from _two_by_two(asked, read, store, options, report)
+        return
+    number = {place: at - 1 for at, place in enumerate(places)}
+    direct = [(number[one], number[other]) for one, other in asked if one != places[0]]
+    taken = take_distances(base, list(zip(tuned, pairings, strict=True)), direct, store, options)
+    failed = {at for at, one in enumerate(taken.compared) if one.failures}
+    for failure in {failure.line: failure for one in taken.compared for failure in one.failures}.values():
+        report(failure)
+    for one, other in asked:
+        at = number[one], number[other]
+        if not failed & set(at):
+            yield (one, other), distance(taken.compared[at[1]].rows if at[0] < 0 else taken.direct[at])
+
+
+def _two_by_two(
+    asked: Sequence[tuple[int, int]], read: _Read, store: Store, options: Options, report: OnError
+) -> Iterator[tuple[tuple[int, int], float]]:
+    for first, second in asked:
         before, after = read.models[first], read.models[second]
         try:
             compared = take_difference(before, after, pair_models(before, after), store, options)

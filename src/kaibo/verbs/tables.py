@@ -101,6 +101,11 @@ class TableRow:
     unmatched: tuple[str, ...]
 
 
+def score_table(tables: Address | Iterable[Address], options: TableOptions | None = None) -> ScoreTable:
+    """The scores of a table (a file, or one that ships): models, benchmarks, values with NaN for a missing cell."""
+    return read(tables, options).table
+
+
 def table(
     tables: Address | Iterable[Address],
     *,

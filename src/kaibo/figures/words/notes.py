@@ -21,7 +21,10 @@ def note(text: str, language: str = "en") -> str:
         if found:
             return word(key, language, **found.groupdict())
     subject, colon, said = text.partition(": ")  # what is said of a model or a tensor by name
-    return f"{subject}: {note(said, language)}" if colon else text
+    if colon:
+        return f"{note(subject, language)}: {note(said, language)}"
+    parts = text.split("; ")
+    return "; ".join(note(part, language) for part in parts) if len(parts) > 1 else text
 
 
 @cache
