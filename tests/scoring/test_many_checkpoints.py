@@ -70,18 +70,18 @@ def test_texts_are_tokenised_once_and_weights_change_in_place(
     from kaibo.scoring.tokens import Tokenizer
 
     counted = {"located": 0, "opened": 0}
-    located, opened = Tokenizer.located, causal.open_causal
+    located, opened = Tokenizer.located, causal.Causal.__init__
 
     def locate(*given: Any) -> Any:
         counted["located"] += 1
         return located(*given)
 
-    def open_one(*given: Any, **named: Any) -> Any:
+    def open_one(*given: Any, **named: Any) -> None:
         counted["opened"] += 1
-        return opened(*given, **named)
+        opened(*given, **named)
 
     monkeypatch.setattr(Tokenizer, "located", locate)
-    monkeypatch.setattr(causal, "open_causal", open_one)
+    monkeypatch.setattr(causal.Causal, "__init__", open_one)
     kaibo.score(run, text, settings=kept(tmp_path))
     assert counted == {"located": 1, "opened": 1}
 
@@ -91,11 +91,11 @@ def test_reading_ahead_changes_no_byte_and_keeps_two_checkpoints_at_most(
 ) -> None:
     import weakref
 
-    from kaibo.scoring.causal import Reference
+    from kaibo.scoring.causal import Causal
 
     alive: list[Any] = []
     most = 0
-    values, swap = Reference.values, Reference.swap
+    values, swap = Causal.values, Causal.swap
 
     def count() -> None:
         nonlocal most
@@ -113,8 +113,8 @@ def test_reading_ahead_changes_no_byte_and_keeps_two_checkpoints_at_most(
         return swap(self, model, ahead)
 
     kaibo.score(run, text, settings=kept(tmp_path, "plain"))
-    monkeypatch.setattr(Reference, "values", read)
-    monkeypatch.setattr(Reference, "swap", swapped)
+    monkeypatch.setattr(Causal, "values", read)
+    monkeypatch.setattr(Causal, "swap", swapped)
     kaibo.score(run, text, how=ScoreSettings(prefetch=True), settings=kept(tmp_path, "ahead"))
     assert logged(tmp_path, "ahead").equals(logged(tmp_path, "plain"))
     assert (len(alive), most) == (2, 2)
