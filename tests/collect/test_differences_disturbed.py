@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kaibo.collect import take_census
 from kaibo.collect import spectra as spectra_room
+from kaibo.collect import take_census
 from kaibo.collect.differences import Together, take_differences
 from kaibo.collect.spectra import take_spectra
 from kaibo.errors import StoppedError
