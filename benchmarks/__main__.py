@@ -9,7 +9,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, llama, merging, tables, training, weights
+from benchmarks import differences, evaluating, llama, merging, tables, training, weights
 
 
 def main() -> None:
@@ -19,7 +19,15 @@ def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="kaibo-bench-") as folder:
-        parts = (tables.figures, weights.figures, differences.figures, merging.figures, training.figures, llama.figures)
+        parts = (
+            tables.figures,
+            weights.figures,
+            differences.figures,
+            merging.figures,
+            training.figures,
+            llama.figures,
+            evaluating.figures,
+        )
         for figure in chain.from_iterable(part(Path(folder)) for part in parts):
             rows.append(dataclasses.asdict(figure))
             verdict = "ok  " if figure.holds else "MISS"

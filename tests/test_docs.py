@@ -29,6 +29,20 @@ WORDS = (
     "component, loading|claim|verdict"
 )
 
+TASK = """
+[task]
+name = "mine"
+[data]
+path = "rows.jsonl"
+map = { group = "text" }
+[prompt]
+template = "{{ question }}"
+options = ["fox", "dog"]
+target = "label"
+[few_shot]
+n = 1
+"""
+
 BLOCK = re.compile(r"(?P<skip><!-- not run:[^\n]*-->\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#([^)]*))?\)")
 
@@ -86,6 +100,10 @@ def add_language_models(folder: Path) -> None:
     save_causal(folder / "my-llm")
     save_causal(folder / "other-llm", seed=1)
     (folder / "text.txt").write_text(TEXT * 2, encoding="utf-8")
+    (folder / "story.txt").write_text("The fox. The dog. It ran. It sat. It fed. It hid. ", encoding="utf-8")
+    rows = [f'{{"text": "passage {k // 2}", "question": "{k}?", "label": {k % 2}}}' for k in range(8)]
+    (folder / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "my-task.toml").write_text(TASK, encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", RUN)

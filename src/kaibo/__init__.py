@@ -25,6 +25,7 @@ _HOMES = {
     "kaibo.verbs.digits": ("digits",),
     "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
     "kaibo.verbs.doctor": ("doctor",),
+    "kaibo.verbs.evaluate": ("EvalOptions", "Evaluations", "evaluate"),
     "kaibo.verbs.generate": ("Prompt", "generate"),
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.quantise": ("quantise",),

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+import sample_evaluations as evaluations
 import sample_findings as sample
 import sample_running as running
 import sample_scoring as scoring
@@ -48,6 +49,8 @@ FINDINGS = {
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
+    "one score": evaluations.scores(1, 1, 1),
+    "scores of five models": evaluations.scores(5, 3, 4),
     "corrupted": scoring.corrupt(),
     "corrupted by shuffling": scoring.corrupt(1, "shuffle"),
     "tokens": scoring.tokens(),

@@ -58,6 +58,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.differences import NOTES as DIFFERENCES
     from kaibo.analyses.digits import NOTES as DIGITS
     from kaibo.analyses.distances import NOTES as DISTANCES
+    from kaibo.analyses.evaluation import NOTES as EVALUATION
     from kaibo.analyses.perplexity import NOTES as PERPLEXITY
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.series import NOTES as SERIES
@@ -77,6 +78,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         **shared,
     }
     noted = [
+        *EVALUATION,
         *CORRUPTION,
         *PERPLEXITY,
         *LOSSES,

@@ -14,6 +14,7 @@ from kaibo.cli import (
     digits,
     dissect,
     doctor,
+    evaluate,
     generate,
     inspect,
     law,
@@ -72,6 +73,7 @@ application.command("series")(series.command)
 application.command("diff")(diff.command)
 application.command("merge")(merge.command)
 application.command("score")(score.command)
+application.command("eval")(evaluate.command)
 application.command("corrupt")(corrupt.command)
 application.command("decode")(decode.command)
 application.command("norms")(norms.command)

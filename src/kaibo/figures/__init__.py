@@ -16,6 +16,7 @@ from kaibo.figures import (
     corruption,
     differences,
     digits,
+    evaluation,
     laws,
     magnitudes,
     merging,
@@ -78,6 +79,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
     },
+    "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},
     "series-checkpoints": {
         "norm": Figure(series.norm, "series.norm_title", "series.norm_caption"),
         "distance": Figure(series.distance, "series.distance_title", "series.distance_caption"),
@@ -126,6 +128,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
     if finding.kind == "pca":
         row = finding.rows[0]
         return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))
+    if finding.kind == "eval":
+        return evaluation.has_shares(finding)
     if finding.kind == "series-checkpoints":
         return series.has(finding, name)
     if finding.kind == "spectrum":

@@ -109,6 +109,14 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "eval": (
+        *("model", "step", "task", "shots", "metric", "value", "stderr", "value_low", "value_high", "chance", "p"),
+        *("questions", "failed", "variants_low", "variants_high", "variants_std"),
+    ),
+    "eval-pairs": (
+        *("a", "b", "task", "metric", "difference", "difference_low", "difference_high", "only_a", "only_b"),
+        *("mcnemar_p", "q", "questions"),
+    ),
     "decode": ("sequence", "combine", "prompt", "text", "tokens", "ended", "mass"),
     "inverse-scaling": (
         *("sequence", "text", "tokens", "mean_nats", "rise", "rise_low", "rise_high", "q", "kendall", "inverse"),
@@ -158,7 +166,7 @@ SAID = ("evidence", "reason", "said", "what", "how")
 KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
 """Columns that tell something wherever they have a value, also zero."""
 
-TELLING = ("model", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
+TELLING = ("model", "step", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
 
 
 def _dull(rows: tuple[Any, ...], name: str) -> bool:

@@ -101,7 +101,7 @@ class Tokenizer:
         found = self._backend.encode(document.text, add_special_tokens=False)
         ids = np.array(found.ids, np.int32)
         characters = np.array(found.offsets, np.int64).reshape(-1, 2)
-        return Encoded(ids, characters, _bytes(document, found.tokens, characters))
+        return Encoded(ids, characters, byte_spans(document, found.tokens, characters))
 
     def notes(self, lead: Lead) -> list[str]:
         """What a reader should know of the token before a text."""
@@ -139,7 +139,7 @@ def load_tokenizer(folder: str) -> Tokenizer:
     return Tokenizer(inner, folder)
 
 
-def _bytes(document: Document, tokens: list[str], characters: NDArray[np.int64]) -> NDArray[np.int64]:
+def byte_spans(document: Document, tokens: list[str], characters: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each token's span in bytes: that of its characters, and for parts of a character their share of it."""
     at = document.skipped + _byte_offsets(document.text)
     found = at[characters]

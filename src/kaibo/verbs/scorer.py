@@ -37,9 +37,14 @@ def checkpoints(models: Address | Iterable[Address]) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for address in addresses(models):
         own = any(os.path.isfile(os.path.join(address, name)) for name in CONFIGS)
-        many = os.path.isdir(address) and not own and any(entry.is_dir() for entry in os.scandir(address))
+        many = os.path.isdir(address) and not own and _holds_folders(address)
         found += checkpoints_of([address]) if many else [checkpoint_at(address)]
     return found
+
+
+def _holds_folders(address: str) -> bool:
+    with os.scandir(address) as entries:  # closed also where the first folder ends the search
+        return any(entry.is_dir() for entry in entries)
 
 
 def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractContextManager[Ahead | None]:

@@ -1,0 +1,156 @@
+"""A model's answers to a paper: questions that the store knows are looked up, the rest are put to it once and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.progress import Progress, quiet
+from kaibo.collect.stopping import Stopping
+from kaibo.store import Failure, Store
+from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
+from kaibo.vocabulary.evaluations import Sitting
+
+if TYPE_CHECKING:
+    from kaibo.llama import Causal
+    from kaibo.scoring.exams import Exam
+
+
+@dataclass(frozen=True)
+class Sat:
+    """A sitting, and what it took: `measured` questions were put to the model now, `known` ones looked up."""
+
+    exam: Exam
+    sitting: Sitting
+    measured: int
+    known: int
+
+
+class Taker(Protocol):
+    """A checkpoint that papers are put to: its address, its step, and the identity of its weights."""
+
+    @property
+    def address(self) -> str: ...  # noqa: D102
+    @property
+    def step(self) -> int | None: ...  # noqa: D102
+    @property
+    def model_id(self) -> str: ...  # noqa: D102
+
+
+def take_exam(
+    label: str,
+    taker: Taker,
+    found: Exam,
+    loaded: Callable[[], Causal],
+    store: Store,
+    batch: int,
+    progress: Progress = quiet,
+) -> Sat:
+    """The answers of a model to every question that can be asked of it; what was finished is kept whatever follows.
+
+    `loaded` gives the model with its weights, and is called only if something is missing; `label` is what its progress
+    is shown under. Raises FormatError for a model whose logits are not numbers, StorageError when the store cannot be
+    written, StoppedError after a signal.
+    """
+    from kaibo.scoring.exams import answered, known_items
+
+    key = found.key(taker.model_id)
+    kept = store.token_logs({key.hash}).get(key.hash)
+    log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else once_each(kept)
+    known = known_items(found, log)
+    asked = {one.item for one in found.requests} | {one.item for one in found.prompts}
+    progress.begin(f"{label}: {found.paper.task.name}", len(asked), "questions")
+    if asked - known:
+        log = _measure(found, key, loaded(), known, _Recorder(store, log), batch, progress)
+    _record_refused(taker.address, found, store)
+    task = found.paper.task
+    sitting = Sitting(
+        *(
+            taker.address,
+            taker.model_id,
+            task.name,
+            task.language,
+            found.paper.variant,
+            found.paper.shots,
+            task.metrics,
+        ),
+        chance=task.chance,
+        answers=tuple(answered(found, log)),
+        grouped=task.data.group is not None,
+        failed=len(found.refused),
+        step=taker.step,
+    )
+    return Sat(found, sitting, len(asked - known), len(asked & known))
+
+
+def once_each(log: TokenLog) -> TokenLog:
+    """A log in which every token stands once: two runs at the same time may both have kept it."""
+    places = np.stack([log.item, log.branch, log.position]).astype(np.int64)
+    first = np.unique(places, axis=1, return_index=True)[1]
+    return log if len(first) == len(log) else log.taken(np.sort(first))
+
+
+def _record_refused(address: str, found: Exam, store: Store) -> None:
+    name = found.paper.task.name
+    store.record_failures([Failure(address, f"{name}:{one.id}", "question", one.why) for one in found.refused])
+
+
+def _measure(
+    found: Exam, key: LogKey, model: Causal, known: frozenset[int], recorder: _Recorder, batch: int,
+    progress: Progress,
+) -> TokenLog:  # fmt: skip
+    with Stopping() as stopping:
+        try:
+            for part in _parts(found, key, model, known, batch):
+                recorder.add(part)
+                progress.advance(len(set(part.item.tolist())))
+                if stopping.signal is not None:
+                    break
+        finally:
+            recorder.flush()
+        stopping.check()
+    return recorder.log()
+
+
+def _parts(found: Exam, key: LogKey, model: Causal, known: frozenset[int], batch: int) -> Iterator[TokenLog]:
+    """Parts of the log as they are measured; questions that are known are measured again only in others' company."""
+    from kaibo.scoring.answering import answers
+    from kaibo.scoring.exams import log_of_answer, log_of_scored
+    from kaibo.scoring.generating import write_answers
+
+    if found.paper.task.written:
+        task = found.paper.task
+        for answer in write_answers(model, found.prompts, task.max_tokens, task.stop, known):
+            yield log_of_answer(found, key, answer)
+        return
+    for scored in answers(model, found.requests, batch, known):
+        yield log_of_scored(found, key, [one for one in scored if one.request.item not in known])
+
+
+class _Recorder:
+    """Answers: together here, and on their way to the store."""
+
+    def __init__(self, store: Store, log: TokenLog) -> None:
+        self._store, self._parts = store, [log]
+        self._pending: list[TokenLog] = []
+        self._since = time.monotonic()
+
+    def add(self, part: TokenLog) -> None:
+        if not len(part):
+            return
+        self._parts.append(part)
+        self._pending.append(part)
+        if time.monotonic() - self._since >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        self._store.record_token_logs(self._pending)
+        self._pending, self._since = [], time.monotonic()
+
+    def log(self) -> TokenLog:
+        return joined_logs(self._parts)

@@ -1,0 +1,108 @@
+"""Requests of lm-evaluation-harness: those that the store knows are looked up, the rest are scored once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.evaluations import once_each
+from kaibo.collect.progress import Progress, quiet
+from kaibo.collect.stopping import Stopping
+from kaibo.store import Store
+from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
+
+if TYPE_CHECKING:
+    from kaibo.scoring.requests import Request, Scored
+
+
+@dataclass
+class Kept:
+    """Keeps the scored tokens of one model's requests; `item` is a request's place, branch 1 the model's own words."""
+
+    store: Store
+    model_id: str
+    tokenizer_hash: str
+    settings: str
+    progress: Progress = quiet
+
+    def scored(
+        self,
+        task: str,
+        hashed: str,
+        requests: Sequence[Request],
+        measure: Callable[[frozenset[int]], Iterator[Sequence[Scored]]],
+    ) -> list[tuple[float, bool]]:
+        """Log-likelihood and "would have been written" of each request."""
+        settings = hashlib.sha256(f"lm-eval\0{self.settings}".encode()).hexdigest()[:16]
+        key = LogKey(self.model_id, self.tokenizer_hash, hashed, settings)
+        log = self.store.token_logs({key.hash}).get(key.hash) or no_tokens(key, task)
+        log = once_each(log)
+        known = _known(requests, log)
+        self.progress.begin(task, len(requests), "requests")
+        if len(known) < len(requests):
+            log = self._measured(key, task, log, known, measure)
+        return _told(requests, log)
+
+    def _measured(self, key: LogKey, task: str, log: TokenLog, known: frozenset[int], measure: Any) -> TokenLog:
+        parts, pending, since = [log], [], time.monotonic()
+        with Stopping() as stopping:
+            try:
+                for batch in measure(known):
+                    new = [row for one in batch if one.request.item not in known for row in _rows(key, task, one)]
+                    pending += new
+                    parts += new
+                    self.progress.advance(len(batch))
+                    if time.monotonic() - since >= FLUSH_SECONDS:
+                        self.store.record_token_logs(pending)
+                        pending, since = [], time.monotonic()
+                    if stopping.signal is not None:
+                        break
+            finally:
+                self.store.record_token_logs([joined_logs(pending)] if pending else [])
+            stopping.check()
+        return joined_logs(parts)
+
+
+def _known(requests: Sequence[Request], log: TokenLog) -> frozenset[int]:
+    items, counts = np.unique(log.item, return_counts=True)
+    held = dict(zip(items.tolist(), counts.tolist(), strict=True))
+    return frozenset(one.item for one in requests if held.get(one.item) == 2 * one.scored)
+
+
+def _rows(key: LogKey, task: str, one: Scored) -> Iterator[TokenLog]:
+    request = one.request
+    count, first = request.scored, request.first
+    positions = np.arange(first, first + count, dtype=np.int64)
+    own = request.ids[first:].astype(np.int32)
+    for branch, ids, nats in ((0, own, one.nats), (1, one.best.astype(np.int32), one.best_nats)):
+        yield TokenLog(
+            key,
+            task,
+            item=np.full(count, request.item, np.int32),
+            branch=np.full(count, branch, np.int32),
+            window=np.zeros(count, np.int32),
+            position=positions,
+            token_id=ids,
+            characters=request.characters[-count:],
+            bytes=request.bytes[-count:],
+            nats=nats,
+            context_length=positions.astype(np.int32),
+        )
+
+
+def _told(requests: Sequence[Request], log: TokenLog) -> list[tuple[float, bool]]:
+    starts = np.searchsorted(log.item, np.arange(len(requests) + 1))
+    found = []
+    for one in requests:
+        rows = slice(int(starts[one.item]), int(starts[one.item + 1]))
+        own = log.branch[rows] == 0
+        nats = log.nats[rows].astype(np.float64)
+        greedy = np.array_equal(log.token_id[rows][own], log.token_id[rows][~own])
+        found.append((-float(nats[own].sum()), bool(greedy)))
+    return found
