@@ -125,7 +125,7 @@ def test_the_commands_and_examples_of_a_document_run(
                 code = main_loop(shlex.split(line.removeprefix("$ kaibo ")))
                 assert code == 0, f"{name}: {line}: exit {code}\n{capfd.readouterr().err}"
                 ran += 1
-    assert ran > 3
+    assert ran > 3 or not any(runs for kind, _, runs in blocks(name) if kind in ("python", "console"))
 
 
 def test_the_page_of_the_command_line_is_up_to_date() -> None:

@@ -178,7 +178,7 @@ def test_a_low_rank_change_shows_its_rank_through_the_rounding_of_storing_it(siz
     change = random.normal(size=(128, rank)) @ random.normal(size=(rank, 96)) * size / rank**0.5
     stored = np.round((weights + change) / step) * step - weights
     (found,) = change_spectra([row(of(stored), noise=step / 12**0.5)], "base").rows
-    assert (found.rank, found.low, found.said) == (rank, True, f"rank {rank} (numerically)")
+    assert (found.rank, found.low_rank, found.said) == (rank, True, f"rank {rank} (numerically)")
     assert found.rest == pytest.approx(step / 12**0.5, rel=0.15)
     assert found.energy is not None
     assert found.energy > 0.5
@@ -192,7 +192,7 @@ def test_a_dense_change_is_never_called_low_in_rank() -> None:
         stored = np.round(random.normal(size=(64, 48)) * size / step) * step
         if stored.any():
             (found,) = change_spectra([row(of(stored), noise=step / 12**0.5)], "base").rows
-            called += bool(found.low)
+            called += bool(found.low_rank)
     assert called == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
 from kaibo.errors import FormatError, PolicyError, StorageError, UsageError  # noqa: E402
-from kaibo.llama import Llama, LlamaConfig, initialise, load_llama, save_llama, token_losses  # noqa: E402
+from kaibo.llama import Llama, LlamaConfig, initialise, load_llama, open_causal, save_llama, token_losses  # noqa: E402
 from kaibo.models import open_model  # noqa: E402
 from kaibo.testing import tiny_model  # noqa: E402
 from kaibo.testing.models import Plan, encode, write_safetensors  # noqa: E402
@@ -147,3 +148,20 @@ def test_an_unknown_type_or_device_is_a_usage_error(tmp_path: Path) -> None:
         load_llama(folder, dtype="int4")
     with pytest.raises(UsageError, match="no device"):
         load_llama(folder, device="nowhere")
+
+
+def test_matrices_laid_out_by_columns_hold_the_same_values_and_give_the_same_logits(tmp_path: Path) -> None:
+    for tied in (True, False):
+        model = initialise(Llama(replace(SMALL, tied=tied)), 3).eval()
+        folder = save_llama(model, tmp_path / str(tied))
+        turned = open_causal(folder).runs.model
+        for name, weight in turned.named_parameters():
+            assert torch.equal(weight, dict(model.named_parameters())[name])
+            laid = weight.t() if weight.dim() == 2 and (tied or name != "embedding.weight") else weight
+            assert laid.is_contiguous()
+        ids = torch.tensor([[5, 9, 3, 7]])
+        with torch.inference_mode():
+            for some in (ids, ids[:, :1]):
+                assert torch.allclose(turned.logits(turned(some)), model.logits(model(some)), atol=1e-6)
+        again = save_llama(turned, tmp_path / f"{tied}-again")
+        assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()

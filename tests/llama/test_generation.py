@@ -39,6 +39,8 @@ def test_greedy_text_and_logits_are_those_of_transformers(kind: str, make: Any) 
     written = generate(model, prompt, Sampling(max_tokens=12))
     assert list(written.ids) == [token for token in expected if token != 1]
     assert written.ended == ("end" if 1 in expected else "limit")
+    assert written.text == model.tokenizer.decode(written.ids)  # decoded at its end, where nobody watches it grow
+    assert written.text == generate(model, prompt, Sampling(max_tokens=12), on_text=lambda new: None).text
 
 
 @pytest.mark.parametrize("kind", ["Llama", "GPTNeoX"])

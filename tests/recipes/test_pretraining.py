@@ -94,7 +94,8 @@ def test_the_same_recipe_and_seed_give_the_same_bytes(recipe: Recipe, whole: Pat
 
 def test_a_run_that_is_there_is_not_repeated(recipe: Recipe, whole: Path) -> None:
     watcher = Recorded()
-    assert pretrain(recipe, shop(whole.parent, watcher)).how == "known"
+    found = pretrain(recipe, shop(whole.parent, watcher))
+    assert (found.how, found.method) == ("known", "full")
     assert not watcher.losses
     with pytest.raises(StorageError, match="other inputs"):
         pretrain(replace(recipe, seed=8), shop(whole.parent))

@@ -21,7 +21,7 @@ _HOMES = {
     "kaibo.llama.loading": ("fill", "load_llama"),
     "kaibo.llama.saving": ("save_llama",),
     "kaibo.llama.causal": ("Causal", "Kept", "Runs"),
-    "kaibo.llama.opening": ("open_causal",),
+    "kaibo.llama.opening": ("open_causal", "run_model"),
     "kaibo.llama.tokens": ("Tokenizer", "open_tokenizer", "tokenizer_hash"),
     "kaibo.llama.chat": ("Message", "Piece", "Problem", "Tags"),
     "kaibo.llama.tour": ("walk",),

@@ -88,7 +88,8 @@ def generate(
         raise UsageError("the prompt has no tokens", file=model.address, next="give some text")
     model.check_length(len(prompt), 1)
     room = chosen.max_tokens if model.context is None else min(chosen.max_tokens, model.context - len(prompt))
-    written = Written(model.tokenizer, chosen.stop)
+    watched = on_text is not None or bool(chosen.stop)  # decoding all of it at every token costs as much as the model
+    written = Written(model.tokenizer if watched else None, chosen.stop)
     started = time.perf_counter()
     ended = "limit"
     for token in _tokens(model, prompt, room, chosen):
@@ -103,8 +104,9 @@ def generate(
             break
     if on_text is not None and (rest := written.ready(last=True)):
         on_text(rest)
+    text = written.text if watched or model.tokenizer is None else model.tokenizer.decode(written.ids)
     seconds = time.perf_counter() - started
-    return Generated(written.text, tuple(written.ids), ended, len(prompt), seconds)
+    return Generated(text, tuple(written.ids), ended, len(prompt), seconds)
 
 
 def _tokens(model: Causal, prompt: Sequence[int], room: int, sampling: Sampling) -> Iterator[int]:

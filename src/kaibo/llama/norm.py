@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class RMSNorm(nn.Module):
@@ -19,6 +20,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(…, size) → (…, size). Squares are added in float32: those of 16-bit values would overflow or vanish."""
+        if x.dtype == torch.float32:  # the same steps in one call; of 16-bit values it rounds once, transformers twice
+            return functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
         wide = x.float()
         scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.epsilon)
         return (wide * scale).to(x.dtype) * self.weight

@@ -13,12 +13,13 @@ from kaibo.errors import FormatError
 from kaibo.llama.causal import Causal, Kept
 from kaibo.llama.config import with_rope
 from kaibo.llama.config_json import read_config
-from kaibo.llama.loading import load_llama
+from kaibo.llama.loading import in_columns, load_llama
 from kaibo.llama.model import Llama
 from kaibo.llama.tokens import open_tokenizer
 from kaibo.models import open_model
 from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
+from kaibo.vocabulary import Model
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,20 @@ def open_causal(
     """
     target = target_of(os.fspath(address), weights=True)
     stored = open_model(address)
+    opened = run_model(stored, dtype=dtype, device=device, rope=rope, bits=bits)
+    if isinstance(opened.runs.model, Llama):
+        in_columns(opened.runs.model)
+    return _with_documents(opened, target, stored.documents)
+
+
+def run_model(
+    stored: Model, *, dtype: str | None = None, device: str = "cpu", rope: str | None = None, bits: int | None = None
+) -> Causal:
+    """A model that was opened, its weights loaded, as yet without a tokenizer; arguments and errors of `open_causal`.
+
+    LLaMA-shaped ones run on the reference, the rest and all that is packed into 8 or 4 bit through transformers.
+    """
+    target = target_of(stored.address, weights=True)
     reason = None
     try:
         config = read_config(stored.config, target.path("config.json"))
@@ -69,18 +84,17 @@ def open_causal(
     if reason is None and bits is None:
         context = config.context if rope is None else with_rope(config, rope).context
         model = load_llama(stored, dtype=dtype, device=device, rope=rope)
-        opened = Causal(
+        return Causal(
             *(stored.address, stored.name, _Reference(model), "reference", None, config.vocabulary),
             *(context, config.trained_context, stored.config),
+            device=device,
         )
-    else:
-        from kaibo.llama.borrowed import borrow  # transformers takes seconds to import
+    from kaibo.llama.borrowed import borrow  # transformers takes seconds to import
 
-        opened = borrow(target, stored, dtype=dtype, device=device, rope=rope, bits=bits)
-    return _with_documents(opened, target, stored.documents, device)
+    return replace(borrow(target, stored, dtype=dtype, device=device, rope=rope, bits=bits), device=device)
 
 
-def _with_documents(opened: Causal, target: Target, documents: Mapping[str, Any], device: str) -> Causal:
+def _with_documents(opened: Causal, target: Target, documents: Mapping[str, Any]) -> Causal:
     settings = documents.get("tokenizer_config.json", {})
     tokenizer = open_tokenizer(target, settings)
     template = documents.get("chat_template")
@@ -93,7 +107,6 @@ def _with_documents(opened: Causal, target: Target, documents: Mapping[str, Any]
         tokenizer=tokenizer,
         template=template if isinstance(template, str) else None,
         ends=_ends(opened.config, documents.get("generation_config.json", {})),
-        device=device,
         notes=notes,
     )
 

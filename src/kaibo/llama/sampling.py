@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -66,10 +67,10 @@ def chances(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
 def choose(logits: torch.Tensor, sampling: Sampling, random: torch.Generator) -> int:
     """The next token for logits (vocabulary,). Raises UsageError where they are not numbers."""
     if sampling.greedy:
-        chosen = int(logits.argmax())
-        if not torch.isfinite(logits[chosen]):
+        highest, chosen = logits.max(0)
+        if not math.isfinite(highest.item()):
             raise _not_numbers()
-        return chosen
+        return int(chosen.item())
     share = chances(logits, sampling).cpu()
     if not bool(torch.isfinite(share).all()):
         raise _not_numbers()

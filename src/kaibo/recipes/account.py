@@ -151,7 +151,7 @@ def row_of(account: Mapping[str, Any], folder: Path, how: str) -> RunRow:
         out=str(folder / result["model"]),
         kind=recipe["kind"],
         base=account["base"]["address"],
-        method=recipe["adapter"]["method"],
+        method="full" if recipe["kind"] == "pretrain" else recipe["adapter"]["method"],  # it has no adapter
         seed=recipe["seed"],
         learning_rate=recipe["training"]["learning_rate"],
         data=account["data"]["name"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -30,7 +29,16 @@ CORE = (
     "altair",
     "vl-convert-python",
 )
-EXTRAS = {"hub": ("huggingface_hub",), "frames": ("pandas",)}
+EXTRAS = {
+    "hub": ("huggingface_hub",),
+    "frames": ("pandas",),
+    "tables": ("openpyxl",),
+    "merge": ("pyyaml",),
+    "torch": ("torch", "transformers", "tokenizers"),
+    "train": ("accelerate", "bitsandbytes", "datasets", "peft", "trl"),
+    "eval": ("lm_eval",),
+}
+"""What each extra brings, by the names that package indexes know."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def _versions() -> Iterator[CheckRow]:
 
 def _extras() -> Iterator[CheckRow]:
     for extra, packages in EXTRAS.items():
-        here = [name for name in packages if importlib.util.find_spec(name) is not None]
+        here = [name for name in packages if _version(name) is not None]
         found = ", ".join(f"{name} {_version(name)}" for name in here) or "not installed"
         complete = len(here) == len(packages)
         yield CheckRow(f"extra {extra}", complete, found, None if complete else f'pip install "kaibo[{extra}]"')

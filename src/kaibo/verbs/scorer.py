@@ -152,7 +152,7 @@ class Scorer:
         return self._causal
 
     def _swapped(self, opened: Opened) -> Causal:
-        from kaibo.scoring.causal import open_causal
+        from kaibo.scoring.causal import Causal
 
         values = None if self.ahead is None else self.ahead.take(opened.address)
         before, self._causal = self._causal, None
@@ -160,7 +160,7 @@ class Scorer:
             return before
         del before, values  # a model of another shape is gone before its successor comes
         how = self.how
-        return open_causal(opened.model, opened.folder, dtype=how.dtype, device=how.device, rope=how.rope)
+        return Causal(opened.model, dtype=how.dtype, device=how.device, rope=how.rope)
 
     def _read_ahead(self, causal: Causal) -> None:
         """Begins with the next checkpoint once this one's weights are where they belong, so that two are in memory."""
