@@ -9,7 +9,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, evaluating, llama, merging, tables, training, trends, weights
+from benchmarks import differences, evaluating, llama, merging, scoring, tables, training, trends, weights
 
 
 def main() -> None:
@@ -19,17 +19,18 @@ def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="kaibo-bench-") as folder:
-        parts = (
-            tables.figures,
-            weights.figures,
-            differences.figures,
-            merging.figures,
-            training.figures,
-            trends.figures,
-            llama.figures,
-            evaluating.figures,
+        rooms = (
+            tables,
+            weights,
+            differences,
+            merging,
+            training,
+            llama,
+            evaluating,
+            scoring,
+            trends,
         )
-        for figure in chain.from_iterable(part(Path(folder)) for part in parts):
+        for figure in chain.from_iterable(room.figures(Path(folder)) for room in rooms):
             rows.append(dataclasses.asdict(figure))
             verdict = "ok  " if figure.holds else "MISS"
             said = f"{figure.ratio:.3g} {figure.unit} (reach {figure.reach}; {figure.seen})"

@@ -268,3 +268,26 @@ def test_norms_that_cannot_be_end_with_one(kaibo: Callable[..., Any]) -> None:
     assert ran.document["results"][0]["holds"] is False
     assert kaibo("norms", "8030261248", "150000", "2.7612").code == 0
     assert kaibo("norms", "0", "1", "1").code == 2
+
+
+def test_a_page_with_every_figure_and_table_of_what_changed(
+    kaibo: Callable[..., Any], three: tuple[str, str, str]
+) -> None:
+    for language in ("en", "ja"):
+        ran = kaibo("diff", *three, "--out", f"out-{language}", "--lang", language)
+        assert ran.code == 0, ran.err
+        names = {path.name for path in Path(f"out-{language}").iterdir()}
+        assert names >= {
+            "diff.html",
+            "diff.csv",
+            "trimmed.csv",
+            "pairs.csv",
+            "norm-curve-curve.svg",
+            "distances-map.png",
+        }
+        page = Path(f"out-{language}", "diff.html").read_text(encoding="utf-8")
+        assert f'lang="{language}"' in page
+        assert "norm-curve" in page
+    again = kaibo("diff", "b", "c", "--out", "out-en")
+    assert again.code == 6
+    assert len(again.lines) == 1

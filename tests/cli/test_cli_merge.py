@@ -142,3 +142,11 @@ def test_a_configuration_that_cannot_be_read_says_so(
     ran = kaibo("merge", "merge.yaml", "--out", "out")
     assert ran.code == code
     assert len(ran.lines) == 1
+
+
+@pytest.mark.parametrize("option", ["--lambda", "--weight", "--density"])
+def test_numbers_that_are_not_finite_are_refused(option: str, kaibo: Run, three: tuple[str, str, str]) -> None:
+    for number in ("inf", "nan"):
+        ran = kaibo("merge", *three, option, number, "--report")
+        assert ran.code == 2
+        assert "finite" in ran.lines[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from kaibo.cli import options
+from kaibo.cli import options, outputs
 from kaibo.cli.change_spectrum import present_spectrum
 from kaibo.cli.running import Answer, answering
 
@@ -55,6 +56,7 @@ def command(
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
+    out: outputs.Out = None,
     language: options.Language = "en",
     force: options.Force = False,
     store: options.StoreFolder = None,
@@ -88,6 +90,9 @@ def command(
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
         options.export(found.norms, table, None, language=language, force=force)
         options.export(_drawn(found, draw, by), None, figure, language=language, force=force)
+        if out is not None:
+            several = (found.trimmed, *others.findings, found.pairs, found.conflict, found.order, found.seeds)
+            _write(outputs.Folder(out, "", language, force), found, several)
         options.present(answer, found.norms, language=language)
         answer.lists = {
             "changes": found.changes.records(),
@@ -116,6 +121,13 @@ def command(
         answer.show = lambda: _show(shown, language)
         if spectrum:
             present_spectrum(answer, base, tuned, settings, language)
+
+
+def _write(folder: outputs.Folder, found: Any, others: Sequence[Any]) -> None:
+    from kaibo.figures.names import model_name
+
+    named = dict.fromkeys(model_name(row.tuned) for row in found.norms.rows)
+    outputs.write_differences(replace(folder, title=", ".join(named)), found, others)
 
 
 def _percents(text: str) -> tuple[float, ...]:

@@ -37,7 +37,8 @@ def published(findings: Iterable[Finding[Any]]) -> list[Finding[Any]]:
     """The findings with readable names in place of addresses, in rows and notes: nothing of the maker's folders."""
     found = list(findings)
     rows = [row for finding in found for row in finding.rows]
-    names = model_names(getattr(row, name) for name in ADDRESSES for row in rows if hasattr(row, name))
+    held = (getattr(row, name, None) for name in ADDRESSES for row in rows)
+    names = model_names(address for address in held if isinstance(address, str))
     return [
         dataclasses.replace(
             finding,
@@ -52,8 +53,8 @@ def published(findings: Iterable[Finding[Any]]) -> list[Finding[Any]]:
 def _renamed(row: Any, names: Mapping[str, str]) -> Any:
     changed: dict[str, Any] = {}
     for name in ADDRESSES:
-        if hasattr(row, name):
-            changed[name] = names[getattr(row, name)]
+        if isinstance(address := getattr(row, name, None), str):
+            changed[name] = names[address]
     for field in dataclasses.fields(row):
         value = getattr(row, field.name)
         if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):

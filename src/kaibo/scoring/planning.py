@@ -105,7 +105,10 @@ def plan(tokenizer: Tokenizer, documents: Sequence[Document], settings: ScoreSet
         vocabulary=tokenizer.size,
         tokenizer_hash=tokenizer.hash,
         settings_hash=_hash(settings, windowing),
-        notes=(*tokenizer.notes(settings.bos), *_notes(documents, once, encoded, windowing, settings, context)),
+        notes=(
+            *tokenizer.notes(settings.bos, [one.text for one in once]),
+            *_notes(documents, once, encoded, windowing, settings, context),
+        ),
     )
 
 

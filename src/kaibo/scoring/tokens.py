@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,8 +104,13 @@ class Tokenizer:
         characters = np.array(found.offsets, np.int64).reshape(-1, 2)
         return Encoded(ids, characters, byte_spans(document, found.tokens, characters))
 
-    def notes(self, lead: Lead) -> list[str]:
-        """What a reader should know of the token before a text."""
+    def notes(self, lead: Lead, texts: Sequence[str] = ()) -> list[str]:
+        """What a reader should know of the token before a text: that there is none, or that there may be two."""
+        if self.bos is None:
+            return ["the tokenizer has no beginning-of-sequence token: the first token of a text is not scored"]
+        return [*self._notes(lead), *self._doubled(lead, texts)]
+
+    def _notes(self, lead: Lead) -> list[str]:
         if self.bos is None or lead == "always" or (lead == "auto" and self.adds_bos):
             return []
         shown = self.token(self.bos)
@@ -112,9 +118,27 @@ class Tokenizer:
             return [f"the tokenizer puts {shown} before a text; --bos never leaves it out"]
         return [f"the tokenizer has {shown} and puts it before no text; --bos always does"] if lead == "auto" else []
 
-    def _adds_bos(self) -> bool:
+    def _doubled(self, lead: Lead, texts: Sequence[str]) -> Iterator[str]:
+        """Where a second one might come from: the tokenizer's own doing, its chat template, or the texts."""
+        if self.bos is None or not self.lead(lead):
+            return
+        shown = self.token(self.bos)
+        if self._begins() >= 2:
+            yield f"the tokenizer puts {shown} before a text {self._begins()} times; one is read"
+        template = getattr(self._inner, "chat_template", None)
+        if isinstance(template, str) and ("bos_token" in template or shown in template):
+            yield f"its chat template writes {shown}, too: score what it rendered with --bos never"
+        spelled = sum(text.startswith(shown) for text in texts)
+        if spelled:
+            yield f"{spelled} texts begin with {shown}, which is read as text behind the token itself; --bos never?"
+
+    def _begins(self) -> int:
+        """How many of these tokens the tokenizer itself puts before a text."""
         bare = self._backend.encode("", add_special_tokens=True).ids
-        return self.bos is not None and bare[:1] == [self.bos]
+        return next((at for at, one in enumerate(bare) if one != self.bos), len(bare))
+
+    def _adds_bos(self) -> bool:
+        return self.bos is not None and self._begins() > 0
 
 
 def load_tokenizer(folder: str) -> Tokenizer:

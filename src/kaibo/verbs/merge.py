@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -142,6 +143,8 @@ def fitted(recipe: Recipe, tuned: int) -> Recipe:
         raise UsageError(f"slerp goes between two models, not {tuned + 1}", next="name BASE and one TUNED")
     if not 0 <= recipe.t <= 1:
         raise UsageError(f"--t {recipe.t} is no place between two models", next="give a number from 0 to 1")
+    if not math.isfinite(recipe.factor):
+        raise UsageError(f"--lambda {recipe.factor} is no finite number", next="write --lambda 1.0")
     weights = tuned + 1 if recipe.method == "linear" else tuned
     found = replace(
         recipe,
@@ -157,7 +160,7 @@ def fitted(recipe: Recipe, tuned: int) -> Recipe:
 
 def _each(values: tuple[float, ...], count: int, what: str) -> tuple[float, ...]:
     if any(value != value or abs(value) == float("inf") for value in values):
-        raise UsageError(f"{what} are finite numbers")
+        raise UsageError(f"{what} are finite numbers", next="give one for all, or one for each in order")
     if len(values) == 1:
         return values * count
     if len(values) != count:

@@ -36,15 +36,17 @@ def checkpoints(models: Address | Iterable[Address]) -> list[Checkpoint]:
     """Each model with the step that its name says; a folder that holds checkpoints stands for them, sorted by step."""
     found: list[Checkpoint] = []
     for address in addresses(models):
-        own = any(os.path.isfile(os.path.join(address, name)) for name in CONFIGS)
-        many = os.path.isdir(address) and not own and _holds_folders(address)
-        found += checkpoints_of([address]) if many else [checkpoint_at(address)]
+        found += checkpoints_of([address]) if _holds_models(address) else [checkpoint_at(address)]
     return found
 
 
-def _holds_folders(address: str) -> bool:
-    with os.scandir(address) as entries:  # closed also where the first folder ends the search
-        return any(entry.is_dir() for entry in entries)
+def _holds_models(folder: str) -> bool:
+    """Whether a folder is no model itself and has folders in it."""
+    try:
+        names = os.listdir(folder)
+    except OSError:  # no folder, or one that opening it will say more about
+        return False
+    return not set(CONFIGS) & set(names) and any(os.path.isdir(os.path.join(folder, name)) for name in names)
 
 
 def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractContextManager[Ahead | None]:
