@@ -230,7 +230,7 @@ def passages(finding: Finding[PassageRow], language: str) -> Any:
             color=colour(TINTS, legend=None), tooltip=tooltip,
         ),
         data.mark_text(align="left", baseline="middle", fontSize=12, dx=1).encode(
-            x=alt.X("x:Q", **plain), y=alt.Y("middle:Q", **down), text="text:N", tooltip=tooltip,
+            x=alt.X("x:Q", **plain), y=alt.Y("middle:Q", **down), text="token:N", tooltip=tooltip,
             color=colour(COLOURS, legend=alt.Legend(orient="top", symbolType="square")),
         ),
         alt.Chart(alt.InlineData(values=labels)).mark_text(align="left", baseline="middle", fontSize=11, fontWeight=600)
@@ -256,7 +256,7 @@ def _laid(finding: Finding[PassageRow]) -> tuple[list[dict[str, Any]], list[dict
             if x + width > LINE and x > 0:
                 x, y = 0.0, y + 21
             boxes.append({
-                "x": x, "x2": x + width - 1, "y": y, "y2": y + 18, "middle": y + 9, "text": text,
+                "x": x, "x2": x + width - 1, "y": y, "y2": y + 18, "middle": y + 9, "token": text,
                 "trend": row.trend, "slope": row.slope, "q": row.q, "ppl": row.ppl, "ratio": row.ratio,
             })  # fmt: skip
             x += width
