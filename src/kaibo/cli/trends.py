@@ -66,6 +66,7 @@ def command(
     """
     from kaibo.analyses.trends import TrendOptions
     from kaibo.collect import progress_bar
+    from kaibo.figures.names import model_name
     from kaibo.scoring.planning import ScoreSettings
     from kaibo.verbs.trends import trends
 
@@ -83,7 +84,7 @@ def command(
         )
         options.export(found.shares, table, figure, language=language, force=force)
         if out is not None:
-            name = str(found.shares.provenance["text"])
+            name = model_name(str(found.shares.provenance["text"]))
             outputs.write_folder(out, "trends", found.findings, title=name, language=language, force=force)
         _fill(answer, found, language)
 

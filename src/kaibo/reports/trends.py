@@ -53,6 +53,8 @@ def _passage(label: str, rows: list[Any], marks: dict[str, str]) -> Text:
 
     text = Text(escaped(label), "dim", overflow="fold")
     for row in rows:
+        if not row.text:  # a part of a character that stands already
+            continue
         bare = row.text.lstrip(" ")
         text.append(" " * (len(row.text) - len(bare)))
         shown = escaped(bare.replace("\n", "⏎"))

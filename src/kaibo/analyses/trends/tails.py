@@ -25,7 +25,7 @@ def tail_polynomial(freedom: int) -> Floats:
 
     >>> h = float(np.polyval(tail_polynomial(10), 2 * 0.5 - 1))  # s = 1/2 is t = √(10/3)
     >>> round((1 - 0.25) ** 5 * h, 6)
-    0.097853
+    0.097855
     """
     degree = 12
     while True:
