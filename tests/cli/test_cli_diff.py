@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kaibo as api
+from kaibo.cli import main_loop
 from kaibo.models import open_model
 from kaibo.testing import tiny_model, write_safetensors
 from kaibo.vocabulary import Tensor
@@ -291,3 +292,24 @@ def test_a_page_with_every_figure_and_table_of_what_changed(
     again = kaibo("diff", "b", "c", "--out", "out-en")
     assert again.code == 6
     assert len(again.lines) == 1
+
+
+@pytest.mark.parametrize("top", [",", "", "a"])
+def test_a_list_without_a_percent_is_refused(top: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, tuned = tiny_model(tmp_path / "base"), tiny_model(tmp_path / "tuned", seed=1)
+    assert main_loop(["diff", str(base), str(tuned), "--top", top, "--store", str(tmp_path / "store")]) == 2
+    assert "is no list of percents" in capsys.readouterr().err
+
+
+def test_models_of_which_no_tensor_meets_are_said_to_be_compared_nowhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kaibo.testing.models import encode, write_safetensors
+
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        data = {f"{name}.weight": ("F32", (2,), encode("F32", np.array([1.0, 2.0], np.float32)))}
+        write_safetensors(tmp_path / name / "model.safetensors", data)
+    arguments = ["diff", str(tmp_path / "one"), str(tmp_path / "other"), "--store", str(tmp_path / "store")]
+    assert main_loop(arguments) == 0
+    assert "nothing was compared" in capsys.readouterr().err

@@ -183,3 +183,16 @@ def test_the_demo_is_what_the_studies_ask_for() -> None:
     children = {(run.recipe.kind, run.data, run.recipe.seed, run.recipe.training.learning_rate) for run in runs[-21:-5]}
     assert len(children) == 16
     assert [run.place for run in runs[-21:]] == ["child"] * 20 + ["adapter"]
+
+
+def test_children_of_one_seed_are_asked_whether_they_still_answer(made: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = made
+    listed = read_manifest(folder)["probes"]
+    asked = {row["run"] for row in listed}
+    assert {name.partition("-")[0] for name in asked} == {"sft", "dpo", "adapter"}
+    for name in asked:
+        account = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
+        rows = [{"run": name, **row} for row in account["probe"]["rows"]]
+        assert [row for row in listed if row["run"] == name] == rows
+        assert {row["asked"] for row in rows} == {"en", "ja"}
+        assert account["threads"] == 1

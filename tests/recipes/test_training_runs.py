@@ -190,6 +190,28 @@ def test_a_run_that_was_cut_short_is_taken_up_and_ends_with_the_same_bytes(bench
     assert weights(tmp_path / "sft" / "adapter") == weights(bench.folder / "runs" / "sft" / "adapter")
 
 
+def test_cut_short_after_its_last_checkpoint_a_run_does_no_step_too_many(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Training(max_length=128, steps=2, checkpoint_every=1, learning_rate=1e-3)
+    recipe = bench.recipe("late", training=training)
+
+    def pulled(*arguments: object) -> None:
+        raise ZeroDivisionError("pulled the plug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kaibo.recipes.adapters.save_whole", pulled)
+        with pytest.raises(ZeroDivisionError):
+            bench.run(recipe, tmp_path)
+    newest = last_checkpoint(tmp_path / "late" / "checkpoints")
+    assert newest is not None
+    assert newest.name == "checkpoint-2"
+    row = bench.run(recipe, tmp_path)
+    assert (row.how, row.steps) == ("resumed", 2)
+    bench.run(recipe, tmp_path / "whole")
+    assert weights(tmp_path / "late" / "adapter") == weights(tmp_path / "whole" / "late" / "adapter")
+
+
 def test_asked_to_stop_a_run_saves_its_step_and_says_how_to_go_on(bench: Bench, tmp_path: Path) -> None:
     recipe = bench.recipe("stop", training=Training(max_length=128, checkpoint_every=100, learning_rate=1e-3))
     with pytest.raises(StoppedError, match="run it again"):

@@ -94,6 +94,8 @@ def command(
             several = (found.trimmed, *others.findings, found.pairs, found.conflict, found.order, found.seeds)
             _write(outputs.Folder(out, "", language, force), found, several)
         options.present(answer, found.norms, language=language)
+        if not found.norms.rows and not answer.errors:
+            answer.warnings.append("no tensor of the models meets one of the base: nothing was compared")
         answer.lists = {
             "changes": found.changes.records(),
             "pairs": found.pairs.records(),
@@ -134,9 +136,12 @@ def _percents(text: str) -> tuple[float, ...]:
     from kaibo.errors import UsageError
 
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        percents = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20") from None
+        percents = ()
+    if not percents:
+        raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20")
+    return percents
 
 
 DRAWINGS = ("curve", "map", "distances")

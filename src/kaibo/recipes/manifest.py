@@ -5,6 +5,7 @@ Version 1:
     {"version": 1, "preset", "seed", "python", "threads", "notice", "tokenizer",
      "texts": [{"name", "path", "bytes", "documents", "languages", "generated", "sha256"}],
      "members": [Member …], "samples": [{"run", "step", "prompt", "text"}], "seconds": {phase: seconds},
+     "probes": [{"run", … ProbeRow}]  (of a few children: do they still answer?)
      "ablation": [AblationRow …]}     (of the preset ablation, whose models are no LLaMAs and no members)
 
 A `Member` is one model that can be opened: each checkpoint of a pre-training run, each fine-tune, the adapter.

@@ -22,6 +22,7 @@ from kaibo.recipes.manifest import MANIFEST, VERSION, manifest, members
 from kaibo.recipes.nursery_plan import Planned, planned
 from kaibo.recipes.nursery_texts import prepare
 from kaibo.recipes.presets import PRESETS, Preset
+from kaibo.recipes.pretraining import threads
 from kaibo.recipes.running import Workshop
 from kaibo.recipes.samples import Sample, samples
 from kaibo.recipes.writing import read_object
@@ -83,11 +84,13 @@ def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
     runs = planned(preset, shop.out)
     head = _head(preset, texts)
     for place, one in enumerate(runs):
-        row = clock(PHASES.get(one.place, "children"), lambda one=one: make(one.recipe, shop))  # type: ignore[misc]
+        with threads(preset.threads):  # of children too: their weights do not hang on how many cores are here
+            row = clock(PHASES.get(one.place, "children"), lambda one=one: make(one.recipe, shop))  # type: ignore[misc]
         yield row
         if place + 1 == len(runs) or runs[place + 1].place != one.place:
             said = first_and_last(runs, shop.out) if place + 1 == len(runs) else []
-            write_json(shop.out / MANIFEST, manifest(head, members(runs, shop.out), said, clock.seconds))
+            content = manifest(head, members(runs, shop.out), said, clock.seconds)
+            write_json(shop.out / MANIFEST, {**content, "probes": probes(runs, shop.out)})
 
 
 def _head(preset: Preset, texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +120,13 @@ def _ablated(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
     content = manifest(_head(preset, texts), [], [], clock.seconds)
     rows = [plain(row) for row in table(accounts)]
     write_json(shop.out / MANIFEST, {**content, "ablation": rows})
+
+
+def probes(runs: Sequence[Planned], folder: Path) -> list[dict[str, Any]]:
+    """Whether children still answer: the rows of those that were asked, a run and a language each."""
+    accounts = [(one.recipe.name, read_account(folder / one.recipe.name)) for one in runs]
+    asked = [(name, account["probe"]) for name, account in accounts if account is not None and account["probe"]]
+    return [{"run": name, **row} for name, probe in asked for row in probe["rows"]]
 
 
 def first_and_last(runs: Sequence[Planned], folder: Path) -> list[Sample]:

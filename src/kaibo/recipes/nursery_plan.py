@@ -128,11 +128,17 @@ def _child(preset: Preset, folder: Path, what: tuple[str, str, str], how: tuple[
         ),
         dpo=Preference(beta=0.3, precompute_reference=False),
         save=Saving(merged=True, merge_dtype="float32"),
-        probe=Probing(run=False),
+        probe=Probing(run=_asked(children, base, seed, rate), max_tokens=32),
     )
     return Planned(recipe, "child", style)
 
 
+def _asked(children: Children, base: str, seed: int, rate: float) -> bool:
+    """Whether a child is asked if it still answers: those of one seed at the highest rate; asking all takes longer."""
+    return (seed, rate) == (children.seeds[0], max(children.rates)) and "sft-" not in base
+
+
 def _adapter(child: Planned) -> Planned:
-    recipe = replace(child.recipe, name="adapter-role-play", save=Saving(merged=False))
+    probe = Probing(max_tokens=child.recipe.probe.max_tokens)
+    recipe = replace(child.recipe, name="adapter-role-play", save=Saving(merged=False), probe=probe)
     return Planned(recipe, "adapter", child.data)

@@ -193,6 +193,7 @@ def _trained(recipe: Recipe, rows: Rows, base: Base, folder: Path, shop: Worksho
     from transformers import set_seed
 
     from kaibo.recipes.adapters import save_whole
+    from kaibo.recipes.arguments import total_steps
     from kaibo.recipes.loading import load_base, load_tokenizer, precision_of
     from kaibo.recipes.watching import Watch, last_checkpoint
 
@@ -207,7 +208,8 @@ def _trained(recipe: Recipe, rows: Rows, base: Base, folder: Path, shop: Worksho
         model = load_base(base.folder, precision, recipe.adapter)
         trainer = _trainer(recipe, rows, (model, tokenizer, precision), checkpoints, watch)
         notes = _left_out(rows, trainer, recipe)
-        resume = last_checkpoint(checkpoints)
+        steps = total_steps(recipe, len(trainer.train_dataset))
+        resume = last_checkpoint(checkpoints, before=steps)  # taken up at its last step, a trainer does one more
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if watch.stopped:
         raise StoppedError(

@@ -118,12 +118,15 @@ def _point(entry: dict[str, Any]) -> Point | None:
     )
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is complete: marked, and every file as long as it was when it was marked."""
+def last_checkpoint(folder: Path, before: int | None = None) -> Path | None:
+    """The newest checkpoint that is complete: marked, and every file as long as it was when it was marked.
+
+    With `before`, the newest of an earlier step.
+    """
     found = []
     for place in folder.glob("checkpoint-*"):
         step = place.name.removeprefix("checkpoint-")
-        if step.isdigit() and _complete(place):
+        if step.isdigit() and (before is None or int(step) < before) and _complete(place):
             found.append((int(step), place))
     return max(found)[1] if found else None
 
