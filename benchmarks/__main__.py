@@ -1,4 +1,4 @@
-"""`make bench`: prints every figure beside its peer and writes bench.json; `python -m benchmarks tables llama`: some."""
+"""`make bench`: prints every figure beside its peer, writes bench.json; `python -m benchmarks tables llama`: some."""
 
 from __future__ import annotations
 
