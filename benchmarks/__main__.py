@@ -1,19 +1,34 @@
-"""`make bench`: prints every figure beside its peer and writes bench.json."""
+"""`make bench`: prints every figure beside its peer, writes bench.json; `python -m benchmarks tables llama`: some."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import platform
+import sys
 import tempfile
 from itertools import chain
 from pathlib import Path
 
 from benchmarks import differences, evaluating, llama, merging, scoring, tables, training, trends, weights
 
+ROOMS = {
+    "tables": tables,
+    "weights": weights,
+    "differences": differences,
+    "merging": merging,
+    "training": training,
+    "llama": llama,
+    "evaluating": evaluating,
+    "scoring": scoring,
+}
 
-def main() -> None:
+
+def main(names: list[str]) -> None:
     rows = []
+    unknown = [name for name in names if name not in ROOMS]
+    if unknown:
+        raise SystemExit(f"no benchmarks are called {unknown[0]}; there are {', '.join(ROOMS)}")
     print(
         f"{platform.machine()}, Python {platform.python_version()}; ratios of medians, both sides in one run\n",
         flush=True,
@@ -30,6 +45,7 @@ def main() -> None:
             scoring,
             trends,
         )
+        rooms = [room for name, room in ROOMS.items() if not names or name in names]
         for figure in chain.from_iterable(room.figures(Path(folder)) for room in rooms):
             rows.append(dataclasses.asdict(figure))
             verdict = "ok  " if figure.holds else "MISS"
@@ -38,4 +54,4 @@ def main() -> None:
     Path("bench.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
-main()
+main(sys.argv[1:])

@@ -204,3 +204,33 @@ def test_the_memory_is_told_before_and_stands_in_the_document(
     assert any(note.endswith("the first ids read are 0 53 258 289 283") for note in document["warnings"])
     assert main_loop(asked[:-2]) == 0
     assert "first ids" not in capsys.readouterr().out
+
+
+PEAK = """
+import sys, kaibo
+store, model, text = sys.argv[1:]
+row = kaibo.score(model, text, settings=kaibo.Settings(store=store, workers=2)).rows[0]
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak) * 1024 / row.memory)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.mark.parametrize(("hidden", "vocabulary"), [(64, 400), (256, 32_000)])
+def test_the_memory_that_was_told_is_what_is_taken_within_a_third(tmp_path: Path, hidden: int, vocabulary: int) -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from made import quiet
+    from scoring_models import save_tokenizer
+
+    sizes = {"hidden_size": hidden, "intermediate_size": 3 * hidden, "num_hidden_layers": 4, "num_attention_heads": 4}
+    with quiet(), torch.random.fork_rng():
+        config = LlamaConfig(**sizes, vocab_size=vocabulary, max_position_embeddings=512, bos_token_id=0)
+        LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    save_tokenizer(tmp_path / "model")
+    (tmp_path / "text.txt").write_text(TEXT * 100, encoding="utf-8")
+    command = [sys.executable, "-c", PEAK, *(str(tmp_path / name) for name in ("store", "model", "text.txt"))]
+    ratio = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert 2 / 3 <= ratio <= 4 / 3

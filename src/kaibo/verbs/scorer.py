@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kaibo.analyses.perplexity import ScoredText
 from kaibo.collect import Options, granted_workers, take_census
 from kaibo.collect.scores import Scored, take_scores
+from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
@@ -90,6 +91,7 @@ class Scorer:
     _plans: dict[tuple[str, int | None, tuple[str, ...]], Plan] = field(default_factory=dict)
     _causal: Causal | None = None
     _next: str | None = None
+    _stopping: Stopping = field(default_factory=Stopping)
 
     def open(self, checkpoint: Checkpoint) -> Opened:
         """The checkpoint's identity and tokenizer. Raises whatever opening and counting it raise."""
@@ -117,15 +119,17 @@ class Scorer:
 
     def each(self, several: Sequence[Checkpoint], on_error: OnError) -> Iterator[tuple[str, Opened]]:
         """Every checkpoint opened, in turn, with a label for its progress; one that cannot be goes to `on_error`."""
-        for place, checkpoint in enumerate(several, 1):
-            label = checkpoint.address if len(several) == 1 else f"{place}/{len(several)} {checkpoint.name}"
-            try:
-                opened = self.open(checkpoint)
-            except KaiboError as error:
-                self.forgive(error, on_error)
-                continue
-            self._next = several[place].address if place < len(several) else None
-            yield label, opened
+        with Stopping() as self._stopping:
+            for place, checkpoint in enumerate(several, 1):
+                label = checkpoint.address if len(several) == 1 else f"{place}/{len(several)} {checkpoint.name}"
+                self._stopping.check()
+                try:
+                    opened = self.open(checkpoint)
+                except KaiboError as error:
+                    self.forgive(error, on_error)
+                    continue
+                self._next = several[place].address if place < len(several) else None
+                yield label, opened
 
     def forgive(self, error: KaiboError, on_error: OnError) -> None:
         """Gives the error of one checkpoint to `on_error`; raises those that concern all of them."""
@@ -150,6 +154,7 @@ class Scorer:
         """The model with its weights; at most one is in memory, two while the next is read ahead."""
         if self._causal is None or self._causal.address != opened.address:
             self._causal = self._swapped(opened)
+        self._stopping.check()  # loading takes long enough for a signal to come
         self._read_ahead(self._causal)
         return self._causal
 
