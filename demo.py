@@ -3,7 +3,7 @@
 First two that are at hand: all-MiniLM-L6-v2, a trained sentence encoder in float32 that a Python package carries, and
 a LLaMA-shaped model in bfloat16 with random Gaussian weights, which is what a model looks like before it has learned
 anything. Then models made here: `kaibo nursery` pre-trains a family and fine-tunes children of it, and base, child and
-adapter are dissected. Everything is written below `demo/`; what was finished before is not done again.
+adapter are dissected. At the end the published questions are judged on it. Everything is written below `demo/`; what was finished before is not done again.
 """
 
 # ruff: noqa: T201 - a script that talks to people
@@ -46,9 +46,13 @@ def main() -> int:
     grown = time.monotonic()
     for arguments, name in () if code else members():
         code = code or in_both(pages, arguments, DEMO / "report" / name)
+    dissected = time.monotonic()
+    for language in () if code else ("en", "ja"):
+        code = code or studies(pages, language)
     if code:
         return code
-    told = {"nursery": grown - made, "dissections": time.monotonic() - started - (grown - made)}
+    judged = time.monotonic()
+    told = {"nursery": grown - made, "dissections": dissected - started - (grown - made), "studies": judged - dissected}
     prepared = set_up()
     said = [] if prepared is None else [f"set-up {prepared:.0f} s (once)"]
     print("\n" + ", ".join([*said, *(f"{name} {seconds:.1f} s" for name, seconds in told.items())]))
@@ -100,6 +104,15 @@ def in_both(pages: list[Path], arguments: list[str], folder: Path) -> int:
             return code
         pages.append(folder / page)
     return 0
+
+
+def studies(pages: list[Path], language: str) -> int:
+    """The published questions in their small form, on the nursery and the tables that ship."""
+    folder = DEMO / "studies" / language
+    given = ["--manifest", str(NURSERY / "nursery.json"), "--text", str(NURSERY / "data" / "held-out-en.txt")]
+    code = kaibo("study", "run", "all", "--small", *given, "--lang", language, "--out", str(folder))
+    pages.append(folder / "index.html")
+    return code
 
 
 def kaibo(*arguments: str) -> int:
