@@ -3,7 +3,8 @@
 First two that are at hand: all-MiniLM-L6-v2, a trained sentence encoder in float32 that a Python package carries, and
 a LLaMA-shaped model in bfloat16 with random Gaussian weights, which is what a model looks like before it has learned
 anything. Then models made here: `kaibo nursery` pre-trains a family and fine-tunes children of it, and base, child and
-adapter are dissected. At the end the published questions are judged on it. Everything is written below `demo/`; what was finished before is not done again.
+adapter are dissected. At the end the published questions are judged on it. Everything is written below `demo/`; what
+was finished before is not done again.
 """
 
 # ruff: noqa: T201 - a script that talks to people
