@@ -21,6 +21,7 @@ ROOMS = {
     "llama": llama,
     "evaluating": evaluating,
     "scoring": scoring,
+    "trends": trends,
 }
 
 
@@ -34,17 +35,6 @@ def main(names: list[str]) -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="kaibo-bench-") as folder:
-        rooms = (
-            tables,
-            weights,
-            differences,
-            merging,
-            training,
-            llama,
-            evaluating,
-            scoring,
-            trends,
-        )
         rooms = [room for name, room in ROOMS.items() if not names or name in names]
         for figure in chain.from_iterable(room.figures(Path(folder)) for room in rooms):
             rows.append(dataclasses.asdict(figure))
