@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,15 @@ def of_shares(rows: Any) -> list[kaibo.Outcome]:
     if not by_run:
         return []
     runs = [sorted(several, key=lambda row: float(row.start)) for several in by_run.values()]
-    grows = all(run[-1].shares["stagnated"] >= run[0].shares["stagnated"] for run in runs)
-    falls = all(moving(run[-1]) <= moving(run[0]) for run in runs)
     last = [run[-1].shares["stagnated"] for run in runs]  # smaller runs come first
+    if not any(last) and not any(run[0].shares["stagnated"] for run in runs):
+        none = "no token is called finished in this family: its checkpoints are too few"
+        named = ("finished-grows", "larger-faster")
+        return [kaibo.Outcome(name, None, scale=SCALE, why=none) for name in named] + [holds("none-finished", True)]
     return [
-        holds("finished-grows", grows),
-        holds("moving-falls", falls),
-        holds("larger-faster", last == sorted(last)),
+        holds("finished-grows", all(run[-1].shares["stagnated"] > run[0].shares["stagnated"] for run in runs)),
+        holds("moving-falls", all(moving(run[-1]) < moving(run[0]) for run in runs)),
+        holds("larger-faster", all(one < other for one, other in pairwise(last))),
         holds("none-finished", max(last) < 1.0),
     ]
 
