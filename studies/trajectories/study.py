@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +68,23 @@ def of_shares(rows: Any) -> list[kaibo.Outcome]:
     if not by_run:
         return []
     runs = [sorted(several, key=lambda row: float(row.start)) for several in by_run.values()]
-    last = [run[-1].shares["stagnated"] for run in runs]  # smaller runs come first
-    if not any(last) and not any(run[0].shares["stagnated"] for run in runs):
-        none = "no token is called finished in this family: its checkpoints are too few"
-        named = ("finished-grows", "larger-faster")
-        return [kaibo.Outcome(name, None, scale=SCALE, why=none) for name in named] + [holds("none-finished", True)]
+    smallest, largest = runs[0][-1], runs[-1][-1]
     return [
-        holds("finished-grows", all(run[-1].shares["stagnated"] > run[0].shares["stagnated"] for run in runs)),
+        rises("finished-grows", runs[-1][0], largest),
+        rises("larger-faster", smallest, largest),
         holds("moving-falls", all(moving(run[-1]) < moving(run[0]) for run in runs)),
-        holds("larger-faster", all(one < other for one, other in pairwise(last))),
-        holds("none-finished", max(last) < 1.0),
+        holds("none-finished", all(run[-1].shares["stagnated"] < 1.0 for run in runs)),
     ]
+
+
+def rises(name: str, before: Any, after: Any) -> kaibo.Outcome:
+    """Whether the share of finished tokens is higher after than before; nothing where the intervals overlap."""
+    if after.shares_low["stagnated"] > before.shares_high["stagnated"]:
+        return holds(name, True)
+    if after.shares_high["stagnated"] < before.shares_low["stagnated"]:
+        return holds(name, False)
+    why = "the shares of finished tokens have intervals that overlap: too few checkpoints"
+    return kaibo.Outcome(name, None, scale=SCALE, why=why)
 
 
 def moving(row: Any) -> float:

@@ -64,11 +64,17 @@ def _finding_section(key: str, finding: Finding[Any], titles: Mapping[str, str],
     drawn = charts(finding, names(finding), language)
     return Section(
         f"finding-{key}",
-        titles.get(key, key),
+        _title(key, titles),
         charts=tuple(replace(one, place=f"{one.place}-{key}") for one in drawn),
         tables=(page_table(finding, language),),
         notes=tuple(dict.fromkeys(note(text, language) for text in finding.notes)),
     )
+
+
+def _title(key: str, titles: Mapping[str, str]) -> str:
+    """The title of a finding by its key, or by the first word of it: `norms-sft-1e-05` is one of `norms`."""
+    head, _, rest = key.partition("-")
+    return titles.get(key) or (f"{titles[head]}: {rest.replace('-', ' ', 1)}" if head in titles else key)
 
 
 def index_page(entries: Sequence[tuple[str, str, str, Sequence[Judgement]]], *, language: str = "en") -> str:

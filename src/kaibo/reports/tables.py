@@ -183,7 +183,7 @@ SAID = ("evidence", "reason", "said", "what", "how")
 KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
 """Columns that tell something wherever they have a value, also zero."""
 
-TELLING = ("model", "step", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
+TELLING = ("low", "high", "model", "step", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
 
 
 def _dull(rows: tuple[Any, ...], name: str) -> bool:
