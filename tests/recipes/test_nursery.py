@@ -196,3 +196,15 @@ def test_children_of_one_seed_are_asked_whether_they_still_answer(made: tuple[Pa
         assert [row for row in listed if row["run"] == name] == rows
         assert {row["asked"] for row in rows} == {"en", "ja"}
         assert account["threads"] == 1
+
+
+def test_whoever_opens_a_member_alone_is_told_that_its_text_was_generated(made: tuple[Path, dict[str, Any]]) -> None:
+    from kaibo.figures.words import note
+
+    folder, _ = made
+    paths = [path for member in _members(folder).values() for path in (member.path, member.bfloat16) if path]
+    for path in paths:
+        if (folder / path / "config.json").is_file():
+            said = [text for text in open_model(folder / path).notes if "generated text" in text]
+            assert len(said) == 1
+            assert "生成テキスト" in note(said[0], "ja")

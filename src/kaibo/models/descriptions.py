@@ -22,6 +22,8 @@ DOCUMENT_LIMIT = 1 << 24
 
 JSON_DOCUMENTS = ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
 TEMPLATE = "chat_template.jinja"
+NOTICE, NOTICE_LIMIT = "kaibo-notice.txt", 1000
+"""What the maker of a model wants every reader to know, and bytes of it that are shown at most."""
 
 
 @dataclass
@@ -47,7 +49,19 @@ def describe(target: Target, config: str = "config.json") -> Described:
     template = _template(target, found.documents, found.notes)
     if template:
         found.documents["chat_template"] = template
+    notice = _notice(target)
+    if notice:
+        found.notes.append(notice)
     return found
+
+
+def _notice(target: Target) -> str | None:
+    """The notice in one line; a link out of the folder and what cannot be read are as if they were not there."""
+    try:
+        raw = _bytes(target, NOTICE, NOTICE_LIMIT, [])
+    except PolicyError:
+        return None
+    return " ".join(raw.decode("utf-8", "backslashreplace").split()) if raw else None
 
 
 def read_object(target: Target, name: str) -> Mapping[str, Any]:

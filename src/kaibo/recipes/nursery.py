@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.errors import UsageError
+from kaibo.models.descriptions import NOTICE
 from kaibo.recipes.account import RunRow, read_account, row_of, write_json
 from kaibo.recipes.making import make
-from kaibo.recipes.manifest import MANIFEST, VERSION, manifest, members
+from kaibo.recipes.manifest import MANIFEST, VERSION, Member, manifest, members
+from kaibo.recipes.manifest import NOTICE as TEXT
 from kaibo.recipes.nursery_plan import Planned, planned
 from kaibo.recipes.nursery_texts import prepare
 from kaibo.recipes.presets import PRESETS, Preset
 from kaibo.recipes.pretraining import threads
 from kaibo.recipes.running import Workshop
 from kaibo.recipes.samples import Sample, samples
-from kaibo.recipes.writing import read_object
+from kaibo.recipes.writing import read_object, write_whole
 from kaibo.vocabulary.findings import plain
 
 PHASES = {"family": "pre-training", "variant": "variants", "continuation": "variants"}
@@ -89,8 +91,18 @@ def nursery(preset: Preset, shop: Workshop) -> Iterator[RunRow]:
         yield row
         if place + 1 == len(runs) or runs[place + 1].place != one.place:
             said = first_and_last(runs, shop.out) if place + 1 == len(runs) else []
-            content = manifest(head, members(runs, shop.out), said, clock.seconds)
+            made = members(runs, shop.out)
+            content = manifest(head, made, said, clock.seconds)
+            tell(made, shop.out)
             write_json(shop.out / MANIFEST, {**content, "probes": probes(runs, shop.out)})
+
+
+def tell(made: Sequence[Member], folder: Path) -> None:
+    """Puts the notice into the folder of every member, so that whoever opens one alone is told, too."""
+    for member in made:
+        for path in (member.path, member.bfloat16):
+            if path is not None and not (folder / path / NOTICE).exists():
+                write_whole(folder / path / NOTICE, (TEXT + "\n").encode())
 
 
 def _head(preset: Preset, texts: Mapping[str, Any]) -> dict[str, Any]:
