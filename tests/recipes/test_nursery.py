@@ -207,4 +207,4 @@ def test_whoever_opens_a_member_alone_is_told_that_its_text_was_generated(made: 
         if (folder / path / "config.json").is_file():
             said = [text for text in open_model(folder / path).notes if "generated text" in text]
             assert len(said) == 1
-            assert "生成テキスト" in note(said[0], "ja")
+            assert "生成した文章" in note(said[0], "ja")
