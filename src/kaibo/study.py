@@ -1,12 +1,13 @@
 """A study: a question with claims. Measured by what it imports from `kaibo`, judged by computation.
 
-A study is a folder: `study.py` (defines `study`, imports of this project only `kaibo`), `claims.toml` (every number
-its source reported), `words.toml` (question, method and what follows, in English and Japanese) and `full.toml` (the
-addresses to run it at full size).
+A study is a folder: `study.py` (defines `study`; imports of this project only `kaibo` and, with `from .part import …`,
+what lies beside it), `claims.toml` (every number its source reported), `words.toml` (question, method and what follows,
+in English and Japanese) and `full.toml` (the addresses to run it at full size).
 """
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import sys
 import tomllib
@@ -133,14 +134,14 @@ def _home() -> Path:
 
 
 def _loaded(folder: Path) -> Study:
-    name = f"kaibo_study_{folder.resolve().name}"
-    spec = importlib.util.spec_from_file_location(name, folder / "study.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    package = f"kaibo_study_{folder.resolve().name}"
+    for known in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[known]  # another folder of this name, or this one as it was
+    spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
+    spec.submodule_search_locations = [str(folder.resolve())]
+    sys.modules[package] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = importlib.import_module(f"{package}.study")
     except Exception as problem:
         raise FormatError(f"cannot be imported: {problem}", file=folder / "study.py") from problem
     study = getattr(module, "study", None)

@@ -47,6 +47,16 @@ def test_a_study_of_ones_own_runs_like_one_that_ships(tmp_path: Path, capsys: py
     assert "&lt;script&gt;alert(1)" in page
 
 
+def test_a_study_may_lie_in_several_modules_and_its_newest_text_is_what_runs(tmp_path: Path) -> None:
+    folder = own_study(tmp_path / "own")
+    written = (folder / "study.py").read_text()
+    (folder / "study.py").write_text("from .part import SEEN\n" + written.replace("float(len(rows))", "SEEN"))
+    for seen in (2.0, 1.5):
+        (folder / "part.py").write_text(f"SEEN = {seen}  # {'of a length of its own' * int(seen)}\n")
+        (judged,) = run(declared(str(folder)), kaibo.Inputs()).judgements
+        assert judged.ours == seen
+
+
 def test_with_strict_a_claim_that_differs_is_exit_1(tmp_path: Path) -> None:
     folder = own_study(tmp_path / "own")
     assert main_loop(["study", "run", str(folder), "--strict"]) == 1
@@ -87,7 +97,8 @@ def test_a_shipped_study_has_all_words_in_both_languages_and_imports_only_kaibo(
     assert study.words["en"].get("titles", {}).keys() == study.words["ja"].get("titles", {}).keys()
     assert study.words["en"].get("sentences", {}).keys() == study.words["ja"].get("sentences", {}).keys()
     assert all({"en", "ja"} <= claim.text.keys() for claim in study.claims)
-    for node in ast.walk(ast.parse((study.folder / "study.py").read_text(encoding="utf-8"))):
+    written = [path.read_text(encoding="utf-8") for path in study.folder.glob("*.py")]
+    for node in (node for text in written for node in ast.walk(ast.parse(text))):
         if isinstance(node, ast.ImportFrom):
             assert not (node.module or "").startswith("kaibo"), "a study writes `import kaibo`"
         if isinstance(node, ast.Import):
