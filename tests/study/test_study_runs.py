@@ -94,8 +94,8 @@ def test_malformed_folders_say_which_file_is_wrong(tmp_path: Path, capsys: pytes
 def test_a_shipped_study_has_all_words_in_both_languages_and_imports_only_kaibo(name: str) -> None:
     study = declared(name)
     assert study.words["en"].keys() == study.words["ja"].keys()
-    assert study.words["en"].get("titles", {}).keys() == study.words["ja"].get("titles", {}).keys()
-    assert study.words["en"].get("sentences", {}).keys() == study.words["ja"].get("sentences", {}).keys()
+    for group in ("titles", "abouts", "sentences"):
+        assert study.words["en"].get(group, {}).keys() == study.words["ja"].get(group, {}).keys()
     assert all({"en", "ja"} <= claim.text.keys() for claim in study.claims)
     written = [path.read_text(encoding="utf-8") for path in study.folder.glob("*.py")]
     for node in (node for text in written for node in ast.walk(ast.parse(text))):

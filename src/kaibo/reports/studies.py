@@ -39,7 +39,9 @@ def study_page(
     language: str = "en",
     full: str = "",
 ) -> str:
-    """The page of one study; `texts` are its title, question, source, method and what follows, `full` a command."""
+    """The page of one study; `texts` are its title, question, source, method, what follows, and `titles` and `abouts`
+    of its findings by their keys; `full` is a command.
+    """
     shown = dict(zip(findings, published(findings.values()), strict=True))
     sections = [
         Section(
@@ -51,7 +53,7 @@ def study_page(
         ),
         Section("method", word("study.method", language), paragraphs=tuple(texts["method"])),
         Section("claims", word("study.claims", language), tables=(page_table(claims_finding(judgements), language),)),
-        *(_finding_section(key, one, texts["titles"], language) for key, one in shown.items() if one.rows),
+        *(_finding_section(key, one, texts, language) for key, one in shown.items() if one.rows),
         Section("follows", word("study.follows", language), paragraphs=tuple(texts["follows"])),
         Section("full", word("study.full", language), paragraphs=(*texts.get("full", ()), *((full,) if full else ()))),
     ]
@@ -59,12 +61,14 @@ def study_page(
     return page(sections, title=texts["title"], language=language, provenance={"kaibo": __version__}, tagline=tagline)
 
 
-def _finding_section(key: str, finding: Finding[Any], titles: Mapping[str, str], language: str) -> Section:
-    """A finding with its drawings; several of one kind may stand on a page."""
+def _finding_section(key: str, finding: Finding[Any], texts: Mapping[str, Any], language: str) -> Section:
+    """A finding with what it shows and its drawings; several of one kind may stand on a page."""
     drawn = charts(finding, names(finding), language)
+    about = texts["abouts"].get(key) or texts["abouts"].get(key.partition("-")[0])
     return Section(
         f"finding-{key}",
-        _title(key, titles),
+        _title(key, texts["titles"]),
+        paragraphs=(about,) if about else (),
         charts=tuple(replace(one, place=f"{one.place}-{key}") for one in drawn),
         tables=(page_table(finding, language),),
         notes=tuple(dict.fromkeys(note(text, language) for text in finding.notes)),

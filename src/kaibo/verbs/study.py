@@ -99,6 +99,6 @@ def pages(ran: Sequence[Ran], language: str = "en") -> dict[str, bytes]:
 def _page(ran: Ran, language: str) -> str:
     study: Declared = ran.declared
     texts = {key: study.word(key, language) for key in ("title", "question", "source", "method", "follows", "full")}
-    texts["titles"] = study.word("titles", language) or {}
+    texts |= {key: study.word(key, language) or {} for key in ("titles", "abouts")}
     sentences = [study.sentence(key, values, language) for key, values in ran.results.sentences]
     return study_page(texts, ran.results.findings, ran.judgements, sentences, language=language)
