@@ -55,7 +55,9 @@ def ways(children: Sequence[Member], reported: Any, settings: Any) -> dict[str, 
         method.upper(): between[method, max(rates)] for method in ("sft", "dpo") if (method, max(rates)) in between
     }
     return {
-        "ways": kaibo.norm_ways({f"{method.upper()} {rate_text(rate)}": pair for rate, pair in ends.items()}, settings=settings),
+        "ways": kaibo.norm_ways(
+            {f"{method.upper()} {rate_text(rate)}": pair for rate, pair in ends.items()}, settings=settings
+        ),
         "sizes": kaibo.norm_sizes(largest, FACTORS, reported=reported, settings=settings),
     }
 
@@ -128,4 +130,3 @@ def crossed_at(sizes: Any, pair: str) -> float | None:
     """The greatest mean |Δ| at which squares in float16 gave norms that cannot be."""
     in_half = [row for row in sizes.rows if row.pair == pair and row.how.startswith("float16")]
     return max((row.mean_absolute for row in in_half if row.holds is False), default=None)
-

@@ -188,7 +188,7 @@ def methods(crosses: Crosses, named: Named) -> Finding[MethodRow]:
     Fine-tunes are paired by data set and seed.
     """
     gram = _gram(crosses)
-    known = {address: one for address, one in named.items() if address in gram.lengths}
+    known = {address: one for address, one in named.items() if gram.lengths.get(address)}
     found = [
         row
         for rate in sorted({one.learning_rate for one in known.values()})
@@ -216,14 +216,14 @@ def _at_rate(rate: float, members: Sequence[FineTune], gram: _Gram) -> Iterator[
             (one, ways[b][key]) for key, one in ways[a].items() if key in ways.get(b, {}) and one.parent in gram.lengths
         ]
         tops = [(gram.on_top(one.address, one.parent, other.address), other) for one, other in met]
-        each = [(length / gram.lengths[other.address], cosine) for (length, cosine), other in tops]
+        each = [(length / gram.lengths[other.address], cosine) for (length, cosine), other in tops if length]
         if each:
             yield _method(a, b, rate, each, None)
 
 
 def _alike(one: FineTune, other: FineTune, gram: _Gram) -> float:
-    lengths = gram.lengths[one.address] * gram.lengths[other.address]
-    return gram.dot(one.address, other.address) / lengths if lengths else math.nan
+    cosine = gram.dot(one.address, other.address) / (gram.lengths[one.address] * gram.lengths[other.address])
+    return max(-1.0, min(1.0, cosine))
 
 
 def _method(a: str, b: str, rate: float, each: Sequence[tuple[float, float]], conflict: float | None) -> MethodRow:

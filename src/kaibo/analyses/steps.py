@@ -13,7 +13,7 @@ from dataclasses import dataclass
 FINEST = 40
 """Steps down to 2 to minus this are looked for."""
 
-CHANCE = 1e-3
+CHANCE = 1e-6
 """A step that a norm of full precision would show with more than this chance is none."""
 
 

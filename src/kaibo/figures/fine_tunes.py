@@ -31,6 +31,7 @@ def lengths(finding: Finding[TunedRow], language: str) -> Any:
     records = [
         {"place": place, "l2": row.l2, "what": row.dataset, "seed": row.seed, "bf16": row.bf16_l2}
         for place, row in zip(places, rows, strict=True)
+        if row.l2 > 0
     ]
     whats = list(dict.fromkeys(row.dataset for row in rows))
     return _strip(records, whats, "fine_tunes.l2", language).properties(
@@ -52,9 +53,10 @@ def distances(finding: Finding[ApartRow], language: str) -> Any:
             "what": whats[row.apart_by],
             "seed": f"{row.dataset}; {row.seed}",
             "bf16": row.bf16_l2,
-            "cosine": row.cosine,
+            "cosine": row.cosine if row.cosine == row.cosine else None,
         }
         for row in finding.rows
+        if row.l2 > 0
     ]
     return _strip(records, list(whats.values()), "fine_tunes.distance", language).properties(
         title=title(word("fine_tunes.distances_title", language), [])
