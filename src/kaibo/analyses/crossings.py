@@ -20,6 +20,7 @@ class Crossing:
     where it still leads at the last FLOPs that both reach (`still_leads`).
     """
 
+    benchmark: str
     small: str
     large: str
     flops: float | None
@@ -28,7 +29,7 @@ class Crossing:
     still_leads: bool
 
 
-def crossings(table: ScoreTable, y: Floats, error: Floats | None, better: float) -> tuple[Crossing, ...]:
+def crossings(table: ScoreTable, name: str, y: Floats, error: Floats | None, better: float) -> tuple[Crossing, ...]:
     """Neighbouring sizes along FLOPs, each a line between its checkpoints, smoothed over three of them.
 
     `y` are the scores, higher ones better where `better` is 1 and worse where it is −1; `error` their standard errors.
@@ -50,7 +51,7 @@ def crossings(table: ScoreTable, y: Floats, error: Floats | None, better: float)
         lead = np.interp(grid, *curves[0]) - np.interp(grid, *curves[1])
         noise = None if error is None else float(np.sqrt(2) * np.nanmedian(error[np.isin(size, (small, large))]))
         first = [str(named[int(np.flatnonzero(size == one)[0])]) for one in (small, large)]
-        found.append(_crossing(first[0], first[1], grid, lead, noise))
+        found.append(_crossing((name, *first), grid, lead, noise))
     return tuple(found)
 
 
@@ -60,15 +61,15 @@ def _smoothed(values: Floats) -> Floats:
     return smooth
 
 
-def _crossing(small: str, large: str, grid: Floats, lead: Floats, noise: float | None) -> Crossing:
+def _crossing(who: tuple[str, ...], grid: Floats, lead: Floats, noise: float | None) -> Crossing:
     most = float(lead.max())
     errors = most / noise if noise else None
     ahead = np.flatnonzero(lead > 0)
     real = most > 0 and (errors is None or errors >= 1)
     if not real or ahead[-1] == len(grid) - 1:
-        return Crossing(small, large, None, max(most, 0.0), errors, real)
+        return Crossing(*who, None, max(most, 0.0), errors, real)
     # the last change of lead after the smaller model's best moment
     best = int(np.argmax(lead))
     after = np.flatnonzero(lead[best:] <= 0)
     place = best + int(after[0])
-    return Crossing(small, large, float(10 ** grid[place]), most, errors, False)
+    return Crossing(*who, float(10 ** grid[place]), most, errors, False)

@@ -29,6 +29,7 @@ class Shape:
     95 % quantile of the absolute value where no score differs but for those errors.
     """
 
+    benchmark: str
     over: str
     run: str | None
     n: int
@@ -69,15 +70,27 @@ def last_shared(table: ScoreTable) -> NDArray[np.intp]:
     return np.array([rows[step[rows] == max(common)][0] for rows in several])
 
 
-def shapes(table: ScoreTable, y: Floats, error: Floats | None, keep: float, seed: int) -> tuple[Shape, ...]:
-    """The shape over sizes, and over the FLOPs of each run; `y` in table order, `error` its standard errors."""
-    weights = [("size", None, at, np.eye(len(at))) for at in (last_shared(table),)]
+def shapes(
+    table: ScoreTable, name: str, scores: tuple[Floats, Floats | None], keep: float, seed: int
+) -> tuple[Shape, ...]:
+    """The shape over sizes, and over the FLOPs of each run.
+
+    `scores` are those called `name` in table order, and their standard errors; an exponential average along each run
+    keeps so much.
+    """
+    y, error = scores
+    smooth = np.eye(len(y))
+    for rows in runs_of(table).values():
+        smooth[np.ix_(rows, rows)] = exponential_average(np.eye(len(rows)), keep).T
+    at = last_shared(table)
+    readings: list[tuple[str, str | None, Floats]] = [("size", None, smooth[at])]
     log_flops = np.log(np.where(table.flops > 0, table.flops, np.nan))
     for run, rows in runs_of(table).items():
         if len(rows) >= 3 and np.isfinite(log_flops[rows]).all() and np.ptp(log_flops[rows]) > 0:
-            weights.append(("flops", run, rows, _reading(log_flops[rows])))
+            readings.append(("flops", run, _reading(log_flops[rows]) @ smooth[rows]))
     draws = np.random.default_rng([seed, 11])
-    return tuple(_shape(what, y, error, keep, draws) for what in weights)
+    lots = None if error is None else draws.normal(size=(DRAWS, len(y))) * error
+    return tuple(_shape((name, over, run), reading, y, lots) for over, run, reading in readings)
 
 
 def _reading(x: Floats) -> Floats:
@@ -86,26 +99,16 @@ def _reading(x: Floats) -> Floats:
     return np.stack([np.interp(grid, x, column) for column in np.eye(len(x))], axis=1)
 
 
-def _shape(
-    what: tuple[str, str | None, NDArray[np.intp], Floats], y: Floats, error: Floats | None, keep: float,
-    draws: np.random.Generator,
-) -> Shape:  # fmt: skip
-    over, run, rows, reading = what
-
-    def read(scores: Floats) -> Floats:
-        """Smoothed along a run, and read at the scales; over sizes `y` is smoothed already."""
-        along = exponential_average(scores, keep) if over == "flops" else scores
-        return np.asarray(along @ reading.T, np.float64)
-
+def _shape(what: tuple[str, str, str | None], reading: Floats, y: Floats, lots: Floats | None) -> Shape:
+    """One shape: `reading` (scales, scores) reads the scores at the scales, `lots` are draws of their errors."""
     n = len(reading)
-    own = [float(one[0]) for one in shapes_of(read(y[rows][None]))]
-    noise = None if error is None else error[rows]
+    own = [float(one[0]) for one in shapes_of((reading @ y)[None])]
+    noise = None if lots is None else lots @ reading.T
     if n < 3 or noise is None or not np.isfinite(noise).all():
-        return Shape(over, run, n, own[0], None, None, None, own[1], None, None, None,
-                     {"linearity_low": FEW if n < 3 else NO_ERRORS})  # fmt: skip
-    lots = draws.normal(size=(DRAWS, len(rows))) * noise
-    drawn = [np.nan_to_num(one, nan=0.0) for one in shapes_of(read(y[rows] + lots))]
-    flat = [np.abs(np.nan_to_num(one, nan=0.0)) for one in shapes_of(read(lots))]
+        why = {"linearity_low": FEW if n < 3 else NO_ERRORS}
+        return Shape(*what, n, own[0], None, None, None, own[1], None, None, None, why)
+    drawn = [np.nan_to_num(one, nan=0.0) for one in shapes_of(reading @ y + noise)]
+    flat = [np.abs(np.nan_to_num(one, nan=0.0)) for one in shapes_of(noise)]
     ends = [[float(np.quantile(one, share)) for share in (0.025, 0.975)] for one in drawn]
     null = [float(np.quantile(one, 0.95)) for one in flat]
-    return Shape(over, run, n, own[0], *ends[0], null[0], own[1], *ends[1], null[1])
+    return Shape(*what, n, own[0], *ends[0], null[0], own[1], *ends[1], null[1])

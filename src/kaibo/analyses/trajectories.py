@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kaibo.analyses.crossings import Crossing, crossings
 from kaibo.analyses.curves import cross_validated, fitted, knots_of, natural_basis, r_squared
 from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.analyses.nested import SizeGivenPerplexity, size_adds
 from kaibo.analyses.shapes import Shape, shapes, smoothed_by_run
 from kaibo.errors import UsageError
 from kaibo.version import __version__
@@ -37,24 +38,6 @@ class Explained:
     r2: float
     r2_left_out: float
     curve: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class SizeGivenPerplexity:
-    """What size adds to a smooth curve of log perplexity: log size, and its product with log perplexity.
-
-    `statistic` is the likelihood ratio n·ln(RSS₀/RSS₁) with `freedom` degrees, `p` its χ² tail, `q` after
-    Benjamini–Hochberg over the scores. Checkpoints of one run are not independent, so p is too small; what
-    decides is `gain`, the change of R² when each size is predicted from the others.
-    """
-
-    statistic: float
-    freedom: int
-    p: float
-    q: float | None
-    r2_without: float
-    r2_with: float
-    gain: float
 
 
 @dataclass(frozen=True)
@@ -92,6 +75,44 @@ class TrajectoryRow:
     points: tuple[TrajectoryPoint, ...]
     shapes: tuple[Shape, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def checkpoints(self) -> int:
+        """`n` under the name that tables give it."""
+        return self.n
+
+    @property
+    def r2_perplexity(self) -> float | None:
+        """How well perplexity predicts left-out sizes."""
+        return self._left_out("perplexity")
+
+    @property
+    def r2_flops(self) -> float | None:
+        """How well training FLOPs predict left-out sizes."""
+        return self._left_out("flops")
+
+    @property
+    def r2_size(self) -> float | None:
+        """How well size predicts left-out steps."""
+        return self._left_out("size")
+
+    @property
+    def gain(self) -> float | None:
+        """What size adds to perplexity, in R² on left-out sizes."""
+        return self.size_adds.gain if self.size_adds else None
+
+    @property
+    def gain_null(self) -> float | None:
+        """The 95 % quantile of that gain where size adds nothing."""
+        return self.size_adds.gain_null if self.size_adds else None
+
+    @property
+    def gain_p(self) -> float | None:
+        """The share of draws without any effect of size that gain as much."""
+        return self.size_adds.gain_p if self.size_adds else None
+
+    def _left_out(self, against: str) -> float | None:
+        return next((one.r2_left_out for one in self.explained if one.against == against), None)
 
 
 def find_perplexity(table: ScoreTable) -> str | None:
@@ -154,7 +175,7 @@ def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, se
     y = np.log(values) if log else values
     error = _errors(table, name, log)
     even = smoothed_by_run(table, y, smooth)
-    shaped = shapes(table, even if smooth == 0 else y, error, smooth, seed) if len(values) else ()
+    shaped = shapes(table, name, (y, error), smooth, seed) if len(values) else ()
     explained = _all_explained(table, perplexity, y, log)
     best = max(explained, key=lambda one: np.nan_to_num(one.r2_left_out, nan=-np.inf)).against if explained else ""
     sizes = table.fact("parameters")
@@ -162,8 +183,8 @@ def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, se
     none = float("nan")
     return TrajectoryRow(
         name, len(values), explained, best,
-        _size_adds(np.log(table.column(perplexity)), np.log(sizes), y, sizes) if perplexity else None,
-        crossings(table, y, error, better=-1.0 if log else 1.0),
+        size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
+        crossings(table, name, y, error, better=-1.0 if log else 1.0),
         over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
         _points(table, values, (error, even, log), perplexity), shaped,
         {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},
@@ -211,35 +232,6 @@ def _explained(against: str, x: Floats, y: Floats, folds: list[float], log: bool
     heights = natural_basis(grid, knots) @ weights
     curve = zip(np.exp(grid).tolist(), (np.exp(heights) if log else heights).tolist(), strict=True)
     return Explained(against, r_squared(y, design @ weights), cross_validated(design, y, folds), tuple(curve))
-
-
-def _size_adds(log_perplexity: Floats, log_size: Floats, y: Floats, sizes: Floats) -> SizeGivenPerplexity | None:
-    from scipy import stats
-
-    if len(np.unique(sizes)) < 3:
-        return None
-    base = natural_basis(log_perplexity, knots_of(log_perplexity))
-    centred = log_size - log_size.mean()
-    more = np.column_stack([base, centred, centred * (log_perplexity - log_perplexity.mean())])
-    rest = [float(((y - design @ fitted(design, y)) ** 2).sum()) for design in (base, more)]
-    if rest[1] <= 0:
-        return None
-    statistic = len(y) * float(np.log(rest[0] / rest[1]))
-    without, with_size = (cross_validated(design, y, sizes.tolist()) for design in (base, more))
-    return SizeGivenPerplexity(
-        statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, with_size - without
-    )
-
-
-def _last(table: ScoreTable, values: Floats) -> Floats:
-    """The scores of all sizes at the last step that all of them reach, smallest model first."""
-    step, size = table.fact("step"), table.fact("parameters")
-    common = set.intersection(*(set(step[size == one].tolist()) for one in np.unique(size)))
-    if not common:
-        return np.zeros(0)
-    at = step == max(common)
-    ordered: Floats = values[at][np.argsort(size[at])]
-    return ordered
 
 
 def _points(
