@@ -50,8 +50,8 @@ def crossings(table: ScoreTable, name: str, y: Floats, error: Floats | None, bet
         grid = np.linspace(begin, end, 400)
         lead = np.interp(grid, *curves[0]) - np.interp(grid, *curves[1])
         noise = None if error is None else float(np.sqrt(2) * np.nanmedian(error[np.isin(size, (small, large))]))
-        first = [str(named[int(np.flatnonzero(size == one)[0])]) for one in (small, large)]
-        found.append(_crossing((name, *first), grid, lead, noise))
+        first, second = (str(named[int(np.flatnonzero(size == one)[0])]) for one in (small, large))
+        found.append(_crossing((name, first, second), grid, lead, noise))
     return tuple(found)
 
 
@@ -61,7 +61,7 @@ def _smoothed(values: Floats) -> Floats:
     return smooth
 
 
-def _crossing(who: tuple[str, ...], grid: Floats, lead: Floats, noise: float | None) -> Crossing:
+def _crossing(who: tuple[str, str, str], grid: Floats, lead: Floats, noise: float | None) -> Crossing:
     most = float(lead.max())
     errors = most / noise if noise else None
     ahead = np.flatnonzero(lead > 0)

@@ -1,4 +1,4 @@
-"""How a score climbs with scale: evenly or in one jump, as BIG-bench counts it, with an interval and what noise gives."""
+"""How a score climbs with scale: evenly or in one jump, as BIG-bench counts it, with interval and null."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def runs_of(table: ScoreTable) -> dict[str, NDArray[np.intp]]:
     named = [str(name) for name in table.labels.get("model", table.fact("parameters").tolist())]
     sizes, steps = table.fact("parameters"), table.fact("step")
     order = np.lexsort((steps, sizes))
-    return {name: np.array([at for at in order if named[at] == name]) for name in dict.fromkeys(named[at] for at in order)}
+    return {
+        name: np.array([at for at in order if named[at] == name]) for name in dict.fromkeys(named[at] for at in order)
+    }
 
 
 def last_shared(table: ScoreTable) -> NDArray[np.intp]:
@@ -109,6 +111,6 @@ def _shape(what: tuple[str, str, str | None], reading: Floats, y: Floats, lots: 
         return Shape(*what, n, own[0], None, None, None, own[1], None, None, None, why)
     drawn = [np.nan_to_num(one, nan=0.0) for one in shapes_of(reading @ y + noise)]
     flat = [np.abs(np.nan_to_num(one, nan=0.0)) for one in shapes_of(noise)]
-    ends = [[float(np.quantile(one, share)) for share in (0.025, 0.975)] for one in drawn]
+    low, high = ([float(np.quantile(one, share)) for one in drawn] for share in (0.025, 0.975))
     null = [float(np.quantile(one, 0.95)) for one in flat]
-    return Shape(*what, n, own[0], *ends[0], null[0], own[1], *ends[1], null[1])
+    return Shape(*what, n, own[0], low[0], high[0], null[0], own[1], low[1], high[1], null[1])

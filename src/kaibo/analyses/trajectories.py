@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kaibo.analyses.crossings import Crossing, crossings
 from kaibo.analyses.curves import cross_validated, fitted, knots_of, natural_basis, r_squared
-from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.analyses.nested import SizeGivenPerplexity, size_adds
+from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.analyses.shapes import Shape, shapes, smoothed_by_run
 from kaibo.errors import UsageError
 from kaibo.version import __version__
@@ -134,7 +134,7 @@ def trajectories(
     smooth: float = 0.0,
     seed: int = 0,
 ) -> Finding[TrajectoryRow]:
-    """The finding for each score (by default: every `acc` that is no subject of a larger test, perplexities of options).
+    """The finding for each score (by default: `acc` but of subjects of a larger test, and perplexities of options).
 
     `smooth` is how much of its past an exponential average keeps, for the shapes and the lines. Needs parameters and
     step; raises UsageError without them. Checkpoints at step 0 have no FLOPs and are left out.
@@ -237,7 +237,7 @@ def _explained(against: str, x: Floats, y: Floats, folds: list[float], log: bool
 def _points(
     table: ScoreTable, values: Floats, drawn: tuple[Floats | None, Floats, bool], perplexity: str | None
 ) -> tuple[TrajectoryPoint, ...]:
-    """Every checkpoint; `drawn` are the scores' standard errors, their exponential average, and whether both are logs."""
+    """Every checkpoint; `drawn` are the standard errors, the exponential average, and whether both are logs."""
     error, even, log = drawn
     named = table.labels.get("model", table.models)
     surprise = table.column(perplexity) if perplexity else np.full(len(values), np.nan)

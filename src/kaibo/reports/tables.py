@@ -239,7 +239,9 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(column, value) pairs; what is empty has none, a reason is one text."""
+    """(column, value) pairs; what is empty has none, a reason is one text; what only a figure draws is left out."""
+    if name.rpartition("_")[2] in DRAWN and isinstance(value, tuple):
+        return
     if name == "why":
         yield name, "; ".join(f"{key}: {reason}" for key, reason in value.items()) or None
     elif dataclasses.is_dataclass(value):
@@ -251,6 +253,10 @@ def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _opened_list(name, value)
     else:
         yield name, value
+
+
+DRAWN = ("points", "curve")
+"""Columns of many points, which are a table of their own: JSON and the figure have them."""
 
 
 def _opened_list(name: str, values: tuple[Any, ...] | list[Any]) -> Iterator[tuple[str, Any]]:
@@ -301,6 +307,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"audit.{value}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
+    if name in ("best", "over") and f"trajectories.{value}_short" in catalogue(language):
+        return word(f"trajectories.{value}_short", language)
     if name == "verdict":
         return word(f"study.{str(value).replace(' ', '_')}", language)
     if name == "why" and isinstance(value, Mapping):

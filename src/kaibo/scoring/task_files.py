@@ -29,8 +29,14 @@ PROMPT = {
 FIELDS: Mapping[str, Mapping[str, Any]] = {
     "task": {"name": str, "version": (str, int, float), "language": str},
     "data": {
-        **{"path": str, "format": str, "split": str, "map": dict},
-        **{"options": int, "items": int, "seed": int, "before": int},
+        "path": str,
+        "format": str,
+        "split": str,
+        "map": dict,
+        "options": int,
+        "items": int,
+        "seed": int,
+        "before": int,
     },
     "prompt": {**PROMPT, "variants": list},
     "few_shot": {"n": int, "source": str, "seed": int, "template": str},

@@ -13,7 +13,6 @@ from kaibo.analyses.perplexity import ScoreRow, perplexity
 from kaibo.analyses.trajectories import TrajectoryRow
 from kaibo.analyses.trajectories import trajectories as along
 from kaibo.errors import KaiboError, MissingError, UsageError
-from kaibo.models.checkpoints import Checkpoint
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document, read_texts
 from kaibo.verbs.addresses import Address, OnError, raising
@@ -24,7 +23,7 @@ from kaibo.verbs.scorer import Opened, Scorer, texts_of
 from kaibo.verbs.trained import trained_tokens
 from kaibo.verbs.trends import Run, batches_of, runs_of
 from kaibo.vocabulary import Finding
-from kaibo.vocabulary.scores import ScoreTable
+from kaibo.vocabulary.scores import ScoreTable, Unit
 
 TEXT = "text.ppl"
 """The column that holds the perplexity of the texts."""
@@ -54,7 +53,7 @@ class _Scored:
 
     run: str
     step: int
-    parameters: int
+    parameters: int | None
     trained: float | None
     scores: dict[str, tuple[float, float]]
 
@@ -165,11 +164,11 @@ def table_of(rows: Sequence[_Scored], notes: tuple[str, ...] = ()) -> ScoreTable
     cells = np.array([[row.scores.get(name, (np.nan, np.nan)) for name in columns] for row in rows], np.float64)
     tokens = np.array([np.nan if row.trained is None else row.trained for row in rows])
     facts = {
-        "parameters": np.array([row.parameters for row in rows], np.float64),
+        "parameters": np.array([np.nan if row.parameters is None else row.parameters for row in rows]),
         "step": np.array([row.step for row in rows], np.float64),
         "tokens": tokens,
     }
-    units = tuple("points" if "ppl" in name.rsplit(".", 1)[-1] else "fraction" for name in columns)
+    units: tuple[Unit, ...] = tuple("points" if "ppl" in name.rsplit(".", 1)[-1] else "fraction" for name in columns)
     names = tuple(row.run for row in rows)
     return ScoreTable(
         "runs", tuple(f"{row.run}@{row.step}" for row in rows), columns, cells[..., 0], units, names, facts,
