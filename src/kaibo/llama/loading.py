@@ -32,6 +32,9 @@ NAMED: Mapping[str, torch.dtype] = {
 }
 """Types that a model can be asked to compute in."""
 
+FILL_BYTES = 4 << 20
+"""Bytes of a tensor that are read at a time: a second copy of the largest one is never in memory."""
+
 _LEFT_OUT = re.compile(r"(model\.layers\.\d+\.self_attn\.)rotary_emb\.inv_freq")  # a table old folders carry along
 
 
@@ -126,11 +129,19 @@ def _check_tied(model: Model, head: Tensor, embedding: Tensor) -> None:
 
 
 def fill(model: Llama, tensors: Mapping[str, Tensor]) -> None:
-    """Reads every tensor into its rows of the model, one at a time, rounded to the model's type."""
+    """Reads every tensor into its rows of the model, a few MiB at a time, rounded to the model's type."""
     parameters = dict(model.named_parameters())
+    buffer = np.empty(FILL_BYTES, np.uint8)
     with torch.no_grad():
         for part in parts(model.config):
-            parameters[part.parameter][part.begin : part.end].copy_(_read(tensors[part.name]))
+            rows, tensor = parameters[part.parameter][part.begin : part.end], tensors[part.name]
+            if not rows.is_contiguous():  # a matrix that was laid out in columns
+                rows.copy_(_read(tensor))
+                continue
+            flat, done = rows.view(-1), 0
+            for chunk in tensor.chunks(buffer):
+                flat[done : done + chunk.size].copy_(torch.from_numpy(chunk).view(TYPES[tensor.dtype.name]))
+                done += chunk.size
 
 
 def read_values(tensors: Mapping[str, Tensor]) -> dict[str, torch.Tensor]:

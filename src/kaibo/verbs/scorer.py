@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kaibo.analyses.perplexity import ScoredText
-from kaibo.collect import Options, granted_workers, take_census
+from kaibo.collect import Options, granted_workers, take_identity
 from kaibo.collect.scores import Scored, take_scores
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
@@ -57,7 +57,7 @@ def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractConte
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint that was found and counted, not yet loaded; `folder` is where its files are on this machine."""
+    """A checkpoint that was found and hashed, not yet loaded; `folder` is where its files are on this machine."""
 
     address: str
     step: int | None
@@ -94,14 +94,12 @@ class Scorer:
     _stopping: Stopping = field(default_factory=Stopping)
 
     def open(self, checkpoint: Checkpoint) -> Opened:
-        """The checkpoint's identity and tokenizer. Raises whatever opening and counting it raise."""
+        """The checkpoint's identity and tokenizer. Raises whatever opening and hashing it raise."""
         model = open_model(checkpoint.address, trust_shards=self.settings.trust_shards)
         options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
-        taken = take_census(model, self.store, options)
-        if taken.failures:
-            raise taken.failures[0]
+        model_id = take_identity(model, self.store, options)
         folder = target_of(checkpoint.address, weights=True).root
-        return Opened(checkpoint.address, checkpoint.step, model, taken.model_id, folder, self._tokenizer(folder))
+        return Opened(checkpoint.address, checkpoint.step, model, model_id, folder, self._tokenizer(folder))
 
     def plan(self, opened: Opened, documents: Sequence[Document]) -> Plan:
         """How the checkpoint will read the texts; made once for all checkpoints with this tokenizer and context."""
