@@ -66,9 +66,17 @@ def load_llama(
     chosen = TYPES[next(iter(tensors.values())).dtype.name] if dtype is None else dtype_named(dtype)
     with torch.device("meta"):
         empty = Llama(config)
-    loaded = empty.to(chosen).to_empty(device=checked_device(device))
+    loaded = _allocated(empty, chosen, checked_device(device))
     fill(loaded, tensors)
     return loaded.eval()
+
+
+def _allocated(model: Llama, dtype: torch.dtype, device: torch.device) -> Llama:
+    """Memory for every parameter; `to_empty` does the same and loads torch's symbolic shapes for it (32 MiB)."""
+    for module in model.modules():
+        for name, empty in list(module.named_parameters(recurse=False)):
+            setattr(module, name, torch.nn.Parameter(torch.empty(empty.shape, dtype=dtype, device=device)))
+    return model
 
 
 def in_columns(model: Llama) -> Llama:

@@ -10,8 +10,8 @@ from torch.nn import functional
 from kaibo.llama.cache import Cache
 from kaibo.llama.model import Llama
 
-CHUNK_VALUES = 1 << 21
-"""Logits that are there at once, at most: 8 MiB in float32, whatever the text's length."""
+CHUNK_VALUES = 1 << 20
+"""Logits that are there at once, at most: 4 MiB in float32, whatever the text's length."""
 
 ROWS = 1024
 """Tokens whose logits are made together, a tile of the vocabulary after the other."""
@@ -35,9 +35,7 @@ def nats(
     return torch.cat(found) if found else states.new_zeros(0, dtype=torch.float32)
 
 
-def _nats(
-    states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, bias: torch.Tensor | None
-) -> torch.Tensor:
+def _nats(states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     columns = max(16, CHUNK_VALUES // ROWS)
     highest = states.new_full(targets.shape, -torch.inf, dtype=torch.float32)
     total, wanted = torch.zeros_like(highest), torch.zeros_like(highest)

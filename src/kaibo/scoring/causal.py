@@ -42,7 +42,8 @@ class Causal:
     @property
     def head(self) -> tuple[torch.Tensor, torch.Tensor | None] | None:
         """Matrix and bias where logits are states times the matrix plus the bias and nothing more; else None."""
-        return self._runs.head
+        found: tuple[torch.Tensor, torch.Tensor | None] | None = self._runs.head
+        return found
 
     def values(self, model: Model) -> Values | None:
         """The weights of another checkpoint, read for a `swap` to come; None where none can."""

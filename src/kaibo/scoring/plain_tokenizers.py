@@ -56,7 +56,7 @@ def plain_tokenizer(folder: str) -> Plain | None:
         return None
     if backend.post_processor is None:
         backend.post_processor = processors.TemplateProcessing(single="$A:0", pair="$A:0 $B:1", special_tokens=[])
-    bos, eos = (None if named[name] is None else backend.token_to_id(named[name]) for name in TOKENS[:2])
+    bos, eos = (None if token is None else backend.token_to_id(token) for token in list(named.values())[:2])
     return Plain(backend, bos, eos, _template(folder, settings))
 
 

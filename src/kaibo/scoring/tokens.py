@@ -84,6 +84,11 @@ class Tokenizer:
             self._inner = _borrowed(self.folder)
         return self._inner
 
+    @property
+    def borrowed(self) -> bool:
+        """Whether transformers was loaded for it."""
+        return self._inner is not None
+
     def encode(self, text: str) -> list[int]:
         """The ids of a text, no token before or behind it."""
         return list(self._backend.encode(text, add_special_tokens=False).ids)
