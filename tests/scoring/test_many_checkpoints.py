@@ -211,7 +211,8 @@ import sys, kaibo
 store, model, text = sys.argv[1:]
 row = kaibo.score(model, text, settings=kaibo.Settings(store=store, workers=2)).rows[0]
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(int(peak) * 1024 / row.memory, *({"numba", "pandas", "scipy", "sympy", "transformers", "duckdb"} & set(sys.modules)))
+heavy = {"numba", "pandas", "scipy", "sympy", "transformers", "duckdb"} & set(sys.modules)
+print(int(peak) * 1024 / row.memory, *heavy)
 """
 
 
