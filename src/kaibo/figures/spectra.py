@@ -10,9 +10,12 @@ from kaibo.figures.style import GAUSSIAN, LAW, MIXTURE, panel_width, panels, tit
 from kaibo.figures.words import word
 
 if TYPE_CHECKING:
+    from kaibo.analyses.change_spectra import ChangeSpectrum
     from kaibo.analyses.spectra import MatrixSpectrum
     from kaibo.analyses.tails import TailRow
     from kaibo.vocabulary import Finding
+
+    OfMatrices = Finding[MatrixSpectrum] | Finding[ChangeSpectrum]
 
 MOST_PANELS = 12
 
@@ -80,19 +83,29 @@ def stable_rank_over_depth(finding: Finding[MatrixSpectrum], language: str) -> A
     return _depth(finding, "stable_rank", language)
 
 
-def has_depth(finding: Finding[MatrixSpectrum], quantity: str) -> bool:
-    """Whether any matrix inside a layer has this quantity."""
-    return any(row.layer is not None and getattr(row, quantity) is not None for row in finding.rows)
+def erank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
+    """The effective rank of what changed by layer, a line for each role, a panel for each tuned model."""
+    return _depth(finding, "erank", language)
 
 
-def _depth(finding: Finding[MatrixSpectrum], quantity: str, language: str) -> Any:
+def rank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
+    """How many directions of the change stand above rounding."""
+    return _depth(finding, "rank", language)
+
+
+def has_depth(finding: OfMatrices, quantity: str) -> bool:
+    """Whether any matrix inside a layer has this quantity; on a logarithmic axis zero has no place."""
+    return any(row.layer is not None and getattr(row, quantity) for row in finding.rows)
+
+
+def _depth(finding: OfMatrices, quantity: str, language: str) -> Any:
     import altair as alt
 
     labels = labels_of(row.model for row in finding.rows)
     cells: dict[tuple[str, int, str], list[float]] = {}
     for row in finding.rows:
         value = getattr(row, quantity)
-        if row.layer is not None and value is not None:
+        if row.layer is not None and value:
             cells.setdefault((labels[row.model], row.layer, short(row.role)), []).append(value)
     records: list[dict[str, Any]] = [
         {"model": model, "layer": layer, "role": role, "value": median(values), "n": len(values)}
