@@ -10,12 +10,12 @@ from kaibo.analyses import consistent_norms
 from kaibo.analyses import norm_ways as ways_found
 from kaibo.analyses.distance_records import NormsRow, SizeRow, WayRow
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
-from kaibo.models.derived import Difference
+from kaibo.models.derived import difference_of
 from kaibo.models.pairing import pair_models
 from kaibo.verbs.addresses import Address
 from kaibo.verbs.measuring import Settings
 from kaibo.version import __version__
-from kaibo.vocabulary import Finding
+from kaibo.vocabulary import Finding, Tensor
 
 NOTES = ("L1 ≤ √n·L2, L2 ≤ L1 and L2 ≤ √(L1·L∞) hold for every vector of n values.",)
 STEP_NOTE = "Step: L1, or the square of L2, is a whole multiple of it; sums added in full precision have none."
@@ -78,7 +78,7 @@ def _take(pair: tuple[Address, Address], several: Sequence[ways_found.Ways], set
     """Reads one pair of models once and gives each chunk to all of them."""
     before = open_base(pair[0], trust_shards=settings.trust_shards)
     after = open_tuned(pair[1], before, trust_shards=settings.trust_shards)
-    paired = [Difference(found) for found in pair_models(before, after, vocabularies(before, after)).pairs]
+    paired = [difference_of(found) for found in pair_models(before, after, vocabularies(before, after)).pairs]
     settings.progress.begin(f"{after.name} - {before.name}", sum(one.size for one in paired), "values")
     for difference in paired:
         for values in _finite(difference, settings):
@@ -88,7 +88,7 @@ def _take(pair: tuple[Address, Address], several: Sequence[ways_found.Ways], set
             ways.end_tensor()
 
 
-def _finite(difference: Difference, settings: Settings) -> Iterator[ways_found.Values]:
+def _finite(difference: Tensor, settings: Settings) -> Iterator[ways_found.Values]:
     """The finite differences of a tensor, a buffer's worth at a time."""
     for patterns in difference.chunks(np.empty(BUFFER_BYTES, np.uint8)):
         values = patterns.view(np.float32)
