@@ -80,11 +80,6 @@ class ChangeSpectrum:
     why: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def model(self) -> str:
-        """The model whose change this is."""
-        return self.tuned
-
-    @property
     def said(self) -> str:
         """The rank in words: `rank 8 (numerically)`, `full rank`, `no change`."""
         if self.rank is None:

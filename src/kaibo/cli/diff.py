@@ -98,32 +98,33 @@ def command(
         options.present(answer, found.norms, language=language)
         if not found.norms.rows and not answer.errors:
             answer.warnings.append("no tensor of the models meets one of the base: nothing was compared")
-        answer.lists |= {
-            "changes": found.changes.records(),
-            "pairs": found.pairs.records(),
-            **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
-            "curve": found.curve.records(),
-            "conflict": found.conflict.records(),
-            "order": found.order.records(),
-            "seeds": found.seeds.records(),
-            "unmatched": found.unmatched.records(),
-            **{finding.kind: finding.records() for finding in others.findings if finding.rows},
-            "mapping": found.mapping.records(),
-            "coverage": found.coverage.records(),
-        }
-        shown = (
-            found.changes,
-            found.norms,
-            found.trimmed,
-            *others.findings,
-            found.pairs,
-            found.conflict,
-            found.order,
-            found.seeds,
-            found.unmatched,
-            *(() if spectra is None else (spectra,)),
-        )
+        answer.lists |= _lists(found, others.findings, by)
+        shown = _tables(found, others.findings, spectra)
         answer.show = lambda: _show(shown, language)
+
+
+def _lists(found: Any, others: Sequence[Any], by: str) -> dict[str, Any]:
+    """What JSON has beside the norms."""
+    return {
+        "changes": found.changes.records(),
+        "pairs": found.pairs.records(),
+        **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+        "curve": found.curve.records(),
+        "conflict": found.conflict.records(),
+        "order": found.order.records(),
+        "seeds": found.seeds.records(),
+        "unmatched": found.unmatched.records(),
+        **{finding.kind: finding.records() for finding in others if finding.rows},
+        "mapping": found.mapping.records(),
+        "coverage": found.coverage.records(),
+    }
+
+
+def _tables(found: Any, others: Sequence[Any], spectra: Any) -> tuple[Any, ...]:
+    """What a terminal shows, in order."""
+    several = found.pairs, found.conflict, found.order, found.seeds
+    last = () if spectra is None else (spectra,)
+    return (found.changes, found.norms, found.trimmed, *others, *several, found.unmatched, *last)
 
 
 def _write(folder: outputs.Folder, found: Any, others: Sequence[Any]) -> None:
