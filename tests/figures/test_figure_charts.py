@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sample_trends
+from kaibo.analyses.tables_beside import tables_beside
 from kaibo.analyses.trends import TrendOptions, trends
 from kaibo.errors import UsageError
 from kaibo.figures import FIGURES, caption, figure, names
@@ -49,6 +50,7 @@ FINDINGS = {
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),
     "a law": tables.law_finding(),
+    "tables beside each other": tables_beside(dict.fromkeys(("one", sample.HOSTILE), tables.components_finding())),
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
