@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names, short
+from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import BAR, MIXTURE, panel_width, panels, title
 from kaibo.figures.words import word
 
@@ -54,8 +54,7 @@ def survival(finding: Finding[ConflictRow], language: str) -> Any:
     """What trimming keeps of each task vector, a bar a part; what goes into the merge, and what is outvoted."""
     import altair as alt
 
-    names = model_names(finding.provenance["tuned"])
-    labels = dict(zip(names, distinct(names.values(), 44), strict=True))
+    labels = labels_of(finding.provenance["tuned"], 44)
     texts = [word(f"merge.{name}", language) for name in ("elected", "outvoted")]
     records = [
         {"model": label, "part": _part(row, language), "what": text, "at": at, "share": 100 * share}
