@@ -113,6 +113,15 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "trajectories": (
+        *("benchmark", "checkpoints", "best", "r2_perplexity", "r2_flops", "r2_size", "gain", "gain_null", "gain_p"),
+        *("linearity", "breakthroughness"),
+    ),
+    "trajectory-shapes": (
+        *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
+        *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
+    ),
+    "trajectory-crossings": ("benchmark", "small", "large", "lead", "lead_errors", "flops", "still_leads"),
     "trends": (
         *("model", "beginning", "checkpoints", "tokens", "upward", "downward", "stagnated", "undecided"),
         *("not_up_not_down", "step", "ppl", "last_ppl", "rho"),
@@ -234,7 +243,9 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(column, value) pairs; what is empty has none, a reason is one text."""
+    """(column, value) pairs; what is empty has none, a reason is one text; what only a figure draws is left out."""
+    if name.rpartition("_")[2] in DRAWN and isinstance(value, tuple):
+        return
     if name == "why":
         yield name, "; ".join(f"{key}: {reason}" for key, reason in value.items()) or None
     elif dataclasses.is_dataclass(value):
@@ -246,6 +257,10 @@ def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _opened_list(name, value)
     else:
         yield name, value
+
+
+DRAWN = ("points", "curve")
+"""Columns of many points, which are a table of their own: JSON and the figure have them."""
 
 
 def _opened_list(name: str, values: tuple[Any, ...] | list[Any]) -> Iterator[tuple[str, Any]]:
@@ -296,6 +311,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"audit.{value}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
+    if name in ("best", "over") and f"trajectories.{value}_short" in catalogue(language):
+        return word(f"trajectories.{value}_short", language)
     if name == "verdict":
         return word(f"study.{str(value).replace(' ', '_')}", language)
     if name == "why" and isinstance(value, Mapping):
