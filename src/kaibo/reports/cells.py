@@ -34,7 +34,7 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
         return str(value)
-    if name == "conformity" and isinstance(value, str):
+    if name in ("conformity", "towards") and isinstance(value, str):
         return _term(value, language)
     if isinstance(value, bool):
         return word("terms.yes" if value else "terms.no", language)

@@ -82,6 +82,10 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "rescale": (
+        *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
+        *("kept_back", "reached", "exponent_low", "exponent_high"),
+    ),
     "tour": ("stop", "formula", "difference", "holds", "source"),
     "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
