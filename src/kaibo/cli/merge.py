@@ -101,13 +101,8 @@ def command(
         chosen = {"scope": scope, "ties": ties, "vote": vote, "tie": tie, "divide": divide}
         numbers = {"method": method, "density": density, "weight": weight, "factor": factor, "t": t, "seed": seed}
         request = asked(base, tuned or [], like, {**numbers, **chosen})
-        writing = Writing(
-            _where(out, report),
-            dtype or request.dtype,
-            bytes_of(shard_size, "--shard-size"),
-            force=force,
-            partial=partial,
-        )
+        where, size = _where(out, report), bytes_of(shard_size, "--shard-size")
+        writing = Writing(where, dtype or request.dtype, size, force=force, partial=partial)
         settings = options.settings(store, workers, False, trust_shards, False, progress)
         found = merge(request.base, request.tuned, recipe=request.recipe, writing=writing, settings=settings)
         answer.results = [found.record()]

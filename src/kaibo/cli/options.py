@@ -35,7 +35,6 @@ Workers = Annotated[
 Verify = Annotated[bool, typer.Option("--verify", help="Read every tensor again and compare with the store.")]
 TrustShards = Annotated[bool, typer.Option("--trust-shards", help="Go by the shards where their index disagrees.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first tensor or model that cannot be read.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback where kaibo itself fails.")]
 Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="model, layer, role or tensor.")]
 Export = Annotated[
     Path | None,

@@ -55,7 +55,6 @@ class Cells:
     missing: NDArray[np.bool_]
     bad: tuple[int, ...]
     rewritten: int
-    decimal_comma: bool = False
 
     @property
     def share(self) -> float:
