@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kaibo.cli import options, tables
+from kaibo.cli import tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Perplexity = Annotated[
@@ -17,6 +18,7 @@ Perplexity = Annotated[
 ]
 
 
+@grouped
 def command(
     tables_: tables.Tables,
     columns: tables.Columns = None,
@@ -26,18 +28,13 @@ def command(
     unit: tables.Units = None,
     missing: tables.Missing = None,
     dedupe: tables.Dedupe = False,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    figures: tables.Pictures = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    out: tables.Output,
 ) -> None:
     """Scores along training: a function of perplexity, of FLOPs or of size, and where do small models lead?"""
     from kaibo.verbs.trajectories import trajectories
 
-    with answering("trajectories", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, None, None, None)
+    with answering("trajectories", as_json=out.json) as answer:
+        how = tables.Reading(alias, models, unit, missing, dedupe).options()
         finding = trajectories(tables_, columns=columns, perplexity=perplexity, options=how)
-        tables.export(finding, table, figure, figures, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)
