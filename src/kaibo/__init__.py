@@ -56,6 +56,7 @@ _HOMES = {
     "kaibo.verbs.probe": ("probe",),
     "kaibo.verbs.nursery": ("Nursery", "nursery"),
     "kaibo.verbs.train": ("TrainOptions", "plan", "runs", "train"),
+    "kaibo.verbs.task_trajectories": ("TrajectoryOptions", "task_trajectories"),
     "kaibo.verbs.trajectories": ("trajectories",),
     "kaibo.verbs.trends": ("trends",),
     "kaibo.analyses.trends": ("TrendOptions", "Trends"),

@@ -22,6 +22,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"audit.{value}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
+    if name in ("best", "over") and f"trajectories.{value}_short" in catalogue(language):
+        return word(f"trajectories.{value}_short", language)
     if name == "verdict":
         return word(f"study.{str(value).replace(' ', '_')}", language)
     if name == "why" and isinstance(value, Mapping):

@@ -102,6 +102,15 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "trajectories": (
+        *("benchmark", "checkpoints", "best", "r2_perplexity", "r2_flops", "r2_size", "gain", "gain_null", "gain_p"),
+        *("linearity", "breakthroughness"),
+    ),
+    "trajectory-shapes": (
+        *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
+        *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
+    ),
+    "trajectory-crossings": ("benchmark", "small", "large", "lead", "lead_errors", "flops", "still_leads"),
     "trends": (
         *("model", "beginning", "checkpoints", "tokens", "upward", "downward", "stagnated", "undecided"),
         *("not_up_not_down", "step", "ppl", "last_ppl", "rho"),

@@ -79,7 +79,9 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(column, value) pairs; what is empty has none, a reason is one text."""
+    """(column, value) pairs; what is empty has none, a reason is one text; what only a figure draws is left out."""
+    if name.rpartition("_")[2] in DRAWN and isinstance(value, tuple):
+        return
     if name == "why":
         yield name, "; ".join(f"{key}: {reason}" for key, reason in value.items()) or None
     elif dataclasses.is_dataclass(value):
@@ -91,6 +93,10 @@ def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _opened_list(name, value)
     else:
         yield name, value
+
+
+DRAWN = ("points", "curve")
+"""Columns of many points, which are a table of their own: JSON and the figure have them."""
 
 
 def _opened_list(name: str, values: tuple[Any, ...] | list[Any]) -> Iterator[tuple[str, Any]]:
