@@ -32,6 +32,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return escaped(note(value, language), 1000)
     if name == "shape" and isinstance(value, tuple | list):
         return "×".join(map(str, value)) or "1"
+    if name in ("against", "apart_by") and f"fine_tunes.{value}" in catalogue(language):
+        return word(f"fine_tunes.{value}", language)
+    if name == "role" and value == "all":
+        return word("terms.all", language)
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
