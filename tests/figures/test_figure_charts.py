@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sample_trends
+from kaibo.analyses.tables_beside import tables_beside
 from kaibo.analyses.trends import TrendOptions, trends
 from kaibo.errors import UsageError
 from kaibo.figures import FIGURES, caption, figure, names
@@ -51,6 +52,7 @@ FINDINGS = {
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),
     "a law": tables.law_finding(),
+    "tables beside each other": tables_beside(dict.fromkeys(("one", sample.HOSTILE), tables.components_finding())),
     "rescaled": law.rescaled(),
     "rescaled, three": law.rescaled(3),
     "one pair": tables.pair_finding(),

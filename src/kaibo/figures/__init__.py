@@ -29,6 +29,7 @@ from kaibo.figures import (
     series,
     spectra,
     style,
+    tables_beside,
     token_losses,
     tour,
     trajectories,
@@ -69,6 +70,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "plane": Figure(components.plane, "pca.plane_title", "pca.plane_caption"),
         "flops": Figure(components.against_flops, "pca.flops_title", "pca.flops_caption"),
     },
+    "pca-tables": {"tables": Figure(tables_beside.shares, "pca.tables_title", "pca.tables_caption")},
     "law": {
         "predictions": Figure(laws.predictions, "law.predictions_title", "law.predictions_caption"),
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
