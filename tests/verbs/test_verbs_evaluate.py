@@ -300,3 +300,15 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
     assert "local_choose" in {row["document"] for row in logs(tmp_path).to_pylist()}
     with quiet(), pytest.raises(UsageError, match='no task "local_chose"'):
         evaluate_harness(models["llama"], ["local_chose"], tmp_path, settings=kept(tmp_path))
+
+
+def test_of_many_models_each_is_compared_with_the_last_one_only() -> None:
+    from kaibo.analyses.evaluation import COMPARED, paired
+    from kaibo.vocabulary.evaluations import Answered, Sitting
+
+    answers = tuple(Answered(k, str(k), (1.0, 2.0), (1, 1), ("a", "b"), k % 2) for k in range(4))
+    sat = [Sitting(f"m{k}", f"{k}", "t", "en", "0", 0, ("acc",), None, answers) for k in range(COMPARED + 1)]
+    few, many = paired(sat[:COMPARED]), paired(sat)
+    assert (len(few.rows), few.notes) == (COMPARED * (COMPARED - 1) // 2, ())
+    assert [(row.a, row.b) for row in many.rows] == [(f"m{k}", f"m{COMPARED}") for k in range(COMPARED)]
+    assert many.notes

@@ -8,7 +8,7 @@ it. The interval of a share is Wilson's (1927) with the number of questions that
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -31,6 +31,11 @@ PERPLEXITIES = ("ppl_right", "ppl_wrong", "ppl")
 """Measures that are exp of nats per token."""
 
 DRAWS, Z = 2000, 1.959963984540054
+
+COMPARED = 16
+"""Every two of so many models are compared; two of a hundred checkpoints are 4,950 pairs, which nobody reads."""
+
+MANY = "more than 16 models: each is compared with the last one only."
 
 NOTES = (
     "acc_norm divides by the option's characters, acc_bytes by its bytes; equal options: the first counts.",
@@ -147,21 +152,32 @@ def reported(
 
 
 def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:
-    """Every two models on the first form of every task, on the questions that both answered."""
+    """Models two by two on the first form of every task, on the questions that both answered.
+
+    Every two of up to 16 models; of more (a series, a nursery), each with the last one, and a note says so.
+    """
     firsts: dict[tuple[str, str], Sitting] = {}
     for one in sittings:
         firsts.setdefault((one.task, one.model), one)
     tasks = dict.fromkeys(task for task, _ in firsts)
+    together = {task: [one for (of, _), one in firsts.items() if of == task] for task in tasks}
     found = [
         pair
-        for task in tasks
-        for a, b in combinations([one for (of, _), one in firsts.items() if of == task], 2)
+        for several in together.values()
+        for a, b in _twos(several)
         for metric in a.metrics
         if metric not in PERPLEXITIES and (pair := _pair(a, b, metric, seed)) is not None
     ]
     tests = [math.nan if one.mcnemar_p is None else one.mcnemar_p for one in found]
     corrected = zip(found, benjamini_hochberg(tests), strict=True)
-    return Finding("eval-pairs", tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected))
+    notes = (MANY,) if any(len(several) > COMPARED for several in together.values()) else ()
+    return Finding("eval-pairs", tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected), notes)
+
+
+def _twos(several: Sequence[Sitting]) -> Iterator[tuple[Sitting, Sitting]]:
+    if len(several) <= COMPARED:
+        return combinations(several, 2)
+    return ((one, several[-1]) for one in several[:-1])
 
 
 def _row(forms: Sequence[Sitting], metric: str) -> EvalRow:

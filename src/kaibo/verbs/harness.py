@@ -17,9 +17,10 @@ from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.tokens import load_tokenizer
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, raising
+from kaibo.verbs.checkpoints import checkpoints
 from kaibo.verbs.evaluate import EvalOptions, Evaluations, loaded_model, tidy
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.scorer import Opened, Scorer, checkpoints
+from kaibo.verbs.scorer import Opened, Scorer
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import nearest
 
