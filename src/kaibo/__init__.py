@@ -29,6 +29,7 @@ _HOMES = {
     "kaibo.verbs.generate": ("Prompt", "generate"),
     "kaibo.verbs.grids": ("grids",),
     "kaibo.verbs.quantise": ("quantise",),
+    "kaibo.verbs.rescale": ("rescale",),
     "kaibo.verbs.running": ("Running",),
     "kaibo.verbs.inspect": ("inspect",),
     "kaibo.verbs.merge": ("Merge", "Writing", "merge"),

@@ -23,6 +23,7 @@ from kaibo.figures import (
     parameters,
     profile,
     relation,
+    rescaling,
     series,
     spectra,
     style,
@@ -71,6 +72,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
     },
     "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
+    "rescale": {"range": Figure(rescaling.reach, "rescaling.title", "rescaling.caption")},
     "trajectories": {
         "perplexity": Figure(
             trajectories.perplexity, "trajectories.perplexity_title", "trajectories.perplexity_caption"

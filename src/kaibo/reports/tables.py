@@ -93,6 +93,10 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "rescale": (
+        *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
+        *("kept_back", "reached", "exponent_low", "exponent_high"),
+    ),
     "tour": ("stop", "formula", "difference", "holds", "source"),
     "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
@@ -304,7 +308,7 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
         return str(value)
-    if name == "conformity" and isinstance(value, str):
+    if name in ("conformity", "towards") and isinstance(value, str):
         return _term(value, language)
     if isinstance(value, bool):
         return word("terms.yes" if value else "terms.no", language)

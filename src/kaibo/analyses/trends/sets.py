@@ -9,6 +9,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student
 from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.analyses.trends.shifting import shifted_sums
@@ -144,8 +145,6 @@ def block_sums(values: Floats, places: NDArray[np.int64], count: int) -> tuple[F
 
 def _band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> tuple[Floats | None, Floats | None]:
     """95 % of each row's mean over blocks of the text; None for fewer than four blocks."""
-    from scipy.special import stdtrit
-
     sums, sizes = block_sums(values.astype(np.float64), places, count)
     blocks = len(sizes)
     if blocks < 4:
@@ -153,7 +152,7 @@ def _band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) ->
     mean = sums.sum(axis=1) / sizes.sum()
     left = sums - mean[:, None] * sizes
     error = np.sqrt(blocks / (blocks - 1) * (left**2).sum(axis=1)) / sizes.sum()
-    reach = float(stdtrit(blocks - 1, 0.975)) * error
+    reach = student(blocks - 1) * error
     return mean - reach, mean + reach
 
 
