@@ -2,7 +2,9 @@
 
 A score is Σ value ÷ Σ weight over questions. Its standard error is that of a ratio over clusters (Cochran 1977,
 section 6): passages where questions share them, else the questions, where it is σ̂ ÷ √n as lm-evaluation-harness has
-it. The interval of a share is Wilson's (1927) with the number of questions that the standard error is worth.
+it. The interval of a share is Wilson's (1927) with the number of questions that the standard error is worth. Balanced
+accuracy weighs questions so that every right answer counts alike; its standard error, which leaves the differences
+between them in, is no smaller than it should be.
 """
 
 from __future__ import annotations
@@ -219,8 +221,23 @@ def _values(sitting: Sitting, metric: str) -> _Values:
     pairs = [_value(one, metric, sitting.language) for one in sitting.answers]
     names = {name: place for place, name in enumerate(dict.fromkeys(one.group for one in sitting.answers))}
     table = np.array(pairs, np.float64).reshape(-1, 2)
+    if metric == "balanced_acc":
+        table *= _balanced(sitting)[:, None]
     clusters = np.array([names[one.group] for one in sitting.answers], np.intp)
     return _Values(table[:, 0], table[:, 1], clusters, tuple(one.item for one in sitting.answers))
+
+
+def _balanced(sitting: Sitting) -> Floats:
+    """The weight of each question by which every right answer counts as much as any other; their mean is 1."""
+    _, kinds = np.unique([_kind(one) for one in sitting.answers], return_inverse=True)
+    counts = np.bincount(kinds)
+    weights: Floats = len(kinds) / (len(counts) * counts[kinds])
+    return weights
+
+
+def _kind(one: Answered) -> str:
+    """What the right answer says."""
+    return one.options[one.right] if one.right is not None and one.right < len(one.options) else str(one.right)
 
 
 def _value(one: Answered, metric: str, language: str) -> tuple[float, float]:
@@ -235,6 +252,7 @@ def _value(one: Answered, metric: str, language: str) -> tuple[float, float]:
         return math.fsum(one.nats[at] for at in kept), float(sum(one.tokens[at] for at in kept))
     sizes = {
         "acc": [1] * len(one.nats),
+        "balanced_acc": [1] * len(one.nats),
         "acc_norm": [max(len(option), 1) for option in one.options],
         "acc_bytes": [max(len(option.encode()), 1) for option in one.options],
     }[metric]
@@ -281,6 +299,8 @@ def _worth(values: _Values, share: float, error: float | None) -> float:
 
 
 def _chance(sitting: Sitting, metric: str) -> float | None:
+    if metric == "balanced_acc":
+        return 1 / len({_kind(one) for one in sitting.answers}) if sitting.answers else None
     if metric in PERPLEXITIES or (metric not in SHARES and sitting.chance is None):
         return None
     if sitting.chance is not None or metric in AGREEMENT or not sitting.answers:
