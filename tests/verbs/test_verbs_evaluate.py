@@ -303,7 +303,7 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
 
 
 def test_of_many_models_each_is_compared_with_the_last_one_only() -> None:
-    from kaibo.analyses.evaluation import COMPARED, paired
+    from kaibo.analyses.evaluation_pairs import COMPARED, paired
     from kaibo.vocabulary.evaluations import Answered, Sitting
 
     answers = tuple(Answered(k, str(k), (1.0, 2.0), (1, 1), ("a", "b"), k % 2) for k in range(4))
