@@ -15,8 +15,10 @@ from kaibo.figures import (
     context,
     corruption,
     differences,
+    digit_groups,
     digits,
     evaluation,
+    law_trial,
     laws,
     magnitudes,
     merging,
@@ -72,6 +74,9 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
     },
     "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
+    "digit-groups": {"groups": Figure(digit_groups.dots, "digit_groups.title", "digit_groups.caption")},
+    "digit-course": {"course": Figure(digit_groups.course, "digit_groups.course_title", "digit_groups.course_caption")},
+    "law-trial": {"trial": Figure(law_trial.beside_control, "law_trial.title", "law_trial.caption")},
     "rescale": {"range": Figure(rescaling.reach, "rescaling.title", "rescaling.caption")},
     "trajectories": {
         "perplexity": Figure(

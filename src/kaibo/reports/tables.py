@@ -93,6 +93,12 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "digit-groups": ("group", "label", "n", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "digit-course": ("label", "step", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "law-trial": (
+        *("variant", "mae", "mae_rescaled", "error", "ppl", "ppl_low", "ppl_high"),
+        *("against", "against_low", "against_high", "same"),
+    ),
     "rescale": (
         *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
         *("kept_back", "reached", "exponent_low", "exponent_high"),
@@ -294,6 +300,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "kind" and f"audit.{value}" in catalogue(language):
         return word(f"audit.{value}", language)
+    if name == "group" and f"compared.{value}" in catalogue(language):
+        return word(f"compared.{value}", language)
+    if name == "variant" and f"law_trial.{str(value).replace('-', '_')}" in catalogue(language):
+        return word(f"law_trial.{str(value).replace('-', '_')}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
     if name == "verdict":
