@@ -30,7 +30,10 @@ Rope = Annotated[
     str | None,
     typer.Option("--rope", metavar="HOW", help="Scale the positions: yarn:8, linear:4, dynamic:4, base:1e6."),
 ]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Tokens read at a time.")]
+Batch = Annotated[
+    int | None,
+    typer.Option("--batch", metavar="N", min=1, help="Tokens read at a time; 1,024 on a CPU, else 4,096."),
+]
 Prefetch = Annotated[
     bool, typer.Option("--prefetch", help="Read the next checkpoint while one is scored: two are then in memory.")
 ]
@@ -52,3 +55,15 @@ def errors_kept(errors: str) -> Kept:
     if errors not in ("strict", "replace", "ignore"):
         raise UsageError(f'--errors "{errors}" is none of strict, replace, ignore')
     return errors  # type: ignore[return-value]
+
+
+def counts(option: str, text: str | None) -> list[int] | None:
+    """A list of counts such as `4096` or `5e5,1e6`; None where none was given. Raises UsageError for anything else."""
+    from kaibo.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return [int(float(part)) for part in text.split(",")]
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text} is no list of counts", next=f"write {option} 4096") from None

@@ -90,7 +90,43 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
         *("ratio_low", "ratio_high", "p", "relabellings"),
     ),
-    "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
+    "norms": (*("vector", "n", "l1", "l2", "holds", "l1_most", "times", "l1_step", "square_step", "needed"),),
+    "fine-tunes": (
+        *("cell", "against", "dataset", "seed", "l1", "l2", "linf", "relative", "resolution_l1", "resolution_l2"),
+        *("bf16_l1", "bf16_l2", "times_bf16"),
+    ),
+    "fine-tune-pairs": (*("cell", "apart_by", "dataset", "seed", "l1", "l2", "bf16_l2", "cosine", "sign_conflict"),),
+    "fine-tune-ratios": (
+        *("cell", "role", "distance_norm", "within", "between", "ratio", "ratio_low", "ratio_high", "p"),
+        *("tensors_low", "tensors_high", "spread"),
+    ),
+    "fine-tune-methods": (
+        *(
+            "a",
+            "b",
+            "learning_rate",
+            "pairs",
+            "ratio",
+            "ratio_low",
+            "ratio_high",
+            "cosine",
+            "cosine_low",
+            "cosine_high",
+        ),
+        "sign_conflict",
+    ),
+    "fine-tune-kept": (
+        *("cell", "scope", "percent", "models", "l1", "l2", "l1_share", "l1_share_low", "l1_share_high"),
+        *("l2_share", "l2_share_low", "l2_share_high"),
+    ),
+    "fine-tune-ranks": (
+        *("cell", "role", "matrices", "erank", "erank_low", "erank_high", "stable_rank", "above_rounding", "full_rank"),
+    ),
+    "norm-ways": (
+        *("pair", "how", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
+        *("l1_step", "square_step"),
+    ),
+    "norm-sizes": ("pair", "how", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "digit-groups": ("group", "label", "n", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
@@ -119,6 +155,15 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "trajectories": (
+        *("benchmark", "checkpoints", "best", "r2_perplexity", "r2_flops", "r2_size", "gain", "gain_null", "gain_p"),
+        *("linearity", "breakthroughness"),
+    ),
+    "trajectory-shapes": (
+        *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
+        *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
+    ),
+    "trajectory-crossings": ("benchmark", "small", "large", "lead", "lead_errors", "flops", "still_leads"),
     "trends": (
         *("model", "beginning", "checkpoints", "tokens", "upward", "downward", "stagnated", "undecided"),
         *("not_up_not_down", "step", "ppl", "last_ppl", "rho"),
@@ -240,7 +285,9 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(column, value) pairs; what is empty has none, a reason is one text."""
+    """(column, value) pairs; what is empty has none, a reason is one text; what only a figure draws is left out."""
+    if name.rpartition("_")[2] in DRAWN and isinstance(value, tuple):
+        return
     if name == "why":
         yield name, "; ".join(f"{key}: {reason}" for key, reason in value.items()) or None
     elif dataclasses.is_dataclass(value):
@@ -252,6 +299,10 @@ def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _opened_list(name, value)
     else:
         yield name, value
+
+
+DRAWN = ("points", "curve")
+"""Columns of many points, which are a table of their own: JSON and the figure have them."""
 
 
 def _opened_list(name: str, values: tuple[Any, ...] | list[Any]) -> Iterator[tuple[str, Any]]:
@@ -306,6 +357,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"law_trial.{str(value).replace('-', '_')}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
+    if name in ("best", "over") and f"trajectories.{value}_short" in catalogue(language):
+        return word(f"trajectories.{value}_short", language)
     if name == "verdict":
         return word(f"study.{str(value).replace(' ', '_')}", language)
     if name == "why" and isinstance(value, Mapping):
@@ -314,6 +367,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return escaped(note(value, language), 1000)
     if name == "shape" and isinstance(value, tuple | list):
         return "×".join(map(str, value)) or "1"
+    if name in ("against", "apart_by") and f"fine_tunes.{value}" in catalogue(language):
+        return word(f"fine_tunes.{value}", language)
+    if name == "role" and value == "all":
+        return word("terms.all", language)
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
