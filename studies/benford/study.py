@@ -135,13 +135,13 @@ def sentences(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
 
 def of_trial(rows: Any) -> list[tuple[str, dict[str, Any]]]:
     """Whether a model off the law is worse than its control, and how far off the law one with the same answers is."""
-    off = [row for row in rows if row.against is not None and not row.same]
-    worse = [row for row in off if row.against_low is not None and row.against_low > 0]
-    better = [row for row in off if row.against_high is not None and row.against_high < 0]
+    off = [row for row in rows if row.beside is not None and not row.same]
+    worse = [row for row in off if row.beside_low is not None and row.beside_low > 0]
+    better = [row for row in off if row.beside_high is not None and row.beside_high < 0]
     farthest = max(off, key=lambda row: float(row.mae))
     same = {"mae": farthest.mae, "rescaled": farthest.mae_rescaled}
     verdict = "mixed" if worse and better else "worse" if worse else "better" if better else "undecided"
-    least, most = min(row.against for row in off), max(row.against for row in off)
+    least, most = min(row.beside for row in off), max(row.beside for row in off)
     counts = {"n": len(off), "worse": len(worse), "better": len(better), "least": least, "most": most}
     return [(f"trial_{verdict}", counts), ("trial_same", same)]
 

@@ -85,7 +85,7 @@ def test_rescaled_models_have_the_same_nats_and_snapped_ones_have_not(trial: kai
     rows = {row.variant: row for row in trial.rows}
     assert [name for name, row in rows.items() if row.same] == ["as-is", "rescaled-law", "rescaled-away"]
     assert rows["rescaled-law"].mae < rows["as-is"].mae < rows["rescaled-away"].mae
-    assert rows["rescaled-law"].cost == rows["rescaled-law"].against == 0.0
+    assert rows["rescaled-law"].cost == rows["rescaled-law"].beside == 0.0
 
 
 def test_a_control_has_the_same_error_and_follows_the_law(trial: kaibo.Finding[object]) -> None:
@@ -95,7 +95,7 @@ def test_a_control_has_the_same_error_and_follows_the_law(trial: kaibo.Finding[o
             assert row.error == pytest.approx(off.error, rel=0.15)
             assert row.mae < 0.03 < 0.1 < off.mae
             assert row.levels == off.levels
-            assert off.against_low <= off.against <= off.against_high
+            assert off.beside_low <= off.beside <= off.beside_high
 
 
 def test_the_digits_of_a_difference_are_those_that_numpy_counts(tmp_path: Path) -> None:

@@ -47,10 +47,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class LawTrialRow:
-    """One model beside the model it was made from (`cost`) and beside its controls (`against`), in nats per token.
+    """One model beside the model it was made from (`cost`) and beside its controls (`beside`), in nats per token.
 
-    Of several controls `against` is the mean; `against_low` is the lowest end of the intervals against each of them,
-    `against_high` the highest: they have one sign only where the model is worse than every control, or better. `same`
+    Of several controls `beside` is the mean; `beside_low` is the lowest end of the intervals against each of them,
+    `beside_high` the highest: they have one sign only where the model is worse than every control, or better. `same`
     where every token has exactly the nats that it has under the model itself.
     """
 
@@ -68,9 +68,9 @@ class LawTrialRow:
     cost: float
     cost_low: float | None
     cost_high: float | None
-    against: float | None
-    against_low: float | None
-    against_high: float | None
+    beside: float | None
+    beside_low: float | None
+    beside_high: float | None
     same: bool
     why: dict[str, str] = field(default_factory=dict)
 
@@ -106,9 +106,9 @@ def _row(model: str, trial: Trial, first: Trial, controls: Sequence[Trial]) -> L
         cost=cost,
         cost_low=low,
         cost_high=high,
-        against=beside[0],
-        against_low=beside[1],
-        against_high=beside[2],
+        beside=beside[0],
+        beside_low=beside[1],
+        beside_high=beside[2],
         same=same,
     )
 

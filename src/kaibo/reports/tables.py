@@ -133,7 +133,7 @@ READ: Mapping[str, tuple[str, ...]] = {
     "digit-course": ("label", "step", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
     "law-trial": (
         *("variant", "mae", "mae_rescaled", "error", "ppl", "ppl_low", "ppl_high"),
-        *("against", "against_low", "against_high", "same"),
+        *("beside", "beside_low", "beside_high", "same"),
     ),
     "rescale": (
         *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
