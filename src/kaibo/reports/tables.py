@@ -1,4 +1,4 @@
-"""Findings as tables: every column at full precision as CSV, or the columns that people read as Markdown and LaTeX."""
+"""Findings as tables: every column at full precision as CSV, or the columns that people read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kaibo.errors import escaped
-from kaibo.figures.words import heading, note, word
-from kaibo.figures.words.catalogue import catalogue
-from kaibo.vocabulary import Finding, shown
+from kaibo.reports.columns import columns_read
+from kaibo.vocabulary import Finding
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 NEGATIVE = re.compile(r"-\d[\d,]*(\.\d+)?([eE][+-]?\d+)?\Z")
@@ -226,27 +224,8 @@ def read(finding: Finding[Any]) -> Table:
     """The columns that people read; those that say the same in every row (one model, one level) are left out."""
     if not finding.rows:
         return Table((), ())
-    names = READ.get(finding.kind) or tuple(name for name in _fields(finding.rows[0]) if name != "why")
-    present = [name for name in names if hasattr(finding.rows[0], name)]
-    columns = tuple(name for name in present if not _dull(finding.rows, name))
+    columns = columns_read(finding.kind, finding.rows)
     return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
-
-
-SAID = ("evidence", "reason", "said", "what", "how")
-"""Columns of phrases that the word tables know in every language."""
-
-KNOWN = ("one_ulp", "times_resolution", "rounding_l2")
-"""Columns that tell something wherever they have a value, also zero."""
-
-TELLING = ("low", "high", "model", "step", "base", "tuned", "by", "key", "nonfinite", "grid", *KNOWN)
-
-
-def _dull(rows: tuple[Any, ...], name: str) -> bool:
-    """A column that tells nothing: the one model, the one level, no part, no damage and no grid anywhere."""
-    values = {getattr(row, name) for row in rows} if name in TELLING else set()
-    if name in ("model", "base", "tuned"):
-        return len(values) == 1 and len(rows) > 1
-    return (name == "by" and len(values) == 1) or values == {None} or (name not in KNOWN and values == {0})
 
 
 @dataclass(frozen=True)
@@ -407,42 +386,3 @@ def numeric(table: Table, place: int) -> bool:
     """Whether all that is known of a column is numbers."""
     values = [row[place] for row in table.rows if row[place] is not None]
     return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#~$!&])", r"\\\1", text)
-
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "σ": r"$\sigma$",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "∞": r"$\infty$",
-    "…": r"\ldots{}",
-    **{character: f"\\{character}" for character in "{}$&#_%"},
-}
-
-
-def to_latex(finding: Finding[Any], language: str = "en") -> str:
-    """The columns that people read as a LaTeX `tabular` (booktabs); Japanese wants LuaLaTeX or XeLaTeX."""
-    table = read(finding)
-    columns = "".join("r" if numeric(table, place) else "l" for place in range(len(table.columns)))
-    lines = [" & ".join(_latex(heading(name, language)) for name in table.columns)]
-    lines += [
-        " & ".join(_latex(cell(name, value, language)) for name, value in zip(table.columns, row, strict=True))
-        for row in table.rows
-    ]
-    head, *body = (f"{line} \\\\\n" for line in lines)
-    return (
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"
-    )
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
