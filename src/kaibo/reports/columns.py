@@ -111,6 +111,12 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
         *("kept_back", "reached", "exponent_low", "exponent_high"),
     ),
+    "digit-groups": ("group", "label", "n", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "digit-course": ("label", "step", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "law-trial": (
+        *("variant", "mae", "mae_rescaled", "error", "ppl", "ppl_low", "ppl_high"),
+        *("beside", "beside_low", "beside_high", "same"),
+    ),
     "tour": ("stop", "formula", "difference", "holds", "source"),
     "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
