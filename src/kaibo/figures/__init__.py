@@ -16,10 +16,10 @@ from kaibo.figures import (
     corruption,
     differences,
     digit_groups,
+    digit_trials,
     digits,
     evaluation,
     fine_tunes,
-    law_trial,
     laws,
     magnitudes,
     merging,
@@ -80,7 +80,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
     "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
     "digit-groups": {"groups": Figure(digit_groups.dots, "digit_groups.title", "digit_groups.caption")},
     "digit-course": {"course": Figure(digit_groups.course, "digit_groups.course_title", "digit_groups.course_caption")},
-    "law-trial": {"trial": Figure(law_trial.beside_control, "law_trial.title", "law_trial.caption")},
+    "law-trial": {"trial": Figure(digit_trials.beside_control, "law_trial.title", "law_trial.caption")},
     "rescale": {"range": Figure(rescaling.reach, "rescaling.title", "rescaling.caption")},
     "trajectories": {
         "perplexity": Figure(
