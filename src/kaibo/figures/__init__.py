@@ -92,6 +92,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
     "trends-containment": {
         "containment": Figure(trends.containment, "trends.containment_title", "trends.containment_caption")
     },
+    "trends-descent": {"descent": Figure(trends.descent, "trends.descent_title", "trends.descent_caption")},
     "trends-pairs": {"pairs": Figure(trends.pairs, "trends.pairs_title", "trends.pairs_caption")},
     "trends-passages": {"passages": Figure(trends.passages, "trends.passages_title", "trends.passages_caption")},
     "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},

@@ -137,6 +137,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("set_of", "tokens", "model", "own", "found", "bump", "null", "q", "rise", "fall"),
         *("low_step", "peak_step", "peak_from", "peak_to", "end_step"),
     ),
+    "trends-pairs": (
+        *("small", "large", "step_small", "step_large", "ppl_small", "ppl_large", "r", "r_low", "r_high", "r_null"),
+        *("r_same_step", "r_neighbour", "r_neighbour_low", "r_neighbour_high", "apart"),
+    ),
     "trends-size": ("set_of", "trend", "n", "r2_without", "r2_with", "gain", "statistic", "p"),
     "trends-passages": ("model", "passage", "place", "text", "trend", "uncorrected", "slope", "p", "q", "ratio"),
     "eval": (
