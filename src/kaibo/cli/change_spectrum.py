@@ -23,16 +23,9 @@ def present_spectrum(answer: Answer, base: str, tuned: Sequence[str], settings: 
             answer.errors.append(error)
 
     found = change_spectrum(base, tuned, settings=settings, on_error=report)
-    before = answer.show
     answer.lists["spectra"] = [
         {**record, "said": row.said} for row, record in zip(found.rows, found.records(), strict=True)
     ]
     answer.warnings += found.notes if answer.json and found.rows else ()
-
-    def both() -> None:
-        if before is not None:
-            before()
-        if found.rows:
-            show(found, language=language)
-
-    answer.show = both
+    if found.rows:
+        answer.also(lambda: show(found, language=language))
