@@ -101,10 +101,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("cell", "role", "matrices", "erank", "erank_low", "erank_high", "stable_rank", "above_rounding", "full_rank"),
     ),
     "norm-ways": (
-        *("pair", "how", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
+        *("pair", "way", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
         *("l1_step", "square_step"),
     ),
-    "norm-sizes": ("pair", "how", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
+    "norm-sizes": ("pair", "way", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "rescale": (
