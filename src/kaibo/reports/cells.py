@@ -10,7 +10,7 @@ from kaibo.figures.words import note, word
 from kaibo.figures.words.catalogue import catalogue
 from kaibo.vocabulary import shown
 
-SAID = ("evidence", "reason", "said", "what", "how")
+SAID = ("evidence", "reason", "said", "what", "how", "way")
 """Columns of phrases that the word tables know in every language."""
 
 

@@ -101,10 +101,10 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("cell", "role", "matrices", "erank", "erank_low", "erank_high", "stable_rank", "above_rounding", "full_rank"),
     ),
     "norm-ways": (
-        *("pair", "how", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
+        *("pair", "way", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
         *("l1_step", "square_step"),
     ),
-    "norm-sizes": ("pair", "how", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
+    "norm-sizes": ("pair", "way", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "rescale": (
@@ -156,6 +156,10 @@ READ: Mapping[str, tuple[str, ...]] = {
     "trends-descent": (
         *("set_of", "tokens", "model", "own", "found", "bump", "null", "q", "rise", "fall"),
         *("low_step", "peak_step", "peak_from", "peak_to", "end_step"),
+    ),
+    "trends-pairs": (
+        *("small", "large", "step_small", "step_large", "ppl_small", "ppl_large", "r", "r_low", "r_high", "r_null"),
+        *("r_same_step", "r_neighbour", "r_neighbour_low", "r_neighbour_high", "apart"),
     ),
     "trends-size": ("set_of", "trend", "n", "r2_without", "r2_with", "gain", "statistic", "p"),
     "trends-passages": ("model", "passage", "place", "text", "trend", "uncorrected", "slope", "p", "q", "ratio"),
