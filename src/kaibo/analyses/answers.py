@@ -88,7 +88,7 @@ def score(values: Values, metric: str) -> float:
     if not weight:
         return math.nan
     ratio = math.fsum(values.values.tolist()) / weight
-    return math.exp(min(ratio, 709.0)) if metric in PERPLEXITIES else ratio
+    return math.exp(min(ratio, 709.0)) if metric in PERPLEXITIES else min(ratio, 1.0)  # weights may round above it
 
 
 def standard_error(values: Values) -> float | None:
