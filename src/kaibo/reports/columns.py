@@ -101,15 +101,21 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("cell", "role", "matrices", "erank", "erank_low", "erank_high", "stable_rank", "above_rounding", "full_rank"),
     ),
     "norm-ways": (
-        *("pair", "how", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
+        *("pair", "way", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
         *("l1_step", "square_step"),
     ),
-    "norm-sizes": ("pair", "how", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
+    "norm-sizes": ("pair", "way", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "rescale": (
         *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
         *("kept_back", "reached", "exponent_low", "exponent_high"),
+    ),
+    "digit-groups": ("group", "label", "n", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "digit-course": ("label", "step", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "law-trial": (
+        *("variant", "mae", "mae_rescaled", "error", "ppl", "ppl_low", "ppl_high"),
+        *("beside", "beside_low", "beside_high", "same"),
     ),
     "tour": ("stop", "formula", "difference", "holds", "source"),
     "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
@@ -150,6 +156,10 @@ READ: Mapping[str, tuple[str, ...]] = {
     "trends-descent": (
         *("set_of", "tokens", "model", "own", "found", "bump", "null", "q", "rise", "fall"),
         *("low_step", "peak_step", "peak_from", "peak_to", "end_step"),
+    ),
+    "trends-pairs": (
+        *("small", "large", "step_small", "step_large", "ppl_small", "ppl_large", "r", "r_low", "r_high", "r_null"),
+        *("r_same_step", "r_neighbour", "r_neighbour_low", "r_neighbour_high", "apart"),
     ),
     "trends-size": ("set_of", "trend", "n", "r2_without", "r2_with", "gain", "statistic", "p"),
     "trends-passages": ("model", "passage", "place", "text", "trend", "uncorrected", "slope", "p", "q", "ratio"),
