@@ -10,10 +10,12 @@ import sample_scoring as scoring
 import sample_series
 import sample_spectra as spectra
 import sample_table_findings as tables
+import sample_vectors as vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sample_trends
+from kaibo.analyses.tables_beside import tables_beside
 from kaibo.analyses.trends import TrendOptions, trends
 from kaibo.errors import UsageError
 from kaibo.figures import FIGURES, caption, figure, names
@@ -42,6 +44,8 @@ FINDINGS = {
     "spectra": spectra.spectra(),
     "spectra, three": spectra.spectra(3),
     "tails": spectra.tails(),
+    "ranks of one change": spectra.change(),
+    "ranks of three": spectra.change(3),
     "tails, three": spectra.tails(3),
     "where task vectors are in conflict": sample.conflict_map(),
     "what a merge leaves of one": sample.conflicts(1),
@@ -50,8 +54,12 @@ FINDINGS = {
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),
     "a law": tables.law_finding(),
+    "tables beside each other": tables_beside(dict.fromkeys(("one", sample.HOSTILE), tables.components_finding())),
     "rescaled": law.rescaled(),
     "rescaled, three": law.rescaled(3),
+    "digits in groups": law.grouped(),
+    "digits along training": law.grouped(course=True),
+    "on and off the law": law.trial(),
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
@@ -66,6 +74,18 @@ FINDINGS = {
     "loss by context, three": scoring.contexts(3),
     "context": running.context_finding(),
     "tour": running.tour_finding(),
+    "reported norms": vectors.reported(),
+    "ways to norm": vectors.ways(),
+    "ways to norm two": vectors.ways(2),
+    "sizes of a change": vectors.sizes(),
+    "sizes of two": vectors.sizes(2),
+    "fine-tunes": vectors.lengths(),
+    "fine-tunes two by two": vectors.apart(),
+    "data against seed": vectors.ratios(),
+    "data against seed, without interval": vectors.ratios(None),
+    "methods": vectors.methods(),
+    "largest changes": vectors.kept(),
+    "ranks of changes": vectors.ranks(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

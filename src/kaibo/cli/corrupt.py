@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kaibo.cli import options, scoring
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Shares = Annotated[
@@ -18,12 +19,15 @@ Mode = Annotated[
         "--mode", metavar="uniform|unigram|shuffle", help="By any unit alike, by frequency, or by each other."
     ),
 ]
-Unit = Annotated[str, typer.Option("--unit", metavar="token|word", help="What is replaced.")]
+Unit = Annotated[
+    str, typer.Option("--unit", metavar="token|word", help="What is replaced; Japanese words are runs of one script.")
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The first seed.")]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help="How many seeds; several give an interval over them.")]
 Differ = Annotated[bool, typer.Option("--differ", help="What replaces a unit is never the same again.")]
 
 
+@grouped
 def command(
     models: options.Models,
     text: scoring.Texts,
@@ -46,10 +50,8 @@ def command(
     figure: options.Picture = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    keeping: options.Keeping,
 ) -> None:
     """Perplexity of a text of which more and more is random, beside the floor that no model can beat.
 
@@ -64,7 +66,7 @@ def command(
         how = ScoreSettings(
             window, stride, bos=scoring.lead(bos), dtype=dtype, device=device, batch=batch, prefetch=prefetch
         )
-        settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
+        settings = keeping.settings(progress)
         finding = corrupt(
             models,
             text,

@@ -15,11 +15,15 @@ from kaibo.figures import (
     context,
     corruption,
     differences,
+    digit_groups,
+    digit_trials,
     digits,
     evaluation,
+    fine_tunes,
     laws,
     magnitudes,
     merging,
+    norms,
     parameters,
     profile,
     relation,
@@ -27,6 +31,7 @@ from kaibo.figures import (
     series,
     spectra,
     style,
+    tables_beside,
     token_losses,
     tour,
     trajectories,
@@ -67,11 +72,15 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "plane": Figure(components.plane, "pca.plane_title", "pca.plane_caption"),
         "flops": Figure(components.against_flops, "pca.flops_title", "pca.flops_caption"),
     },
+    "pca-tables": {"tables": Figure(tables_beside.shares, "pca.tables_title", "pca.tables_caption")},
     "law": {
         "predictions": Figure(laws.predictions, "law.predictions_title", "law.predictions_caption"),
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
     },
     "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
+    "digit-groups": {"groups": Figure(digit_groups.dots, "digit_groups.title", "digit_groups.caption")},
+    "digit-course": {"course": Figure(digit_groups.course, "digit_groups.course_title", "digit_groups.course_caption")},
+    "law-trial": {"trial": Figure(digit_trials.beside_control, "law_trial.title", "law_trial.caption")},
     "rescale": {"range": Figure(rescaling.reach, "rescaling.title", "rescaling.caption")},
     "trajectories": {
         "perplexity": Figure(
@@ -92,6 +101,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
     "trends-containment": {
         "containment": Figure(trends.containment, "trends.containment_title", "trends.containment_caption")
     },
+    "trends-descent": {"descent": Figure(trends.descent, "trends.descent_title", "trends.descent_caption")},
     "trends-pairs": {"pairs": Figure(trends.pairs, "trends.pairs_title", "trends.pairs_caption")},
     "trends-passages": {"passages": Figure(trends.passages, "trends.passages_title", "trends.passages_caption")},
     "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},
@@ -113,6 +123,10 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
             spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
         ),
     },
+    "diff-spectrum": {
+        "erank": Figure(spectra.erank_of_change, "spectrum.erank_title", "spectrum.erank_caption"),
+        "rank": Figure(spectra.rank_of_change, "spectrum.rank_title", "spectrum.rank_caption"),
+    },
     "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
     "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
     "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
@@ -121,6 +135,19 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "positions": Figure(tour.positions, "tour.positions_title", "tour.positions_caption"),
         "base": Figure(tour.base, "tour.base_title", "tour.base_caption"),
     },
+    "norms": {"norms": Figure(norms.reported, "norms.title", "norms.caption")},
+    "norm-ways": {"ways": Figure(norms.ways, "norms.ways_title", "norms.ways_caption")},
+    "norm-sizes": {"sizes": Figure(norms.sizes, "norms.sizes_title", "norms.sizes_caption")},
+    "fine-tunes": {"lengths": Figure(fine_tunes.lengths, "fine_tunes.lengths_title", "fine_tunes.lengths_caption")},
+    "fine-tune-pairs": {
+        "distances": Figure(fine_tunes.distances, "fine_tunes.distances_title", "fine_tunes.distances_caption")
+    },
+    "fine-tune-ratios": {"ratios": Figure(fine_tunes.ratios, "fine_tunes.ratios_title", "fine_tunes.ratios_caption")},
+    "fine-tune-methods": {
+        "methods": Figure(fine_tunes.methods, "fine_tunes.methods_title", "fine_tunes.methods_caption")
+    },
+    "fine-tune-kept": {"kept": Figure(fine_tunes.kept, "fine_tunes.kept_title", "fine_tunes.kept_caption")},
+    "fine-tune-ranks": {"ranks": Figure(fine_tunes.ranks, "fine_tunes.ranks_title", "fine_tunes.ranks_caption")},
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
     "conflicts": {"survival": Figure(merging.survival, "merge.survival_title", "merge.survival_caption")},
@@ -147,9 +174,11 @@ def _has(finding: Finding[Any], name: str) -> bool:
         return trends.has(finding, name)
     if finding.kind == "eval":
         return evaluation.has_shares(finding)
+    if finding.kind == "fine-tune-ratios":
+        return fine_tunes.has(finding)
     if finding.kind == "series-checkpoints":
         return series.has(finding, name)
-    if finding.kind == "spectrum":
+    if finding.kind in ("spectrum", "diff-spectrum"):
         return spectra.has_depth(finding, name)
     if finding.kind == "trajectories":
         return trajectories.has(finding, name)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaibo.analyses.evaluation import EvalPair, EvalRow, evaluation, paired
+from kaibo.analyses.evaluation import EvalRow, evaluation
+from kaibo.analyses.evaluation_pairs import EvalPair, paired
 from kaibo.collect.evaluations import Sat, take_exam
 from kaibo.errors import KaiboError, UnfinishedError, UsageError
 from kaibo.scoring.exams import Exam, ExamSettings, exam
@@ -16,8 +17,9 @@ from kaibo.scoring.prompting import Paper, papers
 from kaibo.scoring.task_files import read_task
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
+from kaibo.verbs.checkpoints import checkpoints
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.scorer import Opened, Scorer, checkpoints
+from kaibo.verbs.scorer import Opened, Scorer
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
 
