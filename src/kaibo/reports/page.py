@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 OPEN_ROWS = 12
 """Tables with more rows than this are folded away."""
 
-OF_PROSE = ("claims",)
+OF_PROSE = ("claims", "generated")
 """Kinds of findings whose table is to be read: never folded away, its lines broken."""
 
 MOST_ROWS = 1000

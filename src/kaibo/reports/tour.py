@@ -34,6 +34,14 @@ def _check(row: TourRow, language: str) -> str:
     return word("tour.holds" if row.holds else "tour.fails", language, difference=difference) + "  "
 
 
+def tour_facts(finding: Finding[TourRow], language: str = "en") -> tuple[tuple[str, str], ...]:
+    """The stops as (title, what it says) pairs for a page: the sentences with live numbers, and the check."""
+    return tuple(
+        (word(f"tour.{row.stop}_title", language), f"{stop_text(row, language)} {_check(row, language)}".strip())
+        for row in finding
+    )
+
+
 def stop_text(row: TourRow, language: str = "en") -> str:
     """The sentences of a stop with its numbers filled in."""
     shown = {name: f"{value:,.0f}" if value == int(value) else f"{value:.4g}" for name, value in row.numbers.items()}
