@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import kaibo
 
 CONFIGS = Path(__file__).parent / "configs"
+LINEAGE = ("LLaMA-", "Llama-2-", "Code-Llama-", "ELYZA-", "Llama-3-", "Mistral-", "Qwen2-", "gemma-2-", "gpt-neox-")
+"""The order of the page: the line itself, what was made of it, then the others."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,19 @@ class Anatomy:
 
 def measure(inputs: kaibo.Inputs) -> Anatomy:
     """The configs that ship, then the models that were given."""
-    addresses = [str(path.parent) for path in sorted(CONFIGS.glob("*/config.json"))]
+    addresses = [str(path.parent) for path in sorted(CONFIGS.glob("*/config.json"), key=lineage)]
     table = kaibo.score_table("llama-training")
     said = zip(table.models, table.labels["GQA"], strict=True)
     views = kaibo.side_by_side([*addresses, *inputs.models])
     return Anatomy(views, {model: label == "yes" for model, label in said})
+
+
+def lineage(path: Path) -> tuple[int, int, str]:
+    """The line a config belongs to, then its size."""
+    name = path.parent.name
+    line = next((place for place, head in enumerate(LINEAGE) if name.startswith(head)), len(LINEAGE))
+    size = re.search(r"(\d+)b", name, re.IGNORECASE)
+    return line, int(size[1]) if size else 0, name
 
 
 def results(found: Anatomy) -> kaibo.Results:
@@ -69,7 +80,10 @@ UNMEASURED = (
     ("context-shared", "a property of decoders: prompt and answer are one sequence; no table has a row for it"),
     ("yarn", "kaibo context MODEL --rope yarn:32 shows it on a model that is given; no config here says it"),
     ("unlimited", "a library that cuts texts up; the model reads no more than its context at once"),
-    ("credit", "an attribution is read, not measured; the LLaMA paper credits GPT-3 with pre-normalisation, PaLM with SwiGLU"),
+    (
+        "credit",
+        "an attribution is read, not measured; the LLaMA paper credits GPT-3 with pre-normalisation, PaLM with SwiGLU",
+    ),
     ("rlhf", "no table of the review has a row to judge it by"),
     ("elyza-tokens", "no table of the review has a row to judge it by"),
     ("elyza-gpt35", "no table of the review has GPT-3.5 beside ELYZA in Japanese"),

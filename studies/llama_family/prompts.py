@@ -59,7 +59,9 @@ def asked_models(inputs: kaibo.Inputs) -> list[str]:
     if inputs.models:
         return list(inputs.models)
     tuned = [one for one in inputs.members if one.get("kind") == "sft" and one.get("place") == "child"]
-    chosen = sorted(tuned, key=lambda one: (one.get("data") != "plain", -float(one["learning_rate"]), one.get("seed", 0)))
+    chosen = sorted(
+        tuned, key=lambda one: (one.get("data") != "plain", -float(one["learning_rate"]), one.get("seed", 0))
+    )
     return [str(one["address"]) for one in chosen[:1]]
 
 
@@ -90,7 +92,7 @@ def answers(models: list[str], problems: list[str]) -> tuple[Said, ...]:
                 (row,) = kaibo.generate(model, asked).rows
             except kaibo.KaiboError as problem:
                 problems.append(str(problem))
-                break
+                continue
             said.append(Said(row.model, prompt, row.text, row.ended))
     return tuple(said)
 
@@ -108,7 +110,9 @@ def in_english(said: tuple[Said, ...]) -> kaibo.Outcome:
     """Whether no answer of a Llama 2 chat model has any kana in it."""
     own = [one for one in said if re.search(r"llama-2.*chat", one.model, re.IGNORECASE)]
     if not own:
-        return kaibo.Outcome("answers-english", None, why="no Llama 2 chat model was given: --models hf:meta-llama/Llama-2-7b-chat-hf")
+        return kaibo.Outcome(
+            "answers-english", None, why="no Llama 2 chat model was given: --models hf:meta-llama/Llama-2-7b-chat-hf"
+        )
     return kaibo.Outcome("answers-english", not any(KANA.search(one.text) for one in own), n=len(own))
 
 
@@ -125,7 +129,14 @@ def sentences(found: Prompts) -> tuple[tuple[str, dict[str, Any]], ...]:
     return (
         (
             "formats",
-            {"right": right.ppl, "wrong": worst.ppl, "cost": worst.cost, "low": worst.cost_low, "high": worst.cost_high,
-             "none": bare["none"].ppl if "none" in bare else worst.ppl, "chats": worst.chats},
+            {
+                "right": right.ppl,
+                "wrong": worst.ppl,
+                "cost": worst.cost,
+                "low": worst.cost_low,
+                "high": worst.cost_high,
+                "none": bare["none"].ppl if "none" in bare else worst.ppl,
+                "chats": worst.chats,
+            },
         ),
     )

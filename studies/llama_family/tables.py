@@ -12,11 +12,11 @@ from .scores import Scores, at_least, behind, least, most, scores_of
 
 NAMES = ("llama-zero-shot", "open-models", "closed-models", "llama-safety")
 TOKENS = "training-tokens"
-GAINS = tuple((f"Llama 2 {new}", f"Llama 1 {old}") for new, old in (("7B", "7B"), ("13B", "13B"), ("34B", "33B"), ("70B", "65B")))
-CHAT = "Llama-2-7b-chat"
-ELYZA = tuple(
-    (f"ELYZA-japanese-Llama-2-7b{kind}", CHAT) for kind in ("", "-instruct", "-fast", "-fast-instruct")
+GAINS = tuple(
+    (f"Llama 2 {new}", f"Llama 1 {old}") for new, old in (("7B", "7B"), ("13B", "13B"), ("34B", "33B"), ("70B", "65B"))
 )
+CHAT = "Llama-2-7b-chat"
+ELYZA = tuple((f"ELYZA-japanese-Llama-2-7b{kind}", CHAT) for kind in ("", "-instruct", "-fast", "-fast-instruct"))
 PRETRAINED = 2.0e12
 """Tokens that Llama 2 was pre-trained on, as its paper says."""
 
@@ -107,8 +107,8 @@ def sentences(found: Tables) -> tuple[tuple[str, dict[str, Any]], ...]:
     sizes, flops = needed(found, "common-parameters"), needed(found, "common-flops")
     own = [row for row in found.against["common-parameters"] if row.own]
     saved = {"parameters": median(sizes), "flops": median(flops), "reached": len(sizes), "cells": len(own)}
-    gains = [row for row in found.gains.sums]
-    clear = [row for row in found.japanese.rows if row.q is not None and row.a.endswith("7b-instruct")]
+    gains = list(found.gains.sums)
+    clear = [row for row in found.japanese.rows if row.q is not None and row.one.endswith("7b-instruct")]
     up = sum(row.q < 0.05 and row.difference > 0 for row in clear)
     share = next(row for row in found.languages if row.label == "ja")
     return (

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+import sample_comparing as comparing
 import sample_evaluations as evaluations
 import sample_findings as sample
 import sample_running as running
@@ -63,6 +64,7 @@ FINDINGS = {
     "loss by context, three": scoring.contexts(3),
     "context": running.context_finding(),
     "tour": running.tour_finding(),
+    **comparing.comparing_findings(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

@@ -54,7 +54,7 @@ def against(
     places = table.flops if x == "flops" else table.fact(x)
     wanted = table.benchmarks if benchmarks is None else tuple(benchmarks)
     rows = [row for name in wanted for row in _of_benchmark(table, name, x, [float(one) for one in places], own)]
-    scored = ~np.isnan(table.only(wanted).values).all(axis=1)
+    scored = [not np.isnan(row).all() for row in table.only(wanted).values]
     unknown = [
         name for name, place, some in zip(table.models, places, scored, strict=True) if some and math.isnan(place)
     ]

@@ -70,8 +70,8 @@ def _row(one: FormattedAnswers, right: FormattedAnswers | None) -> FormatRow:
     cost = math.fsum(more) / tokens
     error = _error(more - cost * one.tokens, tokens)
     reach = math.nan if error is None else _quantile(len(more) - 1) * error
-    ends = (None, None) if error is None else (cost - reach, cost + reach)
-    return FormatRow(*said, cost, error, *ends, math.exp(min(cost, 700.0)), float((more > 0).mean()))
+    low, high = (None, None) if error is None else (cost - reach, cost + reach)
+    return FormatRow(*said, cost, error, low, high, math.exp(min(cost, 700.0)), float((more > 0).mean()))
 
 
 def _error(residuals: Floats, tokens: int) -> float | None:
@@ -86,4 +86,3 @@ def _quantile(freedom: int) -> float:
     from scipy.stats import t
 
     return float(t.ppf(0.975, freedom))
-

@@ -33,7 +33,7 @@ class TestSize:
 
 @dataclass(frozen=True)
 class PairedRow:
-    """One benchmark of two models: `difference` is a's score minus b's, in the unit of the table.
+    """One benchmark of two models: `difference` is the score of `one` minus that of `other`, in the unit of the table.
 
     The interval (95 %) takes the answers of the two models for independent: two binomial shares of `questions`. On
     the same questions models agree more than that, so it is too wide rather than too narrow. `p` is two-sided, `q`
@@ -41,8 +41,8 @@ class PairedRow:
     None and `why` says so.
     """
 
-    a: str
-    b: str
+    one: str
+    other: str
     benchmark: str
     value_a: float
     value_b: float
@@ -57,14 +57,14 @@ class PairedRow:
 
 @dataclass(frozen=True)
 class PairedSum:
-    """Two models over all benchmarks that both have: on how many a is `higher`, and the mean difference.
+    """Two models over all benchmarks that both have: on how many `one` is `higher`, and the mean difference.
 
     `sign_p` is the probability of so lopsided a count if each benchmark were a toss (two-sided, ties left out). The
     interval of the mean is Student's over benchmarks, as if these were drawn from many.
     """
 
-    a: str
-    b: str
+    one: str
+    other: str
     benchmarks: int
     higher: int
     mean: float
@@ -90,12 +90,12 @@ def paired(table: ScoreTable, pairs: Sequence[tuple[str, str]], sizes: Mapping[s
     corrected = benjamini_hochberg([math.nan if row.p is None else row.p for row in rows])
     found = tuple(replace(row, q=q) for row, q in zip(rows, corrected, strict=True))
     provenance = {"table": table.name, "kaibo": __version__}
-    sums = tuple(_sum([row for row in found if (row.a, row.b) == pair]) for pair in dict.fromkeys(_pairs(found)))
+    sums = tuple(_sum([row for row in found if (row.one, row.other) == pair]) for pair in dict.fromkeys(_pairs(found)))
     return Paired(Finding("paired", found, _notes(found), provenance), Finding("paired-sums", sums, (), provenance))
 
 
 def _pairs(rows: Iterable[PairedRow]) -> list[tuple[str, str]]:
-    return [(row.a, row.b) for row in rows]
+    return [(row.one, row.other) for row in rows]
 
 
 def _of_pair(table: ScoreTable, a: str, b: str, sizes: Mapping[str, TestSize]) -> list[PairedRow]:
@@ -107,9 +107,7 @@ def _of_pair(table: ScoreTable, a: str, b: str, sizes: Mapping[str, TestSize]) -
     ]
 
 
-def _row(
-    names: tuple[str, str, str], values: tuple[float, float], size: TestSize | None, whole: float
-) -> PairedRow:
+def _row(names: tuple[str, str, str], values: tuple[float, float], size: TestSize | None, whole: float) -> PairedRow:
     difference = values[0] - values[1]
     if size is None or size.questions is None or not size.share:
         reason = NO_SHARE if size is not None and not size.share else UNKNOWN
@@ -130,7 +128,7 @@ def _sum(rows: Sequence[PairedRow]) -> PairedSum:
     mean, count = float(differences.mean()), len(rows)
     reach = float(t.ppf(0.975, count - 1) * differences.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
     low, high = (mean - reach, mean + reach) if count > 1 else (None, None)
-    return PairedSum(rows[0].a, rows[0].b, count, higher, mean, low, high, toss)
+    return PairedSum(rows[0].one, rows[0].other, count, higher, mean, low, high, toss)
 
 
 def _notes(rows: Sequence[PairedRow]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Architectures side by side: where their parameters are, what they keep per token, what fits a card, how far they read."""
+"""Architectures side by side: what parameters are for, what a token leaves, what fits a card, how far they read."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class MemoryRow:
 class ReachRow:
     """How far a model reads, what its positions allow, and what it takes to go on to `extended` tokens.
 
-    `rope_base` is the base of the rotary angles, `slowest` how many tokens the slowest pair takes for one turn (2π·base^(1−2/d)
-    for d rotated numbers a head). `factor` is how many times the positions have to be scaled (1 where the context is
-    there already), `extended_cache` the bytes of the cache at 16 bit then.
+    `rope_base` is the base of the rotary angles, `slowest` how many tokens the slowest pair takes for one turn:
+    2π·base^(1−2/d) for d rotated numbers a head. `factor` is how many times the positions have to be scaled (1 where
+    the context is there already), `extended_cache` the bytes of the cache at 16 bit then.
     """
 
     model: str

@@ -72,7 +72,12 @@ def roles(finding: Finding[RoleShare], language: str) -> Any:
     return (
         chart.encode(
             y=_y(names),
-            x=alt.X("share:Q", title=word("anatomy.share", language), axis=alt.Axis(format="%")),
+            x=alt.X(
+                "share:Q",
+                title=word("anatomy.share", language),
+                axis=alt.Axis(format="%"),
+                scale=alt.Scale(domain=[0, 1]),
+            ),
             color=alt.Color("group:N", sort=list(said.values()), scale=scale, legend=legend),
             opacity=alt.condition(chosen, alt.value(1.0), alt.value(0.12)),
             order="place:Q",
@@ -138,7 +143,7 @@ def memory(finding: Finding[MemoryRow], language: str) -> Any:
         }
         for row in finding
     ]
-    chosen = alt.selection_point(name="width", fields=["width"], bind="legend")
+    chosen = alt.selection_point(name="bit_width", fields=["width"], bind="legend")
     scale = alt.Scale(domain=list(widths.values()), range=[SHADES.get(bits, MIXTURE) for bits in widths])
     tips = [
         *_tips(("model", word("page.model", language)), ("width", word("anatomy.width", language))),
@@ -187,8 +192,8 @@ def reach(finding: Finding[ReachRow], language: str) -> Any:
         for what, value in (("window", row.window), ("context", row.context), ("slowest", row.slowest))
         if value is not None and (what != "window" or row.windowed_layers)
     ]
-    scale = alt.Scale(domain=list(said.values()), range=["#e08a3c", MIXTURE, "#b8c2cc"])
-    shapes = alt.Scale(domain=list(said.values()), range=["triangle-right", "circle", "stroke"])
+    scale = alt.Scale(domain=list(said.values()), range=["#e08a3c", MIXTURE, "#9aa5b1"])
+    shapes = alt.Scale(domain=list(said.values()), range=["triangle-right", "circle", "diamond"])
     x = alt.X(
         "tokens:Q", title=word("anatomy.reach_axis", language), axis=alt.Axis(format="~s", tickCount=6),
         scale=alt.Scale(type="log", nice=False, padding=12),

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def differences(finding: Finding[PairedRow], language: str) -> Any:
-    """One line of dots a benchmark, the widest differences first in no order but the table's; zero is marked."""
+    """One line of dots a benchmark, in the order of the table; zero is marked."""
     import altair as alt
 
     benchmarks = list(dict.fromkeys(row.benchmark for row in finding))
-    pairs = list(dict.fromkeys(f"{row.a} − {row.b}" for row in finding))
+    pairs = list(dict.fromkeys(f"{row.one} − {row.other}" for row in finding))
     exact, none = word("paired.known", language), word("paired.unknown", language)
     points = [_point(row, exact, none) for row in finding]
     chosen = alt.selection_point(name="pair", fields=["pair"], bind="legend")
@@ -32,17 +32,18 @@ def differences(finding: Finding[PairedRow], language: str) -> Any:
     )
     base = alt.Chart(alt.InlineData(values=points)).encode(y=y, yOffset=offset, color=colour, opacity=shown)
     tips = [alt.Tooltip(f"{name}:{kind}", title=word(f"paired.{name}", language)) for name, kind in TIPS]
-    dots = base.mark_point(size=58, strokeWidth=1.8).encode(
-        x=alt.X("difference:Q", title=word("paired.axis", language)),
-        fill=alt.condition(f"datum.known == '{exact}'", alt.Color("pair:N", scale=colours, legend=None), alt.value("white")),
-        tooltip=tips,
-    )
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.8).encode(x="low:Q", x2="high:Q")
+    x = alt.X("difference:Q", title=word("paired.axis", language))
+    layers = []
+    if any(point["low"] is not None for point in points):
+        known = base.transform_filter("isValid(datum.low)")
+        bars = known.mark_rule(strokeWidth=1.8).encode(x="low:Q", x2="high:Q")
+        layers = [bars, known.mark_point(size=58, filled=True).encode(x=x, tooltip=tips)]
+    hollow = base.transform_filter("!isValid(datum.low)").mark_point(size=58, strokeWidth=1.8)
     zero = alt.Chart(alt.InlineData(values=[{"difference": 0}])).mark_rule(color=MUTED, strokeDash=[4, 3])
-    layers = alt.layer(zero.encode(x="difference:Q"), bars, dots).add_params(chosen)
+    layers = [zero.encode(x=x), *layers, hollow.encode(x=x, tooltip=tips)]
     said = f"●─ {exact}   ○ {none}"
     step = max(26, 12 * len(pairs))
-    return layers.properties(
+    return alt.layer(*layers).add_params(chosen).properties(
         width=480, height={"step": step, "for": "position"},
         title=alt.TitleParams(word("paired.title", language), subtitle=said, subtitleColor=INK),
     )  # fmt: skip
@@ -56,7 +57,7 @@ TIPS = (
 
 def _point(row: PairedRow, exact: str, none: str) -> dict[str, Any]:
     return {
-        "pair": f"{row.a} − {row.b}",
+        "pair": f"{row.one} − {row.other}",
         "benchmark": row.benchmark,
         "a": row.value_a,
         "b": row.value_b,

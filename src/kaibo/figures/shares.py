@@ -12,25 +12,30 @@ if TYPE_CHECKING:
     from kaibo.vocabulary import Finding
 
 
+FROM = 0.6
+"""Where bars begin, as a part of the least share: a logarithmic axis has no zero."""
+
+
 def bars(finding: Finding[ShareRow], language: str) -> Any:
     """The largest on top; the one that is asked about in another colour."""
     import altair as alt
 
-    rows = [
+    shown = [row for row in finding if row.share > 0]
+    least = min(row.share_low or row.share for row in shown)
+    rows: list[dict[str, Any]] = [
         {
             "name": row.label,
             "share": row.share,
+            "from": FROM * least,
             "low": row.share_low,
             "high": row.share_high,
             "amount": count_in_words(row.amount, language),
             "marked": row.marked,
             "label": f"{percent(row.share)} · {count_in_words(row.amount, language)}",
         }
-        for row in finding
-        if row.share > 0
+        for row in shown
     ]
-    least = min(min((row["low"] for row in rows if row["low"] > 0), default=1e-4), *(row["share"] for row in rows))
-    scale = alt.Scale(type="log", domain=[least * 0.6, 12.0], nice=False)
+    scale = alt.Scale(type="log", domain=[FROM * least, 12.0], nice=False)
     axis = alt.Axis(format="~%", values=[10.0**power for power in range(-6, 1)], labelOverlap=False)
     x = alt.X("share:Q", title=word("shares.axis", language), scale=scale, axis=axis)
     y = alt.Y("name:N", sort=[row["name"] for row in rows], title=None, axis=alt.Axis(ticks=False, domain=False))
@@ -44,7 +49,7 @@ def bars(finding: Finding[ShareRow], language: str) -> Any:
     base = alt.Chart(alt.InlineData(values=rows)).encode(y=y, tooltip=tips)
     colour = alt.condition("datum.marked", alt.value(LAW), alt.value(BAR))
     layers = [
-        base.mark_bar(height={"band": 0.7}).encode(x=x, x2=alt.value(0), color=colour),
+        base.mark_bar(height={"band": 0.7}).encode(x=x, x2="from:Q", color=colour),
         base.transform_filter("datum.low > 0").mark_rule(color=INK, strokeWidth=1.4).encode(x="low:Q", x2="high:Q"),
         base.mark_text(align="left", dx=8, fontSize=10, color=INK).encode(x=alt.X("high:Q"), text="label:N"),
     ]

@@ -168,13 +168,13 @@ def _pieces(text: str) -> list[Piece]:
 def _rendered(
     template: str, variables: Mapping[str, Any], conversations: Sequence[Sequence[Mapping[str, str]]], file: str
 ) -> list[str]:
-    request = {"template": template, "variables": variables, "conversations": conversations}
-    request |= {"seconds": SECONDS, "bytes": BYTES}
+    bounds = {"seconds": SECONDS, "bytes": BYTES, "characters": CHARACTERS}
+    request = {"template": template, "variables": variables, "conversations": conversations, **bounds}
     script = Path(__file__).with_name("rendering.py")
     try:
         run = subprocess.run(
             [sys.executable, "-I", str(script)],
-            input=json.dumps(request | {"characters": CHARACTERS}).encode(),
+            input=json.dumps(request).encode(),
             capture_output=True,
             timeout=2 * SECONDS,
             check=False,

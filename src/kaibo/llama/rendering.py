@@ -1,8 +1,9 @@
 """Renders one chat template from a stranger: run as a script of its own, bounded in time and memory, in a sandbox.
 
 Reads `{"template", "variables", "conversations", "seconds", "bytes", "characters"}` from stdin and writes `{"texts"}`,
-one for each conversation, or `{"refused"}` (it tried to reach Python, or more than it may have), `{"raised"}` (its own `raise_exception`) or
-`{"broken"}` (no valid template). Only the standard library and jinja2 are imported here.
+one for each conversation, or `{"refused"}` (it tried to reach Python, or more than it may have), `{"raised"}` (its own
+`raise_exception`) or `{"broken"}` (no valid template).
+Only the standard library and jinja2 are imported here.
 """
 
 from __future__ import annotations

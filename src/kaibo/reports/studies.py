@@ -11,7 +11,7 @@ from kaibo.figures import names
 from kaibo.figures.words import note, word
 from kaibo.reports.facts import published
 from kaibo.reports.page import Section, charts, page, page_table
-from kaibo.reports.tour import tour_facts
+from kaibo.reports.tour import tour_sentences
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.claims import Judgement, Verdict
@@ -70,7 +70,7 @@ def _finding_section(key: str, finding: Finding[Any], texts: Mapping[str, Any], 
         f"finding-{key}",
         _title(key, texts["titles"]),
         paragraphs=(about,) if about else (),
-        facts=tour_facts(finding, language) if finding.kind == "tour" else (),
+        sentences=tour_sentences(finding, language) if finding.kind == "tour" else (),
         charts=tuple(replace(one, place=f"{one.place}-{key}") for one in drawn),
         tables=(page_table(finding, language),),
         notes=tuple(dict.fromkeys(note(text, language) for text in finding.notes)),

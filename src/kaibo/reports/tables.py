@@ -144,7 +144,7 @@ READ: Mapping[str, tuple[str, ...]] = {
     ),
     "against": ("benchmark", "model", "series", "x", "value", "leads", "times"),
     "paired": (
-        *("a", "b", "benchmark", "value_a", "value_b", "difference", "difference_low", "difference_high"),
+        *("one", "other", "benchmark", "value_a", "value_b", "difference", "difference_low", "difference_high"),
         *("questions", "p", "q"),
     ),
     "pass-curves": ("model", "benchmark", "k", "value", "low", "high", "alike", "problems"),
@@ -311,6 +311,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"audit.{value}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
+    if name == "format" and f"formats.{value}" in catalogue(language):
+        return word(f"formats.{value}", language)
     if name == "verdict":
         return word(f"study.{str(value).replace(' ', '_')}", language)
     if name == "why" and isinstance(value, Mapping):

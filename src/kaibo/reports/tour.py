@@ -34,10 +34,10 @@ def _check(row: TourRow, language: str) -> str:
     return word("tour.holds" if row.holds else "tour.fails", language, difference=difference) + "  "
 
 
-def tour_facts(finding: Finding[TourRow], language: str = "en") -> tuple[tuple[str, str], ...]:
-    """The stops as (title, what it says) pairs for a page: the sentences with live numbers, and the check."""
+def tour_sentences(finding: Finding[TourRow], language: str = "en") -> tuple[str, ...]:
+    """The stops for a page: title, formula, the text with live numbers, and the check."""
     return tuple(
-        (word(f"tour.{row.stop}_title", language), f"{stop_text(row, language)} {_check(row, language)}".strip())
+        f"{word(f'tour.{row.stop}_title', language)} — {stop_text(row, language)} {_check(row, language)}".strip()
         for row in finding
     )
 
