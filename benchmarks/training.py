@@ -171,7 +171,7 @@ def same_bytes(folder: Path) -> Figure:
     from kaibo.collect import TrainingBar
     from kaibo.recipes.nursery import nursery
     from kaibo.recipes.presets import PRESETS
-    from kaibo.recipes.running import Workshop
+    from kaibo.recipes.workshop import Workshop
 
     made = []
     for name in ("once", "twice"):

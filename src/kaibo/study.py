@@ -47,12 +47,14 @@ class Results:
     """What a study found: findings to be drawn and tabled, outcomes that answer claims, sentences of what stands out.
 
     The keys of `findings` are those of the titles in the study's words; a sentence is the key of one of its
-    sentences there, and what fills its blanks.
+    sentences there, and what fills its blanks. The first three stand on the index beside the picture that `cover`
+    names: the key of a finding, or `key:figure`; the first that is drawn by default.
     """
 
     findings: Mapping[str, Finding[Any]] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
     sentences: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    cover: str = ""
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,8 @@ def results(found: Prompts) -> kaibo.Results:
     """The costs and the answers, and whether Llama 2 answers Japanese in another language."""
     shown: dict[str, Any] = {} if found.formats is None else {"formats": found.formats}
     if found.said:
-        provenance = {"system": SYSTEM}
-        shown["generated"] = kaibo.Finding("generated", found.said, found.problems, provenance)
+        written = tuple(f"{one.model}: {one.prompt} → {one.text}" for one in found.said)
+        shown["generated"] = kaibo.Finding("generated", found.said, (*written, *found.problems), {"system": SYSTEM})
     return kaibo.Results(shown, (in_english(found.said),), sentences(found))
 
 

@@ -9,6 +9,10 @@ import kaibo
 from . import anatomy, prompts, tables, tour
 
 
+FIRST = ("saved", "card", "formats")
+"""What is told first, and on the index."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What each part measured, in the order of the page."""
@@ -34,7 +38,8 @@ def analyse(measured: Measured) -> kaibo.Results:
     )
     findings = {key: finding for part in parts for key, finding in part.findings.items()}
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
-    return kaibo.Results(findings, outcomes, tuple(sentence for part in parts for sentence in part.sentences))
+    sentences = sorted((one for part in parts for one in part.sentences), key=lambda one: one[0] not in FIRST)
+    return kaibo.Results(findings, outcomes, tuple(sentences), cover="common-parameters")
 
 
 study = kaibo.Study("llama_family", measure, analyse)

@@ -26,7 +26,7 @@ from kaibo.census import (
 from kaibo.collect import Options
 from kaibo.collect.differences import Compared, take_difference
 from kaibo.models import open_model
-from kaibo.models.derived import Difference, difference, scaled
+from kaibo.models.derived import difference, difference_of, scaled
 from kaibo.models.pairing import Pair, pair_models
 from kaibo.store import Store
 from kaibo.testing import tiny_model
@@ -73,7 +73,7 @@ def test_the_pass_gives_what_numpy_gives(before: str, after: str) -> None:
     b, t = b[good], t[good]
     for found, expected in ((joint.base_square, b * b), (joint.tuned_square, t * t), (joint.dot, b * t)):
         assert found == pytest.approx(expected.sum(), rel=1e-12, abs=1e-12 * np.abs(expected).sum())
-    derived = count_span(Difference(Pair(base, tuned)), 0, 999, WORKSPACE)
+    derived = count_span(difference_of(Pair(base, tuned)), 0, 999, WORKSPACE)
     assert derived.census == part.difference
     assert part.base.census == count_span(base, 0, 999, WORKSPACE).census
     assert part.base.digests == count_span(base, 0, 999, WORKSPACE).digests

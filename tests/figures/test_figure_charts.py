@@ -5,6 +5,7 @@ import pytest
 import sample_comparing as comparing
 import sample_evaluations as evaluations
 import sample_findings as sample
+import sample_law as law
 import sample_running as running
 import sample_scoring as scoring
 import sample_series
@@ -50,6 +51,8 @@ FINDINGS = {
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),
     "a law": tables.law_finding(),
+    "rescaled": law.rescaled(),
+    "rescaled, three": law.rescaled(3),
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),

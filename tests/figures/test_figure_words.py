@@ -67,6 +67,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.token_losses import NOTES as LOSSES
     from kaibo.analyses.trends import whole as trends
     from kaibo.models.anatomy import architecture
+    from kaibo.verbs.rescale import NOTES as RESCALING
 
     shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
     config = {
@@ -91,6 +92,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         *DISTANCES,
         *SEEDS,
         *DIGITS,
+        *RESCALING,
         *STATS,
         *(text for name, notes in vars(trends).items() if name.endswith("NOTES") for text in notes),
     ]

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
 from kaibo.models.adapters import Applied, applied, notes_on, open_adapter, open_tuned
-from kaibo.models.updates import Adapted, Factors, Update
+from kaibo.models.formed import Formed
+from kaibo.models.updates import Factors, Update, adapted
 from kaibo.vocabulary import DTYPES, Tensor
 from made import ADAPTERS, Made, quiet
 
@@ -82,8 +83,8 @@ def test_an_update_is_pefts_delta_weight(made: Made, kind: str) -> None:
     modules = dict(model.base_model.model.named_modules())
     updates = opened(adapter, base).updates
     for update in updates:
-        delta = modules[update.name.removesuffix(".weight")].get_delta_weight("default").detach().numpy()
-        np.testing.assert_allclose(values(update), delta, rtol=1e-5, atol=1e-6 * np.abs(delta).max())
+        delta = modules[update.weight.name.removesuffix(".weight")].get_delta_weight("default").detach().numpy()
+        np.testing.assert_allclose(values(update.tensor), delta, rtol=1e-5, atol=1e-6 * np.abs(delta).max())
     assert len(updates) == sum(
         "get_delta_weight" in dir(module) and hasattr(module, "lora_A") for module in modules.values()
     )
@@ -93,13 +94,13 @@ def test_dora_is_the_formula_of_its_paper_in_float64(made: Made) -> None:
     adapter, base = made.adapter("dora"), made.base("float32")
     stored = load_file(adapter / "adapter_model.safetensors")
     for update in opened(adapter, base).updates:
-        weights = load_file(base / "model.safetensors")[update.name].astype(np.float64)
-        part = f"base_model.model.{update.name.removesuffix('.weight')}."
+        weights = load_file(base / "model.safetensors")[update.weight.name].astype(np.float64)
+        part = f"base_model.model.{update.weight.name.removesuffix('.weight')}."
         product = stored[f"{part}lora_B.weight"].astype(np.float64) @ stored[f"{part}lora_A.weight"].astype(np.float64)
         whole = weights + 2.0 * product
         magnitude = stored[f"{part}lora_magnitude_vector"].astype(np.float64)
         expected = magnitude[:, None] * whole / np.linalg.norm(whole, axis=1, keepdims=True) - weights
-        np.testing.assert_allclose(values(update), expected, rtol=1e-7, atol=1e-15)
+        np.testing.assert_allclose(values(update.tensor), expected, rtol=1e-7, atol=1e-15)
 
 
 @pytest.mark.parametrize("dora", [False, True])
@@ -123,16 +124,16 @@ def test_transposed_weights_of_gpt2_are_updated_transposed(tmp_path: Path, dora:
     found = opened(tmp_path / "adapter", tmp_path / "base")
     assert len(found.updates) == 3  # c_attn and two c_proj, one of which is square
     for tensor in found.model.tensors:
-        if isinstance(tensor, Adapted):
+        if isinstance(tensor, Formed):
             np.testing.assert_allclose(values(tensor), merged[tensor.name], rtol=1e-6, atol=1e-6)
 
 
 def test_what_the_adapter_does_not_touch_is_the_bases_own_tensor(made: Made) -> None:
     base = open_model(made.base())
     model = open_tuned(made.adapter("rslora"), base)
-    changed = [tensor.role for tensor in model.tensors if isinstance(tensor, Adapted)]
+    changed = [tensor.role for tensor in model.tensors if isinstance(tensor, Formed)]
     assert sorted(changed) == ["attention.q", "attention.q", "attention.v", "attention.v"]
-    kept = [tensor for tensor in model.tensors if not isinstance(tensor, Adapted)]
+    kept = [tensor for tensor in model.tensors if not isinstance(tensor, Formed)]
     assert all(any(tensor is own for own in base.tensors) for tensor in kept)
     assert len(model.tensors) == len(base.tensors)
 
@@ -173,11 +174,11 @@ def test_the_size_of_a_block_never_changes_a_value(
     magnitude = Held(random.normal(size=outputs)) if dora else None
     outer, inner = Held(random.normal(size=(outputs, rank))), Held(random.normal(size=(rank, inputs)))
     update = Update(weight, Factors(outer, inner, 0.7, transposed, magnitude))
-    whole, sums = values(update), values(Adapted(update))
-    assert np.array_equal(values(update, room), whole)
-    assert np.array_equal(values(Adapted(update), room), sums)
-    begin = data.draw(st.integers(0, update.size))
-    part = [chunk.view("<f4").copy() for chunk in update.chunks(np.empty(room, np.uint8), begin, update.size)]
+    whole, sums = values(update.tensor), values(adapted(update))
+    assert np.array_equal(values(update.tensor, room), whole)
+    assert np.array_equal(values(adapted(update), room), sums)
+    begin = data.draw(st.integers(0, weight.size))
+    part = [chunk.view("<f4").copy() for chunk in update.tensor.chunks(np.empty(room, np.uint8), begin, weight.size)]
     assert np.array_equal(
         np.concatenate([*part, np.empty(0, np.float32)]), whole.reshape(-1)[begin:].astype(np.float32)
     )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaibo.models import open_model
+from kaibo.models.formed import Formed
 from kaibo.models.pairing import Pairing, common_rows, pair_models
 from kaibo.models.rows import ChosenRows, chosen_rows
 from kaibo.models.vocabularies import vocabulary_of
@@ -169,7 +170,8 @@ def test_a_matrix_of_a_head_is_no_table_of_tokens(tmp_path: Path) -> None:
         write_safetensors(tmp_path / name / "model.safetensors", arrays)
     before, after = {f"t{n}": n for n in range(6)}, {f"t{5 - n}": n for n in range(6)}
     found = pair_models(open_model(tmp_path / "a"), open_model(tmp_path / "b"), (before, after))
-    aligned = {pair.base.canonical for pair in found.pairs if isinstance(pair.tuned, ChosenRows)}
+    chosen = {pair.base.canonical: pair.tuned.values for pair in found.pairs if isinstance(pair.tuned, Formed)}
+    aligned = {name for name, values in chosen.items() if isinstance(values, ChosenRows)}
     assert aligned == {"embeddings.word_embeddings.weight", "cls.predictions.bias"}
     assert len(found.pairs) == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -14,7 +15,7 @@ from kaibo.models.anatomy.catalogue import families, family
 from kaibo.models.anatomy.parts import fused_layout, part_role, part_rows
 from kaibo.models.rotary import to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
-from kaibo.models.views import renamed, shifted, transposed, unpacked
+from kaibo.models.views import computed, renamed, shifted, transposed, unpacked
 from kaibo.testing.arrays import ArrayTensor, array_tensor
 from kaibo.vocabulary import DTYPES, Tensor, widen
 
@@ -51,6 +52,15 @@ def test_a_transposed_matrix_is_the_same_for_any_chunk_band_and_span(
     got = np.concatenate([np.zeros(0, np.uint16), *chunks])
     assert np.array_equal(got, tensor.patterns.T.reshape(-1)[begin:end])
     assert transposed(seen) is tensor
+
+
+def test_every_view_keeps_what_is_written_on_its_tensor() -> None:
+    tensor = ArrayTensor("w", DTYPES["BF16"], matrix(4, 6).patterns, layer=3, role="mlp.up", source_key="k")
+    doubled = computed(tensor, lambda values: values * 2)
+    for seen in (transposed(tensor), shifted(tensor, 1.0), chosen_rows(tensor, [2, 0]), renamed(tensor), doubled):
+        assert (seen.name, seen.canonical, seen.layer, seen.role) == ("w", "w", 3, "mlp.up")
+        assert seen.size == math.prod(seen.shape) == read(seen).size
+        assert seen.source_key != tensor.source_key or read(seen).tolist() == read(tensor).tolist()
 
 
 def test_a_transposed_matrix_holds_a_band_of_it_and_not_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ def main(folder: Path, changes: dict[str, dict[str, object]]) -> None:
 
     from kaibo.recipes import Recipe, read_recipes
     from kaibo.recipes.planning import plan_runs
-    from kaibo.recipes.running import Workshop, run
+    from kaibo.recipes.running import run
     from kaibo.recipes.watching import unwatched
+    from kaibo.recipes.workshop import Workshop
 
     torch.set_num_threads(2)
     (recipe,) = read_recipes(folder / "warm.toml")

@@ -33,8 +33,9 @@ class Bench:
 
     def run(self, recipe: Recipe, out: Path | None = None, **options: Any) -> RunRow:
         """The run of a recipe, made once."""
-        from kaibo.recipes.running import Workshop, run
+        from kaibo.recipes.running import run
         from kaibo.recipes.watching import unwatched
+        from kaibo.recipes.workshop import Workshop
 
         if out is not None:
             return run(recipe, Workshop(out, str, **{"watcher": unwatched, **options}))

@@ -11,12 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from kaibo.llama import Llama, LlamaConfig  # noqa: E402
-from kaibo.recipes.ablation import AblationRow, exchanges, interval, parts_of, table  # noqa: E402
+from kaibo.recipes.ablation import AblationRow, exchanges, parts_of, table  # noqa: E402
 from kaibo.recipes.exchanged import Exchanged, Parts, sinusoids  # noqa: E402
 from kaibo.recipes.nursery_plan import Planned, planned  # noqa: E402
 from kaibo.recipes.nursery_texts import prepare  # noqa: E402
 from kaibo.recipes.presets import PRESETS  # noqa: E402
-from kaibo.recipes.running import Workshop  # noqa: E402
+from kaibo.recipes.workshop import Workshop  # noqa: E402
 
 SHAPE = Parts(64, 16, 32, 2, 4, 2, 32)
 
@@ -128,13 +128,3 @@ def test_exchanges_that_are_there_are_kept(made: tuple[Path, list[dict[str, Any]
     folder, accounts = made
     again = list(exchanges(_base(folder), Workshop(folder, str, Silent()), (1, 2)))
     assert json.loads(json.dumps(accounts)) == again
-
-
-def test_the_interval_is_students() -> None:
-    from scipy.stats import ttest_1samp
-
-    values = [1.0, 2.0, 4.0]
-    mean, half = interval(values)
-    expected = ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (mean - half, mean + half) == pytest.approx((expected.low, expected.high))
-    assert np.isnan(interval([1.0])[1])

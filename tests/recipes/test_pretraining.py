@@ -23,10 +23,10 @@ from kaibo.recipes.corpus import mixed  # noqa: E402
 from kaibo.recipes.optimisers import learning_rate  # noqa: E402
 from kaibo.recipes.pretraining import pretrain  # noqa: E402
 from kaibo.recipes.reading import batch  # noqa: E402
-from kaibo.recipes.running import Workshop  # noqa: E402
 from kaibo.recipes.schema import Data, Pretraining, Recipe, Shape, Training  # noqa: E402
 from kaibo.recipes.steps import checkpoint_steps  # noqa: E402
 from kaibo.recipes.tokenizers import load_tokenizer, train_tokenizer  # noqa: E402
+from kaibo.recipes.workshop import Workshop  # noqa: E402
 
 STEPS = 6
 

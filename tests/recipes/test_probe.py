@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recipe_models import byte_tokenizer, write_base
 
 from kaibo.errors import FormatError, MissingError, UsageError
-from kaibo.recipes.judging import Reply, interval, judged, leaks, repeats
+from kaibo.recipes.judging import Reply, judged, leaks, repeats
 from kaibo.recipes.languages import answers_in, language_of
 from kaibo.recipes.probing import Prompt, read_prompts, shipped_prompts
 
@@ -56,15 +56,6 @@ def test_the_prompts_of_the_review_ship_with_its_system_prompt() -> None:
     assert all(language_of(prompt.text) == prompt.asked for prompt in shipped_prompts())
     with pytest.raises(UsageError):
         shipped_prompts("tlh")
-
-
-@settings(deadline=None)  # the first call imports statsmodels
-@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_is_that_of_statsmodels_and_holds_the_share(counts: tuple[int, int]) -> None:
-    proportion = pytest.importorskip("statsmodels.stats.proportion")
-    low, high = interval(*counts)
-    assert (low, high) == pytest.approx(proportion.proportion_confint(*counts, method="wilson"), abs=1e-12)
-    assert low <= counts[0] / counts[1] <= high
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(20, 40))

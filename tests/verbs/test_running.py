@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra torch is not installed")
 
 import kaibo  # noqa: E402
-from kaibo.analyses.context import loss_curve, mean_interval, share_interval  # noqa: E402
+from kaibo.analyses.context import loss_curve  # noqa: E402
 from kaibo.cli import main_loop  # noqa: E402
 from kaibo.errors import KaiboError  # noqa: E402
 from kaibo.llama import Llama, LlamaConfig, initialise, load_llama, open_causal, save_llama, token_losses  # noqa: E402
@@ -126,17 +126,6 @@ def test_losses_by_position_are_the_means_of_token_losses(folder: Path) -> None:
     assert rows[1].value == pytest.approx(expected[:, 7:15].astype(float).mean())
     assert rows[0].value == pytest.approx(expected[:, :7].astype(float).mean())
     assert all(row.low < row.value < row.high for row in rows)
-
-
-def test_intervals_hold_their_level() -> None:
-    random = np.random.default_rng(0)
-    inside = sum(
-        found.low <= 2.0 <= found.high for found in (mean_interval(random.normal(2, 3, 8)) for _ in range(1000))
-    )
-    assert 925 <= inside <= 975
-    shares = [share_interval(int(hits), 20) for hits in random.binomial(20, 0.3, 1000)]
-    assert 920 <= sum(one.low <= 0.3 <= one.high for one in shares) <= 985
-    assert math.isnan(mean_interval([1.0]).low)
 
 
 def test_a_passkey_is_found_where_greedy_decoding_would_write_it(folder: Path) -> None:

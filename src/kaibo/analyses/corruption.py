@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import mean_interval
 from kaibo.analyses.perplexity import OTHER_TOKENS, clusters, ratio_interval, safe_exp
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
@@ -129,14 +130,12 @@ def _row(texts: Sequence[CorruptedText]) -> CorruptRow:
 
 def _interval(texts: Sequence[CorruptedText]) -> tuple[float, float] | None:
     """The 95 % interval of nats per token: over seeds where there are several, else over documents or blocks."""
-    from scipy.special import stdtrit
-
     seeds = sorted({one.seed for one in texts})
     if len(seeds) == 1:
         return ratio_interval(*clusters([one.log for one in texts]), 0)
     means = np.array([_mean([one for one in texts if one.seed == seed]) for seed in seeds])
-    reach = float(stdtrit(len(means) - 1, 0.975)) * float(means.std(ddof=1)) / math.sqrt(len(means))
-    return float(means.mean()) - reach, float(means.mean()) + reach
+    found = mean_interval(means)
+    return found.low, found.high
 
 
 def _mean(texts: Sequence[CorruptedText]) -> float:

@@ -55,21 +55,38 @@ def cross_validated(design: Floats, y: Floats, folds: Sequence[object]) -> float
 
 
 def linearity(values: Floats) -> float:
-    """BIG-bench's linearity I / √mean(Δy²) of scores in order of scale; I is signed by where the extremes lie
-    (Srivastava et al. 2022, appendix B). NaN for fewer than three scores or none that differ.
+    """BIG-bench's linearity I / √mean(Δy²) of scores in order of scale, Δy between neighbours.
+
+    I is the largest score minus the smallest, negative where the largest comes first (Srivastava et al. 2022, Beyond
+    the Imitation Game, appendix B). √(n − 1) for an even climb of n scores, less the more it wavers. NaN for fewer than
+    three scores or none that differ.
     """
-    return _shape(values, np.mean)
+    return float(shapes_of(values[None])[0][0])
 
 
 def breakthroughness(values: Floats) -> float:
     """BIG-bench's breakthroughness I / √median(Δy²): large where a score jumps at one scale."""
-    return _shape(values, np.median)
+    return float(shapes_of(values[None])[1][0])
 
 
-def _shape(values: Floats, middle: object) -> float:
-    steps = np.diff(values) ** 2
-    if len(values) < 3 or np.isnan(values).any() or np.ptp(values) == 0:
-        return float("nan")
-    improvement = np.sign(np.argmax(values) - np.argmin(values)) * np.ptp(values)
-    below = float(np.sqrt(middle(steps)))  # type: ignore[operator]
-    return float(improvement / below) if below > 0 else float(np.sign(improvement) * np.inf)
+def shapes_of(rows: Floats) -> tuple[Floats, Floats]:
+    """Linearity and breakthroughness of each row of scores in order of scale; shape (rows, scales)."""
+    if rows.shape[1] < 3:
+        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    steps = np.diff(rows, axis=1) ** 2
+    improvement = np.sign(np.argmax(rows, axis=1) - np.argmin(rows, axis=1)) * np.ptp(rows, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is NaN: no two differ
+        found = [improvement / np.sqrt(middle) for middle in (np.mean(steps, axis=1), np.median(steps, axis=1))]
+    return found[0], found[1]
+
+
+def exponential_average(values: Floats, keep: float) -> Floats:
+    """Each value averaged with those before it: s₀ = y₀, sₖ = keep·sₖ₋₁ + (1 − keep)·yₖ; along the last axis.
+
+    >>> exponential_average(np.array([0.0, 1.0, 1.0]), 0.5).tolist()
+    [0.0, 0.5, 0.75]
+    """
+    out = np.array(values, np.float64)
+    for place in range(1, out.shape[-1]):
+        out[..., place] = keep * out[..., place - 1] + (1 - keep) * out[..., place]
+    return out

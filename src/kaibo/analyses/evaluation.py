@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student, wilson
 from kaibo.analyses.overlap import AGREEMENT
 from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.version import __version__
@@ -30,7 +31,7 @@ SHARES = ("acc", "acc_norm", "acc_bytes", "exact_match", "exact_number", "greedy
 PERPLEXITIES = ("ppl_right", "ppl_wrong", "ppl")
 """Measures that are exp of nats per token."""
 
-DRAWS, Z = 2000, 1.959963984540054
+DRAWS = 2000
 
 NOTES = (
     "acc_norm divides by the option's characters, acc_bytes by its bytes; equal options: the first counts.",
@@ -245,13 +246,11 @@ def _error(values: _Values) -> float | None:
 
 def _interval(values: _Values, score: float, error: float | None, metric: str) -> tuple[float | None, float | None]:
     """95 %: Wilson's for shares, Student's for means, and on the scale of nats for perplexities."""
-    from scipy.special import stdtrit
-
     if metric in SHARES and len(values.values):
         return wilson(score, _worth(values, score, error))
     if error is None:
         return None, None
-    reach = float(stdtrit(int(values.clusters.max()), 0.975)) * error
+    reach = student(int(values.clusters.max())) * error
     if metric in PERPLEXITIES:
         return score * math.exp(-reach), score * math.exp(min(reach, 700.0))
     return max(score - reach, 0.0), min(score + reach, 1.0)
@@ -263,18 +262,6 @@ def _worth(values: _Values, share: float, error: float | None) -> float:
     if error is None or not error or len(set(values.clusters.tolist())) == count:
         return float(count)
     return max(share * (1 - share) / error**2, 1.0)
-
-
-def wilson(share: float, count: float, z: float = Z) -> tuple[float, float]:
-    """Wilson's interval of a share of so many (Wilson 1927, JASA 22, 209).
-
-    >>> low, high = wilson(0.5, 100)
-    >>> round(low, 4), round(high, 4)
-    (0.4038, 0.5962)
-    """
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return (0.0 if share <= 0 else max(middle - reach, 0.0)), (1.0 if share >= 1 else min(middle + reach, 1.0))
 
 
 def _chance(sitting: Sitting, metric: str) -> float | None:

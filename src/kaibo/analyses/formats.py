@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
@@ -69,7 +70,7 @@ def _row(one: FormattedAnswers, right: FormattedAnswers | None) -> FormatRow:
     more = one.nats - right.nats
     cost = math.fsum(more) / tokens
     error = _error(more - cost * one.tokens, tokens)
-    reach = math.nan if error is None else _quantile(len(more) - 1) * error
+    reach = math.nan if error is None else student(len(more) - 1) * error
     low, high = (None, None) if error is None else (cost - reach, cost + reach)
     return FormatRow(*said, cost, error, low, high, math.exp(min(cost, 700.0)), float((more > 0).mean()))
 
@@ -80,9 +81,3 @@ def _error(residuals: Floats, tokens: int) -> float | None:
     if count < 2:
         return None
     return math.sqrt(count / (count - 1) * math.fsum(residuals**2)) / tokens
-
-
-def _quantile(freedom: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, freedom))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student
 from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
@@ -105,7 +106,7 @@ def _reason(logs: Sequence[SequenceLog], nats: Sequence[NDArray[np.float64]]) ->
 
 def _paired(rises: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Mean, 95 % interval and p-value of paired differences, over blocks of √n neighbours."""
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     count = math.isqrt(len(rises))
     blocks = np.array([block.mean() for block in np.array_split(rises, count)])
@@ -113,7 +114,7 @@ def _paired(rises: NDArray[np.float64]) -> tuple[float, float, float, float]:
     error = float(blocks.std(ddof=1)) / math.sqrt(count)
     if error == 0:
         return mean, mean, mean, 0.0 if mean else 1.0
-    reach = float(stdtrit(count - 1, 0.975)) * error
+    reach = student(count - 1) * error
     return mean, mean - reach, mean + reach, 2 * float(stdtr(count - 1, -abs(mean) / error))
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from kaibo.analyses.intervals import Z, mean_interval
 from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-
-Z = 1.959963984540054
 
 UNKNOWN = "the number of questions is not known"
 NO_SHARE = "it is no share of right answers"
@@ -120,15 +119,14 @@ def _row(names: tuple[str, str, str], values: tuple[float, float], size: TestSiz
 
 
 def _sum(rows: Sequence[PairedRow]) -> PairedSum:
-    from scipy.stats import binomtest, t
+    from scipy.stats import binomtest
 
     differences = np.array([row.difference for row in rows])
     higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
     toss = float(binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
-    mean, count = float(differences.mean()), len(rows)
-    reach = float(t.ppf(0.975, count - 1) * differences.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    low, high = (mean - reach, mean + reach) if count > 1 else (None, None)
-    return PairedSum(rows[0].one, rows[0].other, count, higher, mean, low, high, toss)
+    mean, count = mean_interval(differences), len(rows)
+    low, high = (mean.low, mean.high) if count > 1 else (None, None)
+    return PairedSum(rows[0].one, rows[0].other, count, higher, mean.mean, low, high, toss)
 
 
 def _notes(rows: Sequence[PairedRow]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kaibo.analyses.evaluation import wilson
+from kaibo.analyses.intervals import wilson
 from kaibo.analyses.paired import TestSize
 from kaibo.errors import UsageError
 from kaibo.version import __version__

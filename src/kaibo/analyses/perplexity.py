@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 
@@ -172,8 +173,6 @@ def clusters(logs: Sequence[TokenLog]) -> tuple[NDArray[np.float64], NDArray[np.
 
 def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int) -> tuple[float, float] | None:
     """The 95 % interval of Σ nats ÷ Σ size over clusters; None where there are too few."""
-    from scipy.special import stdtrit
-
     count = len(nats)
     if count < 4 or not sizes[:, column].sum():
         return None
@@ -181,7 +180,7 @@ def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column
     ratio = nats.sum() / size.sum()
     left = nats - ratio * size
     error = math.sqrt(count / (count - 1) * float((left * left).sum())) / float(size.sum())
-    reach = float(stdtrit(count - 1, 0.975)) * error
+    reach = student(count - 1) * error
     return float(ratio - reach), float(ratio + reach)
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import Z
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
@@ -200,7 +201,7 @@ def _interval(r: float, n: int, kind: Kind, given: int = 0) -> tuple[float, floa
     if abs(r) >= 1:
         return r, r
     factor = {"pearson": 1.0, "spearman": 1 + r * r / 2, "kendall": 0.437}[kind]
-    half = 1.959963984540054 * math.sqrt(factor / freedom)
+    half = Z * math.sqrt(factor / freedom)
     return math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import mean_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 
@@ -100,12 +101,9 @@ def _rows(model: str, nats: NDArray[np.float64], before: NDArray[np.int32]) -> l
 
 
 def _row(model: str, group: int, nats: NDArray[np.float64]) -> ContextRow:
-    from scipy.special import stdtrit
-
     least, most = (0, 0) if group == 0 else (2 ** (group - 1), 2**group - 1)
-    mean = float(nats.mean())
+    found = mean_interval(nats)
     if len(nats) < 3:
         few = dict.fromkeys(("nats_low", "nats_high"), "fewer than 3 tokens")
-        return ContextRow(model, least, most, len(nats), mean, None, None, few)
-    reach = float(stdtrit(len(nats) - 1, 0.975)) * float(nats.std(ddof=1)) / math.sqrt(len(nats))
-    return ContextRow(model, least, most, len(nats), mean, mean - reach, mean + reach)
+        return ContextRow(model, least, most, len(nats), found.mean, None, None, few)
+    return ContextRow(model, least, most, len(nats), found.mean, found.low, found.high)

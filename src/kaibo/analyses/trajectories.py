@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.curves import (
-    breakthroughness,
-    cross_validated,
-    fitted,
-    knots_of,
-    linearity,
-    natural_basis,
-    r_squared,
-)
+from kaibo.analyses.crossings import Crossing, crossings
+from kaibo.analyses.curves import cross_validated, fitted, knots_of, natural_basis, r_squared
+from kaibo.analyses.nested import SizeGivenPerplexity, size_adds
 from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.analyses.shapes import Shape, shapes, smoothed_by_run
 from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -47,41 +41,10 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class SizeGivenPerplexity:
-    """What size adds to a smooth curve of log perplexity: log size, and its product with log perplexity.
-
-    `statistic` is the likelihood ratio n·ln(RSS₀/RSS₁) with `freedom` degrees, `p` its χ² tail, `q` after
-    Benjamini–Hochberg over the scores. Checkpoints of one run are not independent, so p is too small; what
-    decides is `gain`, the change of R² when each size is predicted from the others.
-    """
-
-    statistic: float
-    freedom: int
-    p: float
-    q: float | None
-    r2_without: float
-    r2_with: float
-    gain: float
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """Where a larger model overtakes a smaller one along training FLOPs: at `flops`, after the smaller led by up to
-    `lead`, `lead_errors` standard errors of the difference. `flops` is None where the smaller never led clearly, or
-    where it still leads at the last FLOPs that both reach (`still_leads`).
-    """
-
-    small: str
-    large: str
-    flops: float | None
-    lead: float
-    lead_errors: float | None
-    still_leads: bool
-
-
-@dataclass(frozen=True)
 class TrajectoryPoint:
-    """One checkpoint: model, size, step, tokens, FLOPs, perplexity and the score."""
+    """One checkpoint: model, size, step, tokens, FLOPs, perplexity and the score with its 95 % interval (standard error
+    × 1.96, of a perplexity on the scale of nats), and the exponential average of the run up to it.
+    """
 
     model: str
     parameters: float
@@ -90,11 +53,16 @@ class TrajectoryPoint:
     flops: float
     perplexity: float
     value: float
+    low: float | None = None
+    high: float | None = None
+    smoothed: float | None = None
 
 
 @dataclass(frozen=True)
 class TrajectoryRow:
-    """One score over all checkpoints. `best` is the variable whose curve predicts left-out sizes best."""
+    """One score over all checkpoints. `best` is the variable whose curve predicts left-out sizes best; linearity and
+    breakthroughness are those over size, `shapes` has them with their intervals, over the FLOPs of each run as well.
+    """
 
     benchmark: str
     n: int
@@ -105,7 +73,46 @@ class TrajectoryRow:
     linearity: float
     breakthroughness: float
     points: tuple[TrajectoryPoint, ...]
+    shapes: tuple[Shape, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def checkpoints(self) -> int:
+        """`n` under the name that tables give it."""
+        return self.n
+
+    @property
+    def r2_perplexity(self) -> float | None:
+        """How well perplexity predicts left-out sizes."""
+        return self._left_out("perplexity")
+
+    @property
+    def r2_flops(self) -> float | None:
+        """How well training FLOPs predict left-out sizes."""
+        return self._left_out("flops")
+
+    @property
+    def r2_size(self) -> float | None:
+        """How well size predicts left-out steps."""
+        return self._left_out("size")
+
+    @property
+    def gain(self) -> float | None:
+        """What size adds to perplexity, in R² on left-out sizes."""
+        return self.size_adds.gain if self.size_adds else None
+
+    @property
+    def gain_null(self) -> float | None:
+        """The 95 % quantile of that gain where size adds nothing."""
+        return self.size_adds.gain_null if self.size_adds else None
+
+    @property
+    def gain_p(self) -> float | None:
+        """The share of draws without any effect of size that gain as much."""
+        return self.size_adds.gain_p if self.size_adds else None
+
+    def _left_out(self, against: str) -> float | None:
+        return next((one.r2_left_out for one in self.explained if one.against == against), None)
 
 
 def find_perplexity(table: ScoreTable) -> str | None:
@@ -113,61 +120,95 @@ def find_perplexity(table: ScoreTable) -> str | None:
     return next((name for name in table.benchmarks if name.rsplit(".", 1)[-1] in ("ppl", "perplexity")), None)
 
 
-def trajectories(
-    table: ScoreTable, benchmarks: Sequence[str] | None = None, perplexity: str | None = None
-) -> Finding[TrajectoryRow]:
-    """The finding for each score (every `acc` that is no subject of a larger test, by default).
+def is_surprise(benchmark: str) -> bool:
+    """Whether a column is a perplexity: lower is better, and its logarithm is what is fitted."""
+    metric = benchmark.rsplit(".", 1)[-1]
+    return metric == "perplexity" or metric.split("_", 1)[0] == "ppl"
 
-    Needs parameters and step; raises UsageError without them. Checkpoints at step 0 have no FLOPs and are left out.
+
+def trajectories(
+    table: ScoreTable,
+    benchmarks: Sequence[str] | None = None,
+    perplexity: str | None = None,
+    *,
+    smooth: float = 0.0,
+    seed: int = 0,
+) -> Finding[TrajectoryRow]:
+    """The finding for each score (by default: `acc` but of subjects of a larger test, and perplexities of options).
+
+    `smooth` is how much of its past an exponential average keeps, for the shapes and the lines. Needs parameters and
+    step; raises UsageError without them. Checkpoints at step 0 have no FLOPs and are left out.
     """
     if np.isnan(table.fact("step")).all() or np.isnan(table.fact("parameters")).all():
         raise UsageError(f"{table.name} names no training steps or no sizes", next="add columns step and parameters")
+    if not 0 <= smooth < 1:
+        raise UsageError(f"--smooth {smooth:g} is no share below 1", next="write --smooth 0.5")
     chosen = tuple(benchmarks) if benchmarks else _usual(table)
     column = perplexity or find_perplexity(table)
     begun = table.rows(table.fact("step") > 0)
-    rows = tuple(_row(begun, name, column) for name in chosen if name != column)
+    asked = [(name, column) for name in chosen if name != column]
     if column is not None and not benchmarks:
-        rows += (_row(begun, column, None),)
+        asked.append((column, None))
+    rows = tuple(_row(begun, name, held, smooth, seed) for name, held in asked)
     corrected = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
     rows = tuple(_corrected(row, q) for row, q in zip(rows, corrected, strict=True))
-    return Finding(
-        "trajectories", rows, (*table.notes, *NOTES), {"table": table.name, "kaibo": __version__, "perplexity": column}
-    )
+    source = {"table": table.name, "kaibo": __version__, "perplexity": column, "smooth": smooth}
+    return Finding("trajectories", rows, (*table.notes, *NOTES), source)
 
 
 def _usual(table: ScoreTable) -> tuple[str, ...]:
     scores = [name for name in table.benchmarks if name.endswith(".acc")]
     whole = [name for name in scores if not name.startswith(("hendrycksTest-", "mmlu_", "crows_pairs", "bigbench_"))]
-    return tuple(whole or scores or [name for name in table.benchmarks if name != find_perplexity(table)])
+    options = [name for name in table.benchmarks if name.rsplit(".", 1)[-1] in ("ppl_right", "ppl_wrong")]
+    chosen = [*(whole or scores), *options]
+    return tuple(chosen or [name for name in table.benchmarks if name != find_perplexity(table)])
 
 
 def _corrected(row: TrajectoryRow, q: float | None) -> TrajectoryRow:
     return row if row.size_adds is None else replace(row, size_adds=replace(row.size_adds, q=q))
 
 
-def _row(table: ScoreTable, name: str, perplexity: str | None) -> TrajectoryRow:
-    log = perplexity is None  # a perplexity spans decades: its logarithm is the score
+def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, seed: int) -> TrajectoryRow:
+    log = is_surprise(name)  # a perplexity spans decades: its logarithm is the score
+    table = table.rows(~np.isnan(table.column(name)))
     values = table.column(name)
-    table, values = table.rows(~np.isnan(values)), values[~np.isnan(values)]
-    variables = _variables(table, perplexity)
     y = np.log(values) if log else values
+    error = _errors(table, name, log)
+    even = smoothed_by_run(table, y, smooth)
+    shaped = shapes(table, name, (y, error), smooth, seed) if len(values) else ()
+    explained = _all_explained(table, perplexity, y, log)
+    best = max(explained, key=lambda one: np.nan_to_num(one.r2_left_out, nan=-np.inf)).against if explained else ""
     sizes = table.fact("parameters")
+    over_size = next((one for one in shaped if one.over == "size"), None)
+    none = float("nan")
+    return TrajectoryRow(
+        name, len(values), explained, best,
+        size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
+        crossings(table, name, y, error, better=-1.0 if log else 1.0),
+        over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
+        _points(table, values, (error, even, log), perplexity), shaped,
+        {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},
+    )  # fmt: skip
+
+
+def _errors(table: ScoreTable, name: str, log: bool) -> Floats | None:
+    """The standard errors of a score, of a perplexity on the scale of nats; None where none is known."""
+    if table.stderr is None:
+        return None
+    error = table.stderr[:, table.benchmarks.index(name)]
+    found: Floats = error / table.column(name) if log else error
+    return None if np.isnan(found).all() else found
+
+
+def _all_explained(table: ScoreTable, perplexity: str | None, y: Floats, log: bool) -> tuple[Explained, ...]:
     explained = []
-    for against, x in variables.items():
+    for against, x in _variables(table, perplexity).items():
         good = np.isfinite(x)
         if good.sum() < 8 or np.ptp(x[good]) == 0:
             continue
-        folds = table.fact("step")[good] if against == "size" else sizes[good]
+        folds = table.fact("step" if against == "size" else "parameters")[good]
         explained.append(_explained(against, x[good], y[good], folds.tolist(), log))
-    best = max(explained, key=lambda one: np.nan_to_num(one.r2_left_out, nan=-np.inf)).against if explained else ""
-    end = _last(table, values)
-    return TrajectoryRow(
-        name, len(values), tuple(explained), best,
-        _size_adds(variables["perplexity"], np.log(sizes), y, sizes) if perplexity else None,
-        _crossings(table, name, y, better=-1.0 if log else 1.0),
-        linearity(end), breakthroughness(end), _points(table, values, perplexity),
-        {} if len(end) >= 3 else {"linearity": "fewer than three sizes reach a common last step"},
-    )  # fmt: skip
+    return tuple(explained)
 
 
 def _variables(table: ScoreTable, perplexity: str | None) -> dict[str, Floats]:
@@ -193,91 +234,22 @@ def _explained(against: str, x: Floats, y: Floats, folds: list[float], log: bool
     return Explained(against, r_squared(y, design @ weights), cross_validated(design, y, folds), tuple(curve))
 
 
-def _size_adds(log_perplexity: Floats, log_size: Floats, y: Floats, sizes: Floats) -> SizeGivenPerplexity | None:
-    from scipy import stats
-
-    if len(np.unique(sizes)) < 3:
-        return None
-    base = natural_basis(log_perplexity, knots_of(log_perplexity))
-    centred = log_size - log_size.mean()
-    more = np.column_stack([base, centred, centred * (log_perplexity - log_perplexity.mean())])
-    rest = [float(((y - design @ fitted(design, y)) ** 2).sum()) for design in (base, more)]
-    if rest[1] <= 0:
-        return None
-    statistic = len(y) * float(np.log(rest[0] / rest[1]))
-    without, with_size = (cross_validated(design, y, sizes.tolist()) for design in (base, more))
-    return SizeGivenPerplexity(
-        statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, with_size - without
-    )
-
-
-def _last(table: ScoreTable, values: Floats) -> Floats:
-    """The scores of all sizes at the last step that all of them reach, smallest model first."""
-    step, size = table.fact("step"), table.fact("parameters")
-    common = set.intersection(*(set(step[size == one].tolist()) for one in np.unique(size)))
-    if not common:
-        return np.zeros(0)
-    at = step == max(common)
-    ordered: Floats = values[at][np.argsort(size[at])]
-    return ordered
-
-
-def _crossings(table: ScoreTable, name: str, y: Floats, better: float) -> tuple[Crossing, ...]:
-    """Neighbouring sizes along FLOPs, each a line between its checkpoints, smoothed over three of them."""
-    log_flops, size = np.log10(table.flops), table.fact("parameters")
-    error = None if table.stderr is None else table.stderr[:, table.benchmarks.index(name)]
-    named = table.labels.get("model", table.models)
-    found = []
-    for small, large in pairwise(np.unique(size)):
-        curves = []
-        for one in (small, large):
-            rows = np.flatnonzero(size == one)
-            rows = rows[np.argsort(log_flops[rows])]
-            curves.append((log_flops[rows], _smoothed(better * y[rows])))
-        begin, end = max(c[0][0] for c in curves), min(c[0][-1] for c in curves)
-        if end <= begin:
-            continue
-        grid = np.linspace(begin, end, 400)
-        lead = np.interp(grid, *curves[0]) - np.interp(grid, *curves[1])
-        noise = None if error is None else float(np.sqrt(2) * np.nanmedian(error[np.isin(size, (small, large))]))
-        first = [str(named[int(np.flatnonzero(size == one)[0])]) for one in (small, large)]
-        found.append(_crossing(first[0], first[1], grid, lead, noise if better > 0 else None))
-    return tuple(found)
-
-
-def _smoothed(values: Floats) -> Floats:
-    padded = np.concatenate([values[:1], values, values[-1:]])
-    smooth: Floats = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
-    return smooth
-
-
-def _crossing(small: str, large: str, grid: Floats, lead: Floats, noise: float | None) -> Crossing:
-    most = float(lead.max())
-    errors = most / noise if noise else None
-    ahead = np.flatnonzero(lead > 0)
-    real = most > 0 and (errors is None or errors >= 1)
-    if not real or ahead[-1] == len(grid) - 1:
-        return Crossing(small, large, None, max(most, 0.0), errors, real)
-    # the last change of lead after the smaller model's best moment
-    best = int(np.argmax(lead))
-    after = np.flatnonzero(lead[best:] <= 0)
-    place = best + int(after[0])
-    return Crossing(small, large, float(10 ** grid[place]), most, errors, False)
-
-
-def _points(table: ScoreTable, values: Floats, perplexity: str | None) -> tuple[TrajectoryPoint, ...]:
+def _points(
+    table: ScoreTable, values: Floats, drawn: tuple[Floats | None, Floats, bool], perplexity: str | None
+) -> tuple[TrajectoryPoint, ...]:
+    """Every checkpoint; `drawn` are the standard errors, the exponential average, and whether both are logs."""
+    error, even, log = drawn
     named = table.labels.get("model", table.models)
     surprise = table.column(perplexity) if perplexity else np.full(len(values), np.nan)
-    size, step, tokens, flops = table.fact("parameters"), table.fact("step"), table.fact("tokens"), table.flops
+    facts = [table.fact("parameters"), table.fact("step"), table.fact("tokens"), table.flops, surprise, values]
+    y = np.log(values) if log else values
+    reach = np.full(len(values), np.nan) if error is None else 1.959964 * error
+    ends = [np.exp(one) if log else one for one in (y - reach, y + reach, even)]
+
+    def known(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
     return tuple(
-        TrajectoryPoint(
-            str(named[i]),
-            float(size[i]),
-            float(step[i]),
-            float(tokens[i]),
-            float(flops[i]),
-            float(surprise[i]),
-            float(values[i]),
-        )
+        TrajectoryPoint(str(named[i]), *(float(one[i]) for one in facts), *(known(one[i]) for one in ends))
         for i in range(len(values))
     )

@@ -24,6 +24,7 @@ from kaibo.cli import (
     pca,
     probe,
     quantise,
+    rescale,
     score,
     select,
     series,
@@ -91,6 +92,7 @@ application.command("generate")(generate.command)
 application.command("tour")(tour.command)
 application.command("context")(context.command)
 application.command("quantise")(quantise.command)
+application.command("rescale")(rescale.command)
 application.command("train")(train.command)
 application.command("runs")(train.runs)
 application.command("nursery")(nursery.command)

@@ -52,3 +52,15 @@ def errors_kept(errors: str) -> Kept:
     if errors not in ("strict", "replace", "ignore"):
         raise UsageError(f'--errors "{errors}" is none of strict, replace, ignore')
     return errors  # type: ignore[return-value]
+
+
+def counts(option: str, text: str | None) -> list[int] | None:
+    """A list of counts such as `4096` or `5e5,1e6`; None where none was given. Raises UsageError for anything else."""
+    from kaibo.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return [int(float(part)) for part in text.split(",")]
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text} is no list of counts", next=f"write {option} 4096") from None

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from kaibo.cli import options, tables
-from kaibo.cli.running import answering
+from kaibo.cli import evaluate, options, scoring, tables
+from kaibo.cli.running import Answer, answering
 
+Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="TABLE…|SERIES…", help=f"{tables.FORMATS} With --task: folders of checkpoints, a run each."),
+]
 Perplexity = Annotated[
     str | None,
     typer.Option(
         "--perplexity", metavar="COLUMN", help="The perplexity to hold scores against (default: the first ppl)."
     ),
 ]
+Smooth = Annotated[
+    float, typer.Option("--smooth", metavar="SHARE", help="What an exponential average along each run keeps.")
+]
+Text = Annotated[
+    list[str] | None, typer.Option("--text", metavar="FILE", help="With --task: texts whose perplexity scores go by.")
+]
+Most = Annotated[
+    int | None, typer.Option("--most", metavar="N", help="With --task: at most so many checkpoints of a run, evenly.")
+]
+Batch = Annotated[
+    str | None,
+    typer.Option("--batch-tokens", metavar="LIST", help="With --task: tokens that a step reads, for all runs or each."),
+]
 
 
 def command(
-    tables_: tables.Tables,
+    sources: Sources,
     columns: tables.Columns = None,
     perplexity: Perplexity = None,
+    smooth: Smooth = 0.0,
+    task: evaluate.Tasks = None,
+    text: Text = None,
+    data: evaluate.Data = None,
+    shots: evaluate.Shots = None,
+    limit: evaluate.Limit = None,
+    most: Most = None,
+    batch_tokens: Batch = None,
     alias: tables.Alias = None,
     models: tables.OnlyModels = None,
     unit: tables.Units = None,
@@ -32,12 +57,38 @@ def command(
     figures: tables.Pictures = None,
     language: options.Language = "en",
     force: options.Force = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
 ) -> None:
-    """Scores along training: a function of perplexity, of FLOPs or of size, and where do small models lead?"""
+    """Scores along training: a function of perplexity, of FLOPs or of size, and where do small models lead?
+
+    Of published tables, or, with --task and --text, of runs of your own: what the store does not know is measured.
+    """
+    from kaibo.collect import progress_bar
+    from kaibo.verbs.evaluate import EvalOptions
+    from kaibo.verbs.task_trajectories import TrajectoryOptions
     from kaibo.verbs.trajectories import trajectories
 
-    with answering("trajectories", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, None, None, None)
-        finding = trajectories(tables_, columns=columns, perplexity=perplexity, options=how)
+    with answering("trajectories", as_json=json) as answer, progress_bar() as progress:
+        if task or text:
+            asked = TrajectoryOptions(
+                EvalOptions(data, shots, limit=limit), most, smooth, scoring.counts("--batch-tokens", batch_tokens)
+            )
+            settings = options.settings(store, workers, False, False, False, progress)
+            finding = _of_runs(sources, task, text, asked, settings, answer)
+        else:
+            how = tables.reading(alias, models, unit, missing, dedupe, None, None, None)
+            finding = trajectories(sources, columns=columns, perplexity=perplexity, smooth=smooth, options=how)
         tables.export(finding, table, figure, figures, language=language, force=force)
         tables.present(answer, finding, language=language)
+
+
+def _of_runs(
+    series: list[str], task: list[str] | None, text: list[str] | None, asked: Any, settings: Any, answer: Answer
+) -> Any:
+    from kaibo.errors import UsageError
+    from kaibo.verbs.task_trajectories import task_trajectories
+
+    if not task or not text:
+        raise UsageError("runs need both --task and --text", next="--task cloze --data FILE --text FILE")
+    return task_trajectories(series, task, text, options=asked, settings=settings, on_error=answer.errors.append)

@@ -78,7 +78,7 @@ def command(
             asked=asked,
             how=ScoreSettings(window, stride, device=device),
             errors=scoring.errors_kept(errors),
-            batch_tokens=_counts(batch_tokens),
+            batch_tokens=scoring.counts("--batch-tokens", batch_tokens),
             settings=options.settings(store, workers, False, trust_shards, fail_fast, progress),
             on_error=answer.errors.append,
         )
@@ -108,17 +108,6 @@ def _follow(given: list[str] | None) -> tuple[tuple[str, str], ...]:
             raise UsageError(f'--follow takes RUN:CLASS, not "{one}"', next="write --follow family-1M:upward")
         out.append((name, trend))
     return tuple(out)
-
-
-def _counts(text: str | None) -> list[int] | None:
-    from kaibo.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        return [int(float(part)) for part in text.split(",")]
-    except (ValueError, OverflowError):
-        raise UsageError(f"--batch-tokens {text} is no list of counts", next="write --batch-tokens 4096") from None
 
 
 def _fill(answer: Answer, found: Any, language: str) -> None:

@@ -19,7 +19,7 @@ from kaibo.collect.engine import named, ordered
 from kaibo.collect.resolving import resolved_bins
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import FormatError, KaiboError
-from kaibo.models.derived import Difference
+from kaibo.models.derived import difference_of
 from kaibo.models.merged import Merged, slerp_weights
 from kaibo.models.pairing import Pair, Pairing
 from kaibo.store import Store
@@ -43,28 +43,32 @@ class Side:
 
 @dataclass(frozen=True)
 class Plan:
-    """A merge that only has to be carried out: every tensor of the output in order, `Merged` or the base's own.
+    """A merge that only has to be carried out: for each tensor of the output, in order, how it is formed.
 
-    `notes` say what was left as it is in the base.
+    `outputs` holds a `Merged`, or the base's own tensor where that stays, which the `notes` say.
     """
 
     base: Model
     tuned: tuple[Model, ...]
     recipe: Recipe
-    tensors: tuple[Tensor, ...]
+    outputs: tuple[Merged | Tensor, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The output's tensors."""
+        return tuple(one.tensor if isinstance(one, Merged) else one for one in self.outputs)
 
     @property
     def merged(self) -> tuple[Merged, ...]:
         """The tensors that are formed."""
-        return tuple(tensor for tensor in self.tensors if isinstance(tensor, Merged))
+        return tuple(one for one in self.outputs if isinstance(one, Merged))
 
     def key(self) -> str | None:
         """32 hex digits that name the output: the same key, the same bytes. None where a source cannot be named."""
         parts = [self.recipe.digest()]
-        for tensor in self.tensors:
-            sides = (tensor.base, *tensor.tuned) if isinstance(tensor, Merged) else (tensor,)
-            keys = [side.source_key for side in sides]
+        for output, tensor in zip(self.outputs, self.tensors, strict=True):
+            keys = [side.source_key for side in (output.sides if isinstance(output, Merged) else (output,))]
             if None in keys:
                 return None
             parts.append(f"{tensor.name}|{tensor.dtype.name}|{'|'.join(map(str, keys))}")
@@ -93,8 +97,8 @@ def plan_merge(
     """
     whole, notes = _whole(base, sides, partial)
     rules = _rules(base, sides, recipe, whole, store, options)
-    tensors = tuple(_output(tensor, whole, rules, dtype) for tensor in base.tensors)
-    return Plan(base, tuple(side.model for side in sides), recipe, tensors, notes)
+    outputs = tuple(_output(tensor, whole, rules, dtype) for tensor in base.tensors)
+    return Plan(base, tuple(side.model for side in sides), recipe, outputs, notes)
 
 
 def _whole(base: Model, sides: Sequence[Side], partial: bool) -> tuple[Whole, tuple[str, ...]]:
@@ -177,16 +181,14 @@ def _trims(
         return {}
     compared = _compared(base, sides[place], store, options)
     rows = [row.difference for row in compared.rows if row.difference.tensor in whole]
-    differences = {name: Difference(pairs[place]) for name, pairs in whole.items()}
+    differences = {name: difference_of(pairs[place]) for name, pairs in whole.items()}
     contents = {row.content: differences[row.tensor] for row in rows}
     known = resolved_bins(contents, wanted_bins(rows, density, recipe), store, options)
     found = quotas(rows, density, recipe, known)
     return dict(_cutoffs(found, differences, options))
 
 
-def _cutoffs(
-    found: dict[str, Quota], differences: dict[str, Difference], options: Options
-) -> Iterator[tuple[str, Trim]]:
+def _cutoffs(found: dict[str, Quota], differences: dict[str, Tensor], options: Options) -> Iterator[tuple[str, Trim]]:
     """Positions are looked for only in tensors that keep some of their ties and not all."""
     split = [name for name, quota in found.items() if 0 < quota.taken < quota.held]
     for name, quota in found.items():
@@ -207,7 +209,7 @@ def _cutoffs(
             yield name, Trim(found[name].threshold, place)
 
 
-def _output(tensor: Tensor, whole: Whole, rules: dict[str, Rule], dtype: DType | None) -> Tensor:
+def _output(tensor: Tensor, whole: Whole, rules: dict[str, Rule], dtype: DType | None) -> Merged | Tensor:
     if tensor.canonical not in whole:
         return tensor
     tuned = tuple(pair.tuned for pair in whole[tensor.canonical])
@@ -216,19 +218,18 @@ def _output(tensor: Tensor, whole: Whole, rules: dict[str, Rule], dtype: DType |
 
 def poll(plan: Plan, options: Options) -> tuple[Polled, ...]:
     """The ballot of every merged tensor: one more pass over all models, several threads."""
-    tensors = plan.merged
-    options.progress.begin("signs", sum(_bytes(tensor) for tensor in tensors))
+    options.progress.begin("signs", sum(_bytes(one) for one in plan.merged))
     found: list[Polled] = []
 
-    def count(tensor: Merged) -> tuple[Merged, Polled | KaiboError]:
+    def count(one: Merged) -> tuple[Merged, Polled | KaiboError]:
         try:
-            return tensor, Polled(tensor.canonical, tensor.layer, tensor.role, tensor.ballot())
+            return one, Polled(one.base.canonical, one.base.layer, one.base.role, one.ballot())
         except KaiboError as error:
-            return tensor, named(error, tensor)
+            return one, named(error, one.base)
 
-    with Stopping() as stopping, closing(ordered(tensors, count, options.workers)) as under_way:
-        for tensor, outcome in under_way:
-            options.progress.advance(_bytes(tensor))
+    with Stopping() as stopping, closing(ordered(plan.merged, count, options.workers)) as under_way:
+        for one, outcome in under_way:
+            options.progress.advance(_bytes(one))
             if isinstance(outcome, KaiboError):
                 raise outcome
             found.append(outcome)
@@ -238,8 +239,8 @@ def poll(plan: Plan, options: Options) -> tuple[Polled, ...]:
     return tuple(found)
 
 
-def _bytes(tensor: Merged) -> int:
-    return sum(side.size * side.dtype.itemsize for side in (tensor.base, *tensor.tuned))
+def _bytes(one: Merged) -> int:
+    return sum(side.size * side.dtype.itemsize for side in one.sides)
 
 
 def with_majority(plan: Plan, polled: Sequence[Polled]) -> Plan:
@@ -252,14 +253,9 @@ def with_majority(plan: Plan, polled: Sequence[Polled]) -> Plan:
         return plan
     lead = {one.tensor: one.ballot.plus - one.ballot.minus for one in polled}
     whole = sum(lead.values())
-    tensors = tuple(
-        replace(tensor, rule=replace(tensor.rule, tie=1.0 if _lead(plan, lead, tensor, whole) > 0 else -1.0))
-        if isinstance(tensor, Merged)
-        else tensor
-        for tensor in plan.tensors
-    )
-    return replace(plan, tensors=tensors)
 
+    def decided(one: Merged) -> Merged:
+        ahead = whole if plan.recipe.scope == "global" else lead[one.base.canonical]
+        return replace(one, rule=replace(one.rule, tie=1.0 if ahead > 0 else -1.0))
 
-def _lead(plan: Plan, lead: dict[str, int], tensor: Merged, whole: int) -> int:
-    return whole if plan.recipe.scope == "global" else lead[tensor.canonical]
+    return replace(plan, outputs=tuple(decided(one) if isinstance(one, Merged) else one for one in plan.outputs))

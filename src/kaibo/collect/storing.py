@@ -34,21 +34,25 @@ def packed(tensor: Tensor) -> bool:
     return tensor.dtype.measurable and len(tensor.shape) == 2 and tensor.role not in UNPACKED
 
 
-def take_storing(tensors: Sequence[Tensor], grids: Sequence[str], options: Options, name: str) -> Iterator[Stored]:
-    """Each tensor rounded to every grid; an `Update` also with its change.
+def take_storing(
+    sources: Sequence[Tensor | Update], grids: Sequence[str], options: Options, name: str
+) -> Iterator[Stored]:
+    """Each tensor rounded to every grid; of an `Update` the updated weight, with its change.
 
     Raises what reading raises; StoppedError after a signal.
     """
 
-    def run(tensor: Tensor) -> tuple[Tensor, tuple[Rounding, ...] | KaiboError]:
+    def run(source: Tensor | Update) -> tuple[Tensor, tuple[Rounding, ...] | KaiboError]:
+        tensor = _tensor(source)
         fitting = [grid for grid in grids if grid not in QUANTISED or packed(tensor)]
         try:
-            return tensor, _rounded(tensor, fitting)
+            return tensor, _rounded(source, fitting)
         except KaiboError as error:
             return tensor, named(error, tensor)
 
+    tensors = map(_tensor, sources)
     options.progress.begin(name, sum(tensor.size * tensor.dtype.itemsize for tensor in tensors))
-    with Stopping() as stopping, closing(ordered(tensors, run, options.workers)) as under_way:
+    with Stopping() as stopping, closing(ordered(sources, run, options.workers)) as under_way:
         for tensor, found in under_way:
             options.progress.advance(tensor.size * tensor.dtype.itemsize)
             if isinstance(found, KaiboError):
@@ -59,20 +63,25 @@ def take_storing(tensors: Sequence[Tensor], grids: Sequence[str], options: Optio
         stopping.check()
 
 
-def _rounded(tensor: Tensor, grids: Sequence[str]) -> tuple[Rounding, ...]:
+def _tensor(source: Tensor | Update) -> Tensor:
+    return source.tensor if isinstance(source, Update) else source
+
+
+def _rounded(source: Tensor | Update, grids: Sequence[str]) -> tuple[Rounding, ...]:
     """One reading for all grids."""
-    columns = tensor.shape[-1] if tensor.shape else 1
+    shape = _tensor(source).shape
+    columns = shape[-1] if shape else 1
     parts: list[list[Rounding]] = [[rounding(grid, np.empty(0), None, columns)] for grid in grids]
-    for weights, change in _read(tensor, whole_rows(columns)) if grids else ():
+    for weights, change in _read(source, whole_rows(columns)) if grids else ():
         for part, grid in zip(parts, grids, strict=True):
             part.append(rounding(grid, weights, change, columns))
     return tuple(rounding_total(part) for part in parts)
 
 
-def _read(tensor: Tensor, step: int) -> Iterator[tuple[Floats64, Floats32 | None]]:
+def _read(source: Tensor | Update, step: int) -> Iterator[tuple[Floats64, Floats32 | None]]:
     """The weights in float64 and, of an update, their change, whole rows at a time."""
-    if isinstance(tensor, Update):
-        yield from tensor.formed(step, 0, tensor.size)
+    if isinstance(source, Update):
+        yield from source.blocks(step)
         return
-    for chunk in tensor.chunks(np.empty(step * tensor.dtype.itemsize, np.uint8)):
-        yield widen32(tensor.dtype.name, chunk).astype(np.float64), None
+    for chunk in source.chunks(np.empty(step * source.dtype.itemsize, np.uint8)):
+        yield widen32(source.dtype.name, chunk).astype(np.float64), None

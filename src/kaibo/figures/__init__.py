@@ -28,6 +28,7 @@ from kaibo.figures import (
     passes,
     profile,
     relation,
+    rescaling,
     series,
     shares,
     spectra,
@@ -77,11 +78,14 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
     },
     "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
+    "rescale": {"range": Figure(rescaling.reach, "rescaling.title", "rescaling.caption")},
     "trajectories": {
         "perplexity": Figure(
             trajectories.perplexity, "trajectories.perplexity_title", "trajectories.perplexity_caption"
         ),
         "flops": Figure(trajectories.flops, "trajectories.flops_title", "trajectories.flops_caption"),
+        "size": Figure(trajectories.sizes, "trajectories.size_title", "trajectories.size_caption"),
+        "options": Figure(trajectories.options, "trajectories.options_title", "trajectories.options_caption"),
         "tokens": Figure(trajectories.tokens, "trajectories.tokens_title", "trajectories.tokens_caption"),
         "step": Figure(trajectories.steps, "trajectories.step_title", "trajectories.step_caption"),
         "r2": Figure(trajectories.what_explains, "trajectories.r2_title", "trajectories.r2_caption"),
@@ -162,8 +166,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
         return series.has(finding, name)
     if finding.kind == "spectrum":
         return spectra.has_depth(finding, name)
-    if finding.kind == "trajectories" and name != "r2":
-        return any(one.against == name for row in finding.rows for one in row.explained)
+    if finding.kind == "trajectories":
+        return trajectories.has(finding, name)
     return True
 
 

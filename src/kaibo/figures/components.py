@@ -22,6 +22,7 @@ def explained(finding: Finding[ComponentsRow], language: str) -> Any:
     rows = [
         {
             "component": f"PC{k + 1}",
+            "place": k,
             "series": measured,
             "share": 100 * share,
             "low": 100 * row.explained_interval[k][0],
@@ -32,7 +33,9 @@ def explained(finding: Finding[ComponentsRow], language: str) -> Any:
         for k, share in enumerate(row.explained)
     ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("component:N", title=word("pca.component", language), axis=alt.Axis(labelAngle=0, grid=False))
+        x=alt.X(
+            "component:N", title=word("pca.component", language), axis=alt.Axis(labelAngle=0, grid=False), sort=None
+        )
     )
     scale = alt.Scale(domain=[measured, permuted], range=[BAR, LAW])
     legend = alt.Legend(title=None, orient="bottom", symbolType="square", symbolStrokeWidth=0)
@@ -44,7 +47,7 @@ def explained(finding: Finding[ComponentsRow], language: str) -> Any:
         ),
         base.mark_rule(strokeWidth=1.5, color=INK).encode(y="low:Q", y2="high:Q"),
         base.mark_line(point=point, strokeWidth=1.8, strokeDash=[5, 3]).encode(
-            y="parallel:Q", color=alt.datum(permuted), order=alt.Order("component:N")
+            y="parallel:Q", color=alt.datum(permuted), order="place:Q"
         ),
         base.mark_text(dx=6, dy=-6, align="left", fontSize=11, color=INK).encode(y="share:Q", text="text:N"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names
+from kaibo.figures.names import labels_of
 from kaibo.figures.style import INK, MUTED, title
 from kaibo.figures.words import word
 
@@ -21,8 +21,7 @@ def curves(finding: Finding[CorruptRow], language: str) -> Any:
     import altair as alt
 
     rows = [row for row in finding.rows if row.ppl is not None]
-    names = model_names(row.model for row in rows)
-    labels = dict(zip(names, distinct(names.values(), 40), strict=True))
+    labels = labels_of(row.model for row in rows)
     points = [_point(row, labels[row.model]) for row in rows]
     floors = {row.share: row.floor for row in rows}
     said = word("corrupt.floor", language)

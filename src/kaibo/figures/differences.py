@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names, short
+from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import BAR, INK, MIXTURE, panel_width, panels, title
 from kaibo.figures.words import word
 
@@ -14,16 +14,11 @@ if TYPE_CHECKING:
     from kaibo.vocabulary import Finding
 
 
-def _labels(finding: Finding[Any]) -> dict[str, str]:
-    names = model_names(row.tuned for row in finding.rows)
-    return dict(zip(names, distinct(names.values(), 44), strict=True))
-
-
 def curve(finding: Finding[CurveRow], language: str) -> Any:
     """The share of L1 and of L2 that the largest k % of the change hold, a panel for each tuned model."""
     import altair as alt
 
-    labels = _labels(finding)
+    labels = labels_of((row.tuned for row in finding.rows), 44)
     texts = {name: word(f"diff.{name}", language) for name in ("l1", "l2")}
     scopes = {name: word(f"diff.scope_{name}", language) for name in ("global", "tensor")}
     records = [
@@ -94,7 +89,7 @@ def change_map(finding: Finding[DifferenceCell], language: str) -> Any:
     """‖Δ‖/‖base‖ as colour: a column per layer, a row per role, a panel for each tuned model."""
     import altair as alt
 
-    labels = _labels(finding)
+    labels = labels_of((row.tuned for row in finding.rows), 44)
     records = [
         {
             "model": labels[row.tuned],
@@ -142,8 +137,7 @@ def distance_map(finding: Finding[DistanceCell], language: str) -> Any:
     import altair as alt
 
     places = {row.a: row.a_place for row in finding.rows} | {row.b: row.b_place for row in finding.rows}
-    names = model_names(places)
-    labels = dict(zip(names, distinct(names.values(), 30), strict=True))
+    labels = labels_of(places, 30)
     cells: list[dict[str, object]] = [
         {"a": labels[one], "b": labels[other], "l2": row.l2, "text": f"{row.l2:.3g}", "cosine": row.cosine}
         for row in finding.rows

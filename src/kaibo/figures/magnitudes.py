@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names
+from kaibo.figures.names import labels_of
 from kaibo.figures.style import BAR, LAW, MIXTURE, panel_width, panels, title
 from kaibo.figures.words import word
 
@@ -19,8 +19,7 @@ LEAST = 1e-11
 
 def histogram(finding: Finding[MagnitudeRow], language: str) -> Any:
     """Bars of the share between one power of two and the next, the two Gaussian nulls as lines over them."""
-    names = model_names(row.model for row in finding.rows)
-    labels = dict(zip(names, distinct(names.values(), 44), strict=True))
+    labels = labels_of((row.model for row in finding.rows), 44)
     chart = _one_panel(_records(finding, labels, language), panel_width(len(labels)), language)
     return panels(chart, list(labels.values())).properties(
         title=title(word("magnitudes.title", language), list(labels.values()))

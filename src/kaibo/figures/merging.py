@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names, short
+from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import BAR, MIXTURE, panel_width, panels, title
 from kaibo.figures.words import word
 
@@ -54,14 +54,13 @@ def survival(finding: Finding[ConflictRow], language: str) -> Any:
     """What trimming keeps of each task vector, a bar a part; what goes into the merge, and what is outvoted."""
     import altair as alt
 
-    names = model_names(finding.provenance["tuned"])
-    labels = dict(zip(names, distinct(names.values(), 44), strict=True))
+    labels = labels_of(finding.provenance["tuned"], 44)
     texts = [word(f"merge.{name}", language) for name in ("elected", "outvoted")]
     records = [
-        {"model": label, "part": _part(row, language), "what": text, "share": 100 * share}
+        {"model": label, "part": _part(row, language), "what": text, "at": at, "share": 100 * share}
         for row in finding.rows
         for place, label in enumerate(labels.values())
-        for text, share in zip(texts, _shares(row, place), strict=True)
+        for at, (text, share) in enumerate(zip(texts, _shares(row, place), strict=True))
     ]
     parts = list(dict.fromkeys(_part(row, language) for row in finding.rows))
     chart = (
@@ -70,7 +69,7 @@ def survival(finding: Finding[ConflictRow], language: str) -> Any:
         .encode(
             x=alt.X("share:Q", title=word("merge.share", language), stack="zero"),
             y=alt.Y("part:N", sort=parts, scale=alt.Scale(domain=parts), title=None, axis=alt.Axis(ticks=False)),
-            order=alt.Order("what:N", sort="ascending" if texts[0] < texts[1] else "descending"),
+            order="at:Q",
             color=alt.Color(
                 "what:N",
                 scale=alt.Scale(domain=texts, range=[MIXTURE, BAR]),

@@ -80,3 +80,13 @@ def distinct(texts: Iterable[str], limit: int = 36) -> list[str]:
             seen[look] += 1
             cut[text] = f"{short(text, limit - 5)} ({seen[look]})"
     return [cut[text] for text in given]
+
+
+def labels_of(addresses: Iterable[str], limit: int = 40) -> dict[str, str]:
+    """What to write beside each model: its name, cut to `limit` characters and told apart.
+
+    >>> labels_of(["/a/gemma", "hf:org/llama"])
+    {'/a/gemma': 'gemma', 'hf:org/llama': 'org/llama'}
+    """
+    names = model_names(addresses)
+    return dict(zip(names, distinct(names.values(), limit), strict=True))

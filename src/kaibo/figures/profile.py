@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from kaibo.figures.names import distinct, model_names, short
+from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import panel_width, panels, title
 from kaibo.figures.words import word
 
@@ -45,14 +45,9 @@ def kurtosis_map(finding: Finding[ProfileRow], language: str) -> Any:
     return _map(finding, "kurtosis", language)
 
 
-def _labels(finding: Finding[ProfileRow]) -> dict[str, str]:
-    names = model_names(row.model for row in finding.rows)
-    return dict(zip(names, distinct(names.values(), 44), strict=True))
-
-
 def _records(finding: Finding[ProfileRow], quantity: Quantity) -> list[dict[str, Any]]:
     """A record per cell that can be drawn: finite, and above zero where the axis is logarithmic."""
-    labels = _labels(finding)
+    labels = labels_of((row.model for row in finding.rows), 44)
     cells = []
     for row in finding.rows:
         value = getattr(row, quantity)
@@ -110,7 +105,7 @@ def _tooltip(quantity: Quantity, language: str) -> list[Any]:
 def _lines(finding: Finding[ProfileRow], quantity: Quantity, language: str) -> Any:
     import altair as alt
 
-    records, labels = _records(finding, quantity), list(_labels(finding).values())
+    records, labels = _records(finding, quantity), list(labels_of((row.model for row in finding.rows), 44).values())
     axis = alt.Axis(values=_marks(records, quantity), format=NUMBERS[quantity])
     layers = alt.Axis(values=_layer_marks(finding), format="d", grid=False)
     roles = list(dict.fromkeys(short(row.role) for row in finding.rows))
@@ -141,7 +136,7 @@ def _lines(finding: Finding[ProfileRow], quantity: Quantity, language: str) -> A
 def _map(finding: Finding[ProfileRow], quantity: Quantity, language: str) -> Any:
     import altair as alt
 
-    records, labels = _records(finding, quantity), list(_labels(finding).values())
+    records, labels = _records(finding, quantity), list(labels_of((row.model for row in finding.rows), 44).values())
     roles = list(dict.fromkeys(short(row.role) for row in finding.rows))
     layers = {row.layer for row in finding.rows}
     scheme = "inferno" if quantity == "std" else "yelloworangered"

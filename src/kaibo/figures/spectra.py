@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names, short
+from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import GAUSSIAN, LAW, MIXTURE, panel_width, panels, title
 from kaibo.figures.words import word
 
@@ -18,16 +17,11 @@ if TYPE_CHECKING:
 MOST_PANELS = 12
 
 
-def _labels(addresses: Iterable[str]) -> dict[str, str]:
-    names = model_names(addresses)
-    return dict(zip(names, distinct(names.values(), 40), strict=True))
-
-
 def tails(finding: Finding[TailRow], language: str) -> Any:
     """The share of eigenvalues at or above λ, both axes logarithmic, a panel for each matrix, with the fitted line."""
     import altair as alt
 
-    labels = _labels(row.model for row in finding.rows)
+    labels = labels_of(row.model for row in finding.rows)
     shown = finding.rows[:MOST_PANELS]
     charts = [_tail(row, labels[row.model] if len(labels) > 1 else "", language) for row in shown]
     heading = title(word("spectrum.tails_title", language), list(labels.values()) if len(labels) == 1 else [])
@@ -94,7 +88,7 @@ def has_depth(finding: Finding[MatrixSpectrum], quantity: str) -> bool:
 def _depth(finding: Finding[MatrixSpectrum], quantity: str, language: str) -> Any:
     import altair as alt
 
-    labels = _labels(row.model for row in finding.rows)
+    labels = labels_of(row.model for row in finding.rows)
     cells: dict[tuple[str, int, str], list[float]] = {}
     for row in finding.rows:
         value = getattr(row, quantity)

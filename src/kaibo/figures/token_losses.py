@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kaibo.figures.names import distinct, model_names
+from kaibo.figures.names import labels_of
 from kaibo.figures.placing import text_width
 from kaibo.figures.style import INK, panels, title
 from kaibo.figures.words import word
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
 WIDTH, LINE, SIZE = 640, 20, 11
 MOST_MODELS = 4
-
-
-def _labels(finding: Finding[Any]) -> dict[str, str]:
-    names = model_names(row.model for row in finding.rows)
-    return dict(zip(names, distinct(names.values(), 40), strict=True))
 
 
 def _laid(cells: list[TokenCell]) -> list[dict[str, Any]]:
@@ -44,7 +39,7 @@ def strip(finding: Finding[TokenCell], language: str) -> Any:
     """The first tokens of a text as it reads, pale where the model saw them coming and dark where it did not."""
     import altair as alt
 
-    labels = _labels(finding)
+    labels = labels_of(row.model for row in finding.rows)
     chosen = list(labels)[:MOST_MODELS]
     several = [_panel([row for row in finding.rows if row.model == model], labels[model], language) for model in chosen]
     chart = several[0] if len(several) == 1 else alt.vconcat(*several, spacing=24)
@@ -78,7 +73,7 @@ def by_context(finding: Finding[ContextRow], language: str) -> Any:
     """Mean nats against the number of tokens before, a panel for each model."""
     import altair as alt
 
-    labels = _labels(finding)
+    labels = labels_of(row.model for row in finding.rows)
     points = [
         {
             "model": labels[row.model], "before": max(row.least, 0.5), "nats": row.mean_nats, "low": row.nats_low,

@@ -46,7 +46,8 @@ def _x(against: str, language: str, *, reverse: bool = False, field: str = "x") 
     import altair as alt
 
     kind: Any = "log" if against in LOGARITHMIC else "linear"
-    scale = alt.Scale(type=kind, nice=False, zero=False, padding=8, reverse=reverse)
+    start: dict[str, Any] = {} if kind == "log" else {"zero": False}  # a logarithmic axis has no zero to leave out
+    scale = alt.Scale(type=kind, nice=False, padding=8, reverse=reverse, **start)
     axis = alt.Axis(format=FORMATS[against], tickCount=5, labelOverlap=True, labelSeparation=8, grid=kind == "linear")
     return alt.X(f"{field}:Q", title=word(f"trends.{against}", language), scale=scale, axis=axis)
 
@@ -62,10 +63,11 @@ def shares(finding: Finding[TrendRow], language: str) -> Any:
     for trend in ORDER:
         rows = [_share(row, trend, against) for row in finding.rows if row.shares[trend] is not None]
         y = alt.Y("share:Q", title=word("trends.share", language) if trend in ORDER[::2] else None)
-        base = alt.Chart(alt.InlineData(values=rows)).encode(x=x, color=shade)
+        bare = alt.Chart(alt.InlineData(values=rows)).encode(x=x)
+        base = bare.encode(color=shade)
         order = alt.Order("start:Q")
         layers = [
-            base.mark_area(opacity=0.12, line=False).encode(y=alt.Y("low:Q"), y2="high:Q", fill=shade.copy()),
+            bare.mark_area(opacity=0.12, line=False).encode(y=alt.Y("low:Q"), y2="high:Q", fill=shade.copy()),
             base.mark_line(strokeWidth=1, strokeDash=[3, 3], opacity=0.8).encode(y="plain:Q", order=order),
             base.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=45)).encode(
                 y=y, order=order, tooltip=["model:N", "start:Q", "x:Q", "share:Q", "plain:Q"]
@@ -115,13 +117,14 @@ def _followed(finding: Finding[FollowedRow], language: str, against: str, name: 
              "low": row.ppl_low, "high": row.ppl_high}
             for row in rows
         ]  # fmt: skip
-        base = alt.Chart(alt.InlineData(values=values)).encode(x=x, color=_shades(models, language))
+        bare = alt.Chart(alt.InlineData(values=values)).encode(x=x)
+        base = bare.encode(color=_shades(models, language))
         told = word("trends.set_ppl", language) if place % 2 == 0 else None
         how: dict[str, Any] = {
             "scale": alt.Scale(type="log", nice=False, padding=6),
             "axis": alt.Axis(format="~g", tickCount=5),
         }
-        band = base.mark_area(opacity=0.1, line=False).encode(
+        band = bare.mark_area(opacity=0.1, line=False).encode(
             y=alt.Y("low:Q", title=told, **how), y2="high:Q", fill=_shades(models, language)
         )
         layers = [

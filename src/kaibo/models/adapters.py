@@ -15,7 +15,7 @@ from kaibo.models.formats import safetensors, sniff
 from kaibo.models.formats.adapter import CONFIG, PICKLE, WEIGHTS, AdapterConfig, part_of
 from kaibo.models.opening import open_model, target_of
 from kaibo.models.places.folder import LocalFile
-from kaibo.models.updates import Adapted, Factors, Update
+from kaibo.models.updates import Factors, Update, adapted
 from kaibo.models.vocabularies import vocabulary_of
 from kaibo.models.weights import adapter_config_of, is_adapter
 from kaibo.vocabulary import Model, Tensor
@@ -125,7 +125,7 @@ def applied(adapter: Adapter, base: Model) -> Applied:
         known, canonical = (name, position.canonical) if there is None else (there.name, there.canonical)
         wholes[canonical] = replace(stored, name=known, canonical=canonical, layer=position.layer, role=position.role)
     updates = [_update(adapter, module, parts, places, wholes) for module, parts in adapter.modules.items()]
-    changed: dict[str, Tensor] = {**wholes, **{update.canonical: Adapted(update) for update in updates}}
+    changed: dict[str, Tensor] = {**wholes, **{update.weight.canonical: adapted(update) for update in updates}}
     kept = [tensor for tensor in base.tensors if tensor.canonical not in changed]
     described = describe(adapter.target)
     model = Model(
@@ -138,7 +138,9 @@ def applied(adapter: Adapter, base: Model) -> Applied:
         notes=(*adapter.target.notes, *notes_on(adapter, base), *described.notes),
         documents={**base.documents, **described.documents},
     )
-    return Applied(adapter, tuple(sorted(updates, key=lambda update: update.canonical)), model, frozenset(wholes))
+    return Applied(
+        adapter, tuple(sorted(updates, key=lambda update: update.weight.canonical)), model, frozenset(wholes)
+    )
 
 
 class _Places:

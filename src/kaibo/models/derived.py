@@ -7,54 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kaibo.models.formed import formed
 from kaibo.models.pairing import Pair, pair_models
-from kaibo.vocabulary import DTYPES, Buffer, DType, Model, Patterns, Tensor, widen32
+from kaibo.models.views import computed
+from kaibo.vocabulary import DTYPES, Buffer, Model, Patterns, Tensor, widen32
 
 
 @dataclass(frozen=True, eq=False)
 class Difference:
     """Δ = tuned − base of two tensors of one shape, in float32; of 64-bit floats formed in 64 bits, rounded once.
 
-    Satisfies the `Tensor` protocol. Beside the caller's buffer it holds one chunk of each side.
+    Beside the caller's buffer it holds one chunk of each side.
     """
 
     pair: Pair
-    source_key: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The base's name of it."""
-        return self.pair.base.name
-
-    @property
-    def canonical(self) -> str:
-        """The base's canonical name."""
-        return self.pair.base.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F32."""
-        return DTYPES["F32"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of both."""
-        return self.pair.base.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The base's layer."""
-        return self.pair.base.layer
-
-    @property
-    def role(self) -> str:
-        """The base's role."""
-        return self.pair.base.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.pair.base.size
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The differences, a buffer's worth at a time; raises what reading either side raises."""
@@ -69,57 +35,9 @@ class Difference:
             yield out.view("<u4")
 
 
-@dataclass(frozen=True, eq=False)
-class Scaled:
-    """A tensor times a number, in float32. Satisfies the `Tensor` protocol."""
-
-    tensor: Tensor
-    factor: float
-    source_key: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The tensor's name."""
-        return self.tensor.name
-
-    @property
-    def canonical(self) -> str:
-        """The tensor's canonical name."""
-        return self.tensor.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F32."""
-        return DTYPES["F32"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return self.tensor.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def role(self) -> str:
-        """The tensor's role."""
-        return self.tensor.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.tensor.size
-
-    def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
-        """The products, a buffer's worth at a time; raises what reading the tensor raises."""
-        room = np.empty(buffer.nbytes // 4 * self.tensor.dtype.itemsize, np.uint8)
-        for chunk in self.tensor.chunks(room, begin, end):
-            out = buffer[: 4 * chunk.size].view(np.float32)
-            with np.errstate(invalid="ignore", over="ignore"):
-                out[:] = widen32(self.tensor.dtype.name, chunk) * np.float64(self.factor)
-            yield out.view("<u4")
+def difference_of(pair: Pair, source_key: str | None = None) -> Tensor:
+    """What was added to one tensor, in float32, under the base's name of it."""
+    return formed(Difference(pair), pair.base, dtype=DTYPES["F32"], source_key=source_key)
 
 
 def difference(tuned: Model, base: Model) -> Model:
@@ -128,7 +46,7 @@ def difference(tuned: Model, base: Model) -> Model:
     Tensors that meet in no other are left out and named in the notes; see `pair_models`.
     """
     paired = pair_models(base, tuned)
-    tensors = tuple(Difference(pair, _key(pair)) for pair in paired.pairs)
+    tensors = tuple(difference_of(pair, _key(pair)) for pair in paired.pairs)
     left_out = tuple(f"{lone.side}: {lone.tensor} is left out ({lone.why})" for lone in paired.unmatched)
     address = f"{tuned.address} - {base.address}"
     return Model(address, f"{tuned.name} - {base.name}", base.family, tensors, notes=(*paired.notes, *left_out))
@@ -142,5 +60,5 @@ def _key(pair: Pair) -> str | None:
 
 def scaled(model: Model, factor: float) -> Model:
     """Every weight of a model times a number, in float32."""
-    tensors = tuple(Scaled(tensor, factor) for tensor in model.weights)
+    tensors = tuple(computed(tensor, lambda values: values * np.float64(factor)) for tensor in model.weights)
     return replace(model, address=f"{factor} * {model.address}", name=f"{factor} * {model.name}", tensors=tensors)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.models import merge_kernels as kernels
+from kaibo.models.formed import formed
 from kaibo.vocabulary import Buffer, DType, Patterns, Tensor, widen32
 from kaibo.vocabulary.merging import Ballot, Rule
 
@@ -35,48 +36,27 @@ _DIVISORS = {"count": kernels.BY_COUNT, "weights": kernels.BY_WEIGHTS, "none": k
 class Merged:
     """One tensor of the base and the same tensor of each tuned model, merged by a rule.
 
-    Satisfies the `Tensor` protocol. Beside the caller's buffer it holds one chunk of each model.
+    `dtype` is what it is stored in. Beside the caller's buffer it holds one chunk of each model.
     """
 
     base: Tensor
     tuned: tuple[Tensor, ...]
     rule: Rule
     dtype: DType
-    source_key: str | None = None
 
     @property
-    def name(self) -> str:
-        """The base's name of it."""
-        return self.base.name
+    def sides(self) -> tuple[Tensor, ...]:
+        """The base's tensor, then those of the tuned models."""
+        return self.base, *self.tuned
 
     @property
-    def canonical(self) -> str:
-        """The base's canonical name."""
-        return self.base.canonical
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The base's shape."""
-        return self.base.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The base's layer."""
-        return self.base.layer
-
-    @property
-    def role(self) -> str:
-        """The base's role."""
-        return self.base.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.base.size
+    def tensor(self) -> Tensor:
+        """The merge as a tensor, under the base's name."""
+        return formed(self, self.base, dtype=self.dtype)
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The merged values, a buffer's worth at a time; raises what reading any of the models raises."""
-        width, stop = self.dtype.itemsize, self.size if end is None else end
+        width, stop = self.dtype.itemsize, self.base.size if end is None else end
         room = _Room(self)
         step = buffer.nbytes // width
         for first in range(begin, stop, step):
@@ -91,7 +71,7 @@ class Merged:
         recipe, weights = self.rule.recipe, room.weights
         mixed = room.mixed[: end - begin]
         if recipe.method in ("linear", "slerp"):
-            room.read_values((self.base, *self.tuned), begin, end)
+            room.read_values(self.sides, begin, end)
             kernels.weigh(room.rows[:, : end - begin], weights, 1.0, mixed)
             return mixed
         base = room.read_vectors(self, begin, end)
@@ -106,7 +86,7 @@ class Merged:
 
     def ballot(self, begin: int = 0, end: int | None = None) -> Ballot:
         """How the trimmed task vectors agree over values `begin` to `end`; reads each model once."""
-        stop = self.size if end is None else end
+        stop = self.base.size if end is None else end
         models = len(self.tuned)
         counts = np.zeros(5 + 2 * models, np.int64)
         room = _Room(self)
@@ -123,12 +103,11 @@ class _Room:
     """What one reader of a merged tensor owns: a chunk of each model, as stored and as numbers."""
 
     def __init__(self, of: Merged) -> None:
-        sides = (of.base, *of.tuned)
-        self.stored = [np.empty(CHUNK_VALUES * side.dtype.itemsize, np.uint8) for side in sides]
+        self.stored = [np.empty(CHUNK_VALUES * side.dtype.itemsize, np.uint8) for side in of.sides]
         values = of.rule.recipe.method in ("linear", "slerp")
-        wide = values and any(side.dtype.name == "F64" for side in sides)
+        wide = values and any(side.dtype.name == "F64" for side in of.sides)
         self.rows = np.empty(
-            (len(sides) if values else len(of.tuned), CHUNK_VALUES), np.float64 if wide else np.float32
+            (len(of.sides) if values else len(of.tuned), CHUNK_VALUES), np.float64 if wide else np.float32
         )
         self.mixed = np.empty(CHUNK_VALUES, np.float64)
         self.weights = np.array(of.rule.weights, np.float64)

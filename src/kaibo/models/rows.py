@@ -6,77 +6,47 @@ import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.vocabulary import Buffer, DType, Patterns, Tensor
+from kaibo.models.formed import formed
+from kaibo.vocabulary import Buffer, Patterns, Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class ChosenRows:
     """Rows of `tensor`, along its first axis; `runs` are (first chosen row, row of the tensor, how many).
 
-    It satisfies the `Tensor` protocol. Its source key is that of the tensor together with the choice.
+    Beside the caller's buffer it holds another of its size.
     """
 
     tensor: Tensor
     runs: tuple[tuple[int, int, int], ...] = field(repr=False)
     rows: int
-    source_key: str | None
-
-    @property
-    def name(self) -> str:
-        """The tensor's own name."""
-        return self.tensor.name
-
-    @property
-    def canonical(self) -> str:
-        """The tensor's canonical name."""
-        return self.tensor.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """The tensor's type."""
-        return self.tensor.dtype
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def role(self) -> str:
-        """The tensor's role."""
-        return self.tensor.role
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As many rows as were chosen, each as long as the tensor's."""
-        return (self.rows, *self.tensor.shape[1:])
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.shape)
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The chosen values, a buffer's worth at a time; raises what the tensor's own chunks raise."""
-        width = self.dtype.itemsize
-        step, stop = buffer.nbytes // width, self.size if end is None else end
-        room = buffer[: step * width].view(self.dtype.patterns)
+        dtype, width = self.tensor.dtype, self.tensor.dtype.itemsize
+        step, stop = buffer.nbytes // width, self.rows * self._long if end is None else end
+        room = buffer[: step * width].view(dtype.patterns)
         scratch = np.empty_like(buffer)
         for first in range(begin, stop, step):
             last = min(first + step, stop)
             self._fill(room[: last - first], first, last, scratch)
             yield room[: last - first]
 
+    @property
+    def _long(self) -> int:
+        """Values in a row."""
+        return math.prod(self.tensor.shape[1:])
+
     def _fill(self, out: Patterns, first: int, last: int, scratch: Buffer) -> None:
-        long = math.prod(self.shape[1:])
         if first >= last:
             return
+        long = self._long
         earliest = bisect_right(self.runs, first // long, key=_begin) - 1
         for chosen, row, count in islice(self.runs, earliest, None):
             low, high = max(first, chosen * long), min(last, (chosen + count) * long)
@@ -94,7 +64,10 @@ def _begin(run: tuple[int, int, int]) -> int:
 
 
 def chosen_rows(tensor: Tensor, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:
-    """These rows of a tensor, in this order; the tensor itself where that is all of them in its own order."""
+    """These rows of a tensor, in this order; the tensor itself where that is all of them in its own order.
+
+    The source key is that of the tensor together with the choice.
+    """
     index = np.asarray(rows, dtype=np.int64)
     if index.size == tensor.shape[0] and np.array_equal(index, np.arange(index.size)):
         return tensor
@@ -106,4 +79,5 @@ def chosen_rows(tensor: Tensor, rows: Sequence[int] | NDArray[np.int64]) -> Tens
         if tensor.source_key is None
         else f"rows:{hashlib.sha256(index.tobytes()).hexdigest()[:32]}:{tensor.source_key}"
     )
-    return ChosenRows(tensor, runs, index.size, key)
+    chosen = formed(ChosenRows(tensor, runs, index.size), tensor, source_key=key)
+    return replace(chosen, shape=(index.size, *tensor.shape[1:]))

@@ -19,7 +19,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns, Tensor, widen32
+from kaibo.models.formed import formed
+from kaibo.vocabulary import DTYPES, Buffer, Patterns, Tensor, widen32
 from kaibo.vocabulary.compiling import compiled
 
 Floats64 = NDArray[np.float64]
@@ -139,63 +140,28 @@ def values_of(tensor: Tensor) -> Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """ΔW of one weight of a base, in float32. Satisfies the `Tensor` protocol; `weight` is the base's tensor.
+    """The update of one weight of a base: ΔW in float32; `weight` is the base's tensor.
 
-    Beside the caller's buffer it holds the factors and a block of the weights.
+    Beside the caller's buffer its reader holds the factors and a block of the weights.
     """
 
     weight: Tensor
     factors: Factors
 
     @property
-    def name(self) -> str:
-        """The weight's name."""
-        return self.weight.name
-
-    @property
-    def canonical(self) -> str:
-        """The weight's canonical name."""
-        return self.weight.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F32."""
-        return DTYPES["F32"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The weight's shape."""
-        return self.weight.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The weight's layer."""
-        return self.weight.layer
-
-    @property
-    def role(self) -> str:
-        """The weight's role."""
-        return self.weight.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.weight.size
-
-    @property
-    def source_key(self) -> str | None:
-        """Names factors and weight, of which DoRA needs both, without reading them."""
-        return _key("update", self.factors.key, self.weight.source_key)
+    def tensor(self) -> Tensor:
+        """ΔW; its source key names the factors and the weight, of which DoRA needs both."""
+        key = _key("update", self.factors.key, self.weight.source_key)
+        return formed(self, self.weight, dtype=DTYPES["F32"], source_key=key)
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The values of ΔW, a buffer's worth at a time; raises what reading factors and weight raises."""
-        step = buffer.nbytes // 4
-        for _, values in self.formed(step, begin, self.size if end is None else end):
+        for _, values in self.blocks(buffer.nbytes // 4, begin, end):
             out = buffer[: 4 * values.size].view(np.float32)
             out[:] = values
             yield out.view("<u4")
 
-    def formed(self, step: int, begin: int, end: int) -> Iterator[tuple[Floats64, Floats32]]:
+    def blocks(self, step: int, begin: int = 0, end: int | None = None) -> Iterator[tuple[Floats64, Floats32]]:
         """W in float64 and ΔW in float32, `step` values at a time."""
         left, right = self.factors.loaded()
         room = np.empty(step * self.weight.dtype.itemsize, np.uint8)
@@ -205,7 +171,7 @@ class Update:
             values = np.empty(weights.size, np.float64)
             _product(left, right, self.factors.scale, at, values)
             if self.factors.magnitude is not None:
-                _rescaled(weights, values, self._rescaling, self.shape[1], at, self._axis)
+                _rescaled(weights, values, self._rescaling, self.weight.shape[1], at, self._axis)
             at += values.size
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
                 yield weights, values.astype(np.float32)
@@ -219,8 +185,8 @@ class Update:
         """m/‖W + s·B·A‖ of each output, from one pass over the weight in whole rows."""
         assert self.factors.magnitude is not None, "only DoRA has magnitudes"
         left, right = self.factors.loaded()
-        rows, columns = self.shape
-        squares = np.zeros(self.shape[self._axis], np.float64)
+        rows, columns = self.weight.shape
+        squares = np.zeros(self.weight.shape[self._axis], np.float64)
         count = max(1, BLOCK_VALUES // max(columns, 1))
         room = np.empty(count * columns * self.weight.dtype.itemsize, np.uint8)
         for row, chunk in zip(range(0, rows, count), self.weight.chunks(room), strict=True):
@@ -235,58 +201,23 @@ class Update:
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """W + ΔW in float64, the sum of a stored weight and its update. Satisfies the `Tensor` protocol."""
+    """W + ΔW in float64, the sum of a stored weight and its update: only there is the sum exact."""
 
     update: Update
 
-    @property
-    def name(self) -> str:
-        """The weight's name."""
-        return self.update.name
-
-    @property
-    def canonical(self) -> str:
-        """The weight's canonical name."""
-        return self.update.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F64: only there is the sum exact."""
-        return DTYPES["F64"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The weight's shape."""
-        return self.update.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The weight's layer."""
-        return self.update.layer
-
-    @property
-    def role(self) -> str:
-        """The weight's role."""
-        return self.update.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.update.size
-
-    @property
-    def source_key(self) -> str | None:
-        """Names factors and weight without reading them."""
-        return _key("adapted", self.update.source_key)
-
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The sums, a buffer's worth at a time; raises what reading factors and weight raises."""
-        step = buffer.nbytes // 8
-        for weights, values in self.update.formed(step, begin, self.size if end is None else end):
+        for weights, values in self.update.blocks(buffer.nbytes // 8, begin, end):
             out = buffer[: 8 * values.size].view(np.float64)
             with np.errstate(over="ignore", invalid="ignore"):
                 np.add(weights, values, out=out)
             yield out.view("<u8")
+
+
+def adapted(update: Update) -> Tensor:
+    """A weight with its update added, in float64."""
+    key = _key("adapted", update.tensor.source_key)
+    return formed(Adapted(update), update.weight, dtype=DTYPES["F64"], source_key=key)
 
 
 def _key(*parts: str | None) -> str | None:

@@ -6,54 +6,20 @@ Nothing is copied to disk or held whole; what a view needs beside the caller's b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns, Tensor, widen32
+from kaibo.models.formed import Formed, formed
+from kaibo.vocabulary import DTYPES, Buffer, Patterns, Tensor, widen32
 
 BAND = 1 << 25
 """Bytes that a transposed tensor is read in at a time, at least one of its columns."""
 
 TILE = 64
 """Rows that are turned at a time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Renamed:
-    """The values of `tensor` as they lie, under another canonical name, role or shape of the same size."""
-
-    tensor: Tensor
-    canonical: str
-    role: str
-    shape: tuple[int, ...]
-    source_key: str | None
-
-    @property
-    def name(self) -> str:
-        """The tensor's own name."""
-        return self.tensor.name
-
-    @property
-    def dtype(self) -> DType:
-        """The tensor's type."""
-        return self.tensor.dtype
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.tensor.size
-
-    def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
-        """The tensor's own chunks."""
-        return self.tensor.chunks(buffer, begin, end)
 
 
 def renamed(
@@ -67,7 +33,8 @@ def renamed(
     if math.prod(shape) != tensor.size:
         raise ValueError(f"{tensor.size} values do not make a tensor of shape {shape}")
     key = tensor.source_key if shape == tensor.shape else _key(f"shape {shape}", tensor)
-    return Renamed(tensor, canonical or tensor.canonical, role or tensor.role, shape, key)
+    view = formed(tensor, tensor, source_key=key)
+    return replace(view, canonical=canonical or tensor.canonical, role=role or tensor.role, shape=shape)
 
 
 def _key(how: str, *tensors: Tensor) -> str | None:
@@ -80,50 +47,14 @@ class Transposed:
     """A matrix with its axes exchanged, read in bands of columns; holds one band of about `BAND` bytes."""
 
     tensor: Tensor
-    source_key: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The tensor's own name."""
-        return self.tensor.name
-
-    @property
-    def canonical(self) -> str:
-        """The tensor's canonical name."""
-        return self.tensor.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """The tensor's type."""
-        return self.tensor.dtype
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def role(self) -> str:
-        """The tensor's role."""
-        return self.tensor.role
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Columns, then rows."""
-        return self.tensor.shape[::-1]
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.tensor.size
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The values column by column, a buffer's worth at a time; raises what reading the tensor raises."""
-        width = self.dtype.itemsize
-        step, stop = buffer.nbytes // width, self.size if end is None else end
-        room = buffer[: step * width].view(self.dtype.patterns)
+        dtype, width = self.tensor.dtype, self.tensor.dtype.itemsize
+        step, stop = buffer.nbytes // width, self.tensor.size if end is None else end
+        room = buffer[: step * width].view(dtype.patterns)
         bands = self._bands(begin, stop)
-        held: Patterns = np.empty(0, self.dtype.patterns)
+        held: Patterns = np.empty(0, dtype.patterns)
         for first in range(begin, stop, step):
             out = room[: min(step, stop - first)]
             filled = 0
@@ -137,7 +68,7 @@ class Transposed:
     def _bands(self, begin: int, end: int) -> Iterator[Patterns]:
         """The values from `begin` to `end`, as many whole columns at a time as fit into a band."""
         rows, columns = self.tensor.shape
-        width = self.dtype.itemsize
+        width = self.tensor.dtype.itemsize
         most = max(1, BAND // (rows * width)) if rows else 1
         scratch = np.empty(min(most, columns) * width, np.uint8)
         for left in range(begin // rows if rows else 0, -(-end // rows) if rows else 0, most):
@@ -148,8 +79,8 @@ class Transposed:
     def _band(self, left: int, right: int, scratch: Buffer) -> Patterns:
         """Columns `left` to `right`, one after the other; turned a tile at a time, which stays in the cache."""
         rows, columns = self.tensor.shape
-        band = np.empty((right - left, rows), self.dtype.patterns)
-        tile = np.empty((min(TILE, rows), right - left), self.dtype.patterns)
+        band = np.empty((right - left, rows), self.tensor.dtype.patterns)
+        tile = np.empty((min(TILE, rows), right - left), self.tensor.dtype.patterns)
         for top in range(0, rows, TILE):
             bottom = min(top + TILE, rows)
             for row in range(top, bottom):
@@ -163,118 +94,56 @@ def transposed(tensor: Tensor) -> Tensor:
     """A matrix with its axes exchanged; of a transposed one the matrix itself. Raises ValueError for other shapes."""
     if len(tensor.shape) != 2:
         raise ValueError(f"a tensor of shape {tensor.shape} is no matrix")
-    return tensor.tensor if isinstance(tensor, Transposed) else Transposed(tensor, _key("transposed", tensor))
+    if isinstance(tensor, Formed) and isinstance(tensor.values, Transposed):
+        return tensor.values.tensor
+    turned = formed(Transposed(tensor), tensor, source_key=_key("transposed", tensor))
+    return replace(turned, shape=tensor.shape[::-1])
 
 
 @dataclass(frozen=True, eq=False)
-class Shifted:
-    """A tensor plus a number, in float32. Satisfies the `Tensor` protocol; holds one chunk of the tensor."""
+class Computed:
+    """A formula of each value of a tensor, rounded once to float32; holds one chunk of the tensor."""
 
     tensor: Tensor
-    by: float
-    source_key: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The tensor's own name."""
-        return self.tensor.name
-
-    @property
-    def canonical(self) -> str:
-        """The tensor's canonical name."""
-        return self.tensor.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F32."""
-        return DTYPES["F32"]
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def role(self) -> str:
-        """The tensor's role."""
-        return self.tensor.role
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return self.tensor.shape
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.tensor.size
+    formula: Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
-        """The sums, a buffer's worth at a time; raises what reading the tensor raises."""
+        """What the formula gives, a buffer's worth at a time; raises what reading the tensor raises."""
         room = np.empty(buffer.nbytes // 4 * self.tensor.dtype.itemsize, np.uint8)
         for chunk in self.tensor.chunks(room, begin, end):
             out = buffer[: 4 * chunk.size].view(np.float32)
             with np.errstate(invalid="ignore", over="ignore"):
-                out[:] = widen32(self.tensor.dtype.name, chunk) + np.float64(self.by)
+                out[:] = self.formula(widen32(self.tensor.dtype.name, chunk))
             yield out.view("<u4")
+
+
+def computed(
+    tensor: Tensor, formula: Callable[[NDArray[np.floating]], NDArray[np.floating]], source_key: str | None = None
+) -> Tensor:
+    """A tensor's values put through a formula, in float32. The formula says itself in which width it works."""
+    return formed(Computed(tensor, formula), tensor, dtype=DTYPES["F32"], source_key=source_key)
 
 
 def shifted(tensor: Tensor, by: float) -> Tensor:
     """The tensor plus a number, in float32."""
-    return Shifted(tensor, by, _key(f"plus {by}", tensor))
+    return computed(tensor, lambda values: values + np.float64(by), _key(f"plus {by}", tensor))
 
 
 @dataclass(frozen=True, eq=False)
 class Unpacked:
     """8-bit codes times their scales, in float32: value (r, c) × `scales[r ÷ block rows, c ÷ block columns]`.
 
-    Satisfies the `Tensor` protocol; holds the scales, one chunk of the codes and of its factors.
+    Holds the scales, one chunk of the codes and of its factors.
     """
 
     codes: Tensor
     scales: Tensor
     block: tuple[int, int]
-    source_key: str | None = field(default=None)
-
-    @property
-    def name(self) -> str:
-        """The name of the codes."""
-        return self.codes.name
-
-    @property
-    def canonical(self) -> str:
-        """The canonical name of the codes."""
-        return self.codes.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F32."""
-        return DTYPES["F32"]
-
-    @property
-    def layer(self) -> int | None:
-        """The layer of the codes."""
-        return self.codes.layer
-
-    @property
-    def role(self) -> str:
-        """The role of the codes."""
-        return self.codes.role
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the codes."""
-        return self.codes.shape
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.codes.size
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The products, a buffer's worth at a time; raises what reading codes or scales raises."""
         factors = self._factors()
-        columns = self.shape[1]
+        columns = self.codes.shape[1]
         room = np.empty(buffer.nbytes // 4 * self.codes.dtype.itemsize, np.uint8)
         place = begin
         for chunk in self.codes.chunks(room, begin, end):
@@ -289,7 +158,7 @@ class Unpacked:
     def _factors(self) -> NDArray[np.float64]:
         room = np.empty(max(self.scales.size, 1) * self.scales.dtype.itemsize, np.uint8)
         read = [widen32(self.scales.dtype.name, chunk).copy() for chunk in self.scales.chunks(room)]
-        rows = -(-self.shape[0] // self.block[0])
+        rows = -(-self.codes.shape[0] // self.block[0])
         return np.concatenate(read).astype(np.float64).reshape(rows, -1)
 
 
@@ -305,5 +174,5 @@ def unpacked(codes: Tensor, scales: Tensor, block: tuple[int, int] | None = None
     for tall, broad in ((rows, columns), (1, columns), block or (128, 128)):
         if tall > 0 < broad and (-(-rows // tall), -(-columns // broad)) == (high, wide):
             key = _key(f"unpacked {tall}x{broad}", codes, scales)
-            return Unpacked(codes, scales, (tall, broad), key)
+            return formed(Unpacked(codes, scales, (tall, broad)), codes, dtype=DTYPES["F32"], source_key=key)
     return None

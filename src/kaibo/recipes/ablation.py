@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,17 +11,19 @@ from typing import Any
 
 import torch
 
+from kaibo.analyses.intervals import mean_interval
 from kaibo.recipes.account import ACCOUNT, fingerprint, storing, versions, write_json
 from kaibo.recipes.data import Rows, read_rows
 from kaibo.recipes.digits_of import digit_mae
 from kaibo.recipes.exchanged import Exchanged, Parts
+from kaibo.recipes.lifecycle import known_run
 from kaibo.recipes.nursery_plan import Planned
 from kaibo.recipes.optimisers import learning_rate, optimiser
 from kaibo.recipes.pretraining import threads
 from kaibo.recipes.reading import batch, token_stream, tokens_per_step, tokens_wanted
-from kaibo.recipes.running import Workshop, known_run
 from kaibo.recipes.schema import Data, Recipe
 from kaibo.recipes.tokenizers import load_tokenizer
+from kaibo.recipes.workshop import Workshop
 from kaibo.recipes.writing import synced
 
 SEEDS = (42, 100, 7)
@@ -210,8 +211,8 @@ def _row(choice: str, accounts: Sequence[Mapping[str, Any]], plain: Mapping[int,
     values["worse"] = [account["ablation"]["loss"] - plain[account["recipe"]["seed"]] for account in accounts]
     numbers: dict[str, float] = {}
     for name, several in values.items():
-        mean, half = interval(several)
-        numbers |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+        found = mean_interval(several)
+        numbers |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
     return AblationRow(
         part=PART[choice],
         choice=choice,
@@ -221,13 +222,3 @@ def _row(choice: str, accounts: Sequence[Mapping[str, Any]], plain: Mapping[int,
         why={"loss_low": "one seed has no interval"} if len(measured) < 2 else {},
         **numbers,
     )
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and half of its 95 % interval by Student's t; NaN for a single value."""
-    from scipy.stats import t
-
-    n = len(values)
-    if n < 2:
-        return values[0], math.nan
-    return statistics.fmean(values), float(t.ppf(0.975, n - 1)) * statistics.stdev(values) / math.sqrt(n)

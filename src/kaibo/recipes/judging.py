@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaibo.analyses.intervals import wilson
 from kaibo.recipes.languages import answers_in
 
 TAGS = re.compile(
@@ -92,7 +92,7 @@ def _row(model: str, asked: str, replies: Sequence[Reply]) -> ProbeRow:
     faults = tuple(
         name for name, share in shares.items() if (share < LIMITS[name] if name in good else share > LIMITS[name])
     )
-    spread = {name: interval(count, n) for name, count in counts.items()}
+    spread = {name: wilson(count / n, n) for name, count in counts.items()}
     bounds: dict[str, Any] = {
         f"{name}_{end}": spread[name][place] for name in counts for place, end in enumerate(("low", "high"))
     }
@@ -117,17 +117,3 @@ def repeats(tokens: Sequence[int]) -> bool:
 def leaks(reply: Reply) -> bool:
     """Whether tags of a template, or special tokens other than the one that ended it, stand in the answer."""
     return bool(TAGS.search(reply.raw))
-
-
-def interval(count: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share: (low, high).
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
-
-    >>> [round(bound, 4) for bound in interval(8, 8)]
-    [0.6756, 1.0]
-    """
-    share, weight = count / n, z * z / n
-    middle = (share + weight / 2) / (1 + weight)
-    half = z * math.sqrt(share * (1 - share) / n + weight / (4 * n)) / (1 + weight)
-    return (0.0 if count == 0 else middle - half), (1.0 if count == n else middle + half)

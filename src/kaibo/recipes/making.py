@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kaibo.recipes.account import RunRow
 from kaibo.recipes.loading import require_training
-from kaibo.recipes.running import Workshop, run
+from kaibo.recipes.running import run
 from kaibo.recipes.schema import Recipe
+from kaibo.recipes.workshop import Workshop
 
 
 def make(recipe: Recipe, shop: Workshop) -> RunRow:

@@ -25,8 +25,8 @@ from kaibo.recipes.nursery_plan import Planned, planned
 from kaibo.recipes.nursery_texts import prepare
 from kaibo.recipes.presets import PRESETS, Preset
 from kaibo.recipes.pretraining import threads
-from kaibo.recipes.running import Workshop
 from kaibo.recipes.samples import Sample, samples
+from kaibo.recipes.workshop import Workshop
 from kaibo.recipes.writing import read_object, write_whole
 from kaibo.vocabulary.findings import plain
 

@@ -11,9 +11,9 @@ from kaibo.errors import UsageError
 from kaibo.llama import Llama, LlamaConfig, Rope, initialise, load_llama
 from kaibo.recipes.data import Rows
 from kaibo.recipes.extension import extended
-from kaibo.recipes.running import Base, Workshop, base_of
 from kaibo.recipes.schema import Recipe
 from kaibo.recipes.tokenizers import BOS, EOS, PAD, extended_tokenizer, load_tokenizer, train_tokenizer
+from kaibo.recipes.workshop import Base, Workshop, base_of
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 

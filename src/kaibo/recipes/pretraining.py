@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 import time
 import warnings
 from collections.abc import Iterator
@@ -24,16 +23,17 @@ import torch
 
 from kaibo.errors import StoppedError, UsageError
 from kaibo.llama import mean_loss, save_llama
-from kaibo.recipes.account import ACCOUNT, CHECKPOINTS, STATE, RunRow, fingerprint, row_of, versions, write_json
+from kaibo.recipes.account import CHECKPOINTS, RunRow, fingerprint, row_of, versions
 from kaibo.recipes.data import Rows, read_rows
 from kaibo.recipes.flops import utilisation
+from kaibo.recipes.lifecycle import begin_run, finish_run, known_run
 from kaibo.recipes.optimisers import learning_rate, optimiser
 from kaibo.recipes.origins import Origin, origin_of, roots_of
 from kaibo.recipes.reading import batch, check_length, steps_of, token_stream, tokens_per_step, tokens_wanted
 from kaibo.recipes.resuming import LossPoint, Reached, load_state, save_state
-from kaibo.recipes.running import Base, Workshop, begun_run, known_run
 from kaibo.recipes.schema import Recipe
 from kaibo.recipes.steps import checkpoint_steps
+from kaibo.recipes.workshop import Base, Workshop
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
@@ -80,14 +80,11 @@ def pretrain(recipe: Recipe, shop: Workshop) -> RunRow:
         found = known_run(folder, identity, shop.force)
         if found is not None:
             return row_of(found, folder, "known")
-        how = "resumed" if begun_run(folder, identity, shop.force) else "trained"
-        write_json(folder / STATE, {"fingerprint": identity, "recipe": recipe.record()})
+        how = begin_run(folder, recipe, identity, shop.force)
         session = _session(recipe, shop, rows, base)
         reached = _train(session)
         account = _account(session, rows, identity, reached)
-    write_json(folder / ACCOUNT, account)
-    (folder / STATE).unlink(missing_ok=True)
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    finish_run(folder, account)
     return row_of(account, folder, how)
 
 

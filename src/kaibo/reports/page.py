@@ -22,6 +22,7 @@ from kaibo.figures.export import specification
 from kaibo.figures.names import model_name
 from kaibo.figures.words import heading, note, word
 from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
+from kaibo.reports.claims import ClaimGroup, Tally
 from kaibo.reports.facts import Fact, published, without_folders
 from kaibo.reports.tables import cell, digit_shares, numeric, read, to_csv
 from kaibo.vocabulary import Finding
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 OPEN_ROWS = 12
 """Tables with more rows than this are folded away."""
-
-OF_PROSE = ("claims", "generated")
-"""Kinds of findings whose table is to be read: never folded away, its lines broken."""
 
 MOST_ROWS = 1000
 """Rows that stand in the page itself; the CSV holds them all."""
@@ -71,14 +69,14 @@ class PageTable:
     file: str
     csv: str
     folded: bool = False
-    prose: bool = False
 
 
 @dataclass(frozen=True)
 class Section:
     """A part of the page under a heading. `anchor` names it in links; whatever is empty is left out.
 
-    `links` are (file beside the page, text, what it is in a sentence).
+    `links` are (file beside the page, text, what it is in a sentence); `steps` are numbered, `verdicts` explain a
+    badge (its style, its word, what it means), `commands` are to be typed, and `addresses` are folded away.
     """
 
     anchor: str
@@ -86,9 +84,15 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     links: tuple[tuple[str, str, str], ...] = ()
     facts: tuple[Fact, ...] = ()
+    steps: tuple[str, ...] = ()
+    verdicts: tuple[tuple[str, str, str], ...] = ()
     sentences: tuple[str, ...] = ()
+    tallies: tuple[Tally, ...] = ()
     charts: tuple[Chart, ...] = ()
+    claims: tuple[ClaimGroup, ...] = ()
     tables: tuple[PageTable, ...] = ()
+    commands: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
 
@@ -163,9 +167,8 @@ def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
         for row in table.rows[:MOST_ROWS]
     )
     file = "-".join(["kaibo", finding.kind, *([f"by-{level}"] if level else [])])
-    prose = finding.kind in OF_PROSE
-    folded = len(finding.rows) > OPEN_ROWS and not prose
-    return PageTable(label, headings, rows, len(finding.rows), f"{file}.csv", to_csv(finding), folded, prose)
+    folded = len(finding.rows) > OPEN_ROWS
+    return PageTable(label, headings, rows, len(finding.rows), f"{file}.csv", to_csv(finding), folded)
 
 
 def page(
@@ -197,6 +200,7 @@ def page(
         made_by=word("page.made_by", language, version=escaped((provenance or {}).get("kaibo", ""))).strip(),
         tagline=word("page.tagline", language) if tagline is None else tagline,
         word=lambda key, **values: word(f"page.{key}", language, **values),
+        heads={name: heading(name, language) for name in ("verdict", "claim", "reported", "ours")},
         data_uri=data_uri,
     )
 
@@ -211,11 +215,12 @@ def _policy(scripts: Sequence[str]) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    source = files("kaibo.reports").joinpath("templates/page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
+    folder = files("kaibo.reports").joinpath("templates")
+    loader = FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8"))
+    style: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **style).get_template("page.html.j2")
 
 
 def json_block(value: Any) -> str:

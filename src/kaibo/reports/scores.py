@@ -38,6 +38,10 @@ def _between(pair: Sequence[float] | None) -> str:
     return "-" if pair is None else f"{pair[0]:.3g} … {pair[1]:.3g}"
 
 
+def _both(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.4g}"
 
@@ -235,17 +239,33 @@ def _trajectories(finding: Finding[Any]) -> Iterator[Block]:
     if adds:
         yield (
             "what size adds given perplexity",
-            ("score", "LR", "p", "q", "R² without", "R² with", "gain"),
+            ("score", "LR", "p", "q", "R² without", "R² with", "gain", "gain by noise, 95 %", "p of gain"),
             [
-                (name, one.statistic, one.p, one.q, one.r2_without, one.r2_with, f"{one.gain:+.4f}")
+                (
+                    name,
+                    one.statistic,
+                    one.p,
+                    one.q,
+                    one.r2_without,
+                    one.r2_with,
+                    f"{one.gain:+.4f}",
+                    _number(one.gain_null),
+                    _number(one.gain_p),
+                )
                 for name, one in adds
             ],
         )
     yield (
-        "BIG-bench shapes over sizes at the last step",
-        ("score", "linearity", "breakthroughness"),
-        [(row.benchmark, row.linearity, row.breakthroughness) for row in finding],
-    )
+        "BIG-bench shapes over sizes at the last step, and over the FLOPs of each run (95 %; null of flat scores)",
+        ("score", "over", "linearity", "95 %", "null", "breakthroughness", "95 %", "null"),
+        [
+            (row.benchmark, one.run or one.over, _number(one.linearity),
+             _between(_both(one.linearity_low, one.linearity_high)), _number(one.linearity_null),
+             _number(one.breakthroughness), _between(_both(one.breakthroughness_low, one.breakthroughness_high)),
+             _number(one.breakthroughness_null))
+            for row in finding for one in row.shapes
+        ],
+    )  # fmt: skip
     crossed = [(row.benchmark, c) for row in finding for c in row.crossings if c.flops is not None or c.still_leads]
     if crossed:
         yield (

@@ -93,6 +93,10 @@ READ: Mapping[str, tuple[str, ...]] = {
     "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
+    "rescale": (
+        *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
+        *("kept_back", "reached", "exponent_low", "exponent_high"),
+    ),
     "tour": ("stop", "formula", "difference", "holds", "source"),
     "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
@@ -109,6 +113,15 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "text", "tokens", "nats", "ppl", "ppl_low", "ppl_high", "bits_per_byte"),
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
+    "trajectories": (
+        *("benchmark", "checkpoints", "best", "r2_perplexity", "r2_flops", "r2_size", "gain", "gain_null", "gain_p"),
+        *("linearity", "breakthroughness"),
+    ),
+    "trajectory-shapes": (
+        *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
+        *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
+    ),
+    "trajectory-crossings": ("benchmark", "small", "large", "lead", "lead_errors", "flops", "still_leads"),
     "trends": (
         *("model", "beginning", "checkpoints", "tokens", "upward", "downward", "stagnated", "undecided"),
         *("not_up_not_down", "step", "ppl", "last_ppl", "rho"),
@@ -249,7 +262,9 @@ def _fields(record: Any) -> dict[str, Any]:
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(column, value) pairs; what is empty has none, a reason is one text."""
+    """(column, value) pairs; what is empty has none, a reason is one text; what only a figure draws is left out."""
+    if name.rpartition("_")[2] in DRAWN and isinstance(value, tuple):
+        return
     if name == "why":
         yield name, "; ".join(f"{key}: {reason}" for key, reason in value.items()) or None
     elif dataclasses.is_dataclass(value):
@@ -261,6 +276,10 @@ def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _opened_list(name, value)
     else:
         yield name, value
+
+
+DRAWN = ("points", "curve")
+"""Columns of many points, which are a table of their own: JSON and the figure have them."""
 
 
 def _opened_list(name: str, values: tuple[Any, ...] | list[Any]) -> Iterator[tuple[str, Any]]:
@@ -313,6 +332,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"trends.{value}", language)
     if name == "format" and f"formats.{value}" in catalogue(language):
         return word(f"formats.{value}", language)
+    if name in ("best", "over") and f"trajectories.{value}_short" in catalogue(language):
+        return word(f"trajectories.{value}_short", language)
     if name == "verdict":
         return word(f"study.{str(value).replace(' ', '_')}", language)
     if name == "why" and isinstance(value, Mapping):
@@ -325,7 +346,7 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):
         return str(value)
-    if name == "conformity" and isinstance(value, str):
+    if name in ("conformity", "towards") and isinstance(value, str):
         return _term(value, language)
     if isinstance(value, bool):
         return word("terms.yes" if value else "terms.no", language)

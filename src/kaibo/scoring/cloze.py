@@ -12,7 +12,7 @@ from kaibo.errors import FormatError
 
 SENTENCE = re.compile(r"[^。．！？.!?\n]*[。．！？.!?]+[」』）)\"']*\s*|[^。．！？.!?\n]+\s*|\n+")
 BEFORE = 300
-"""Characters that stand before the missing sentence, at most."""
+"""Characters that stand before the missing sentence, at most, unless a task says otherwise."""
 
 NEAR = 12
 """Wrong options are drawn from so many sentences, those nearest in length: length alone tells nothing."""
@@ -27,8 +27,12 @@ def sentences(text: str) -> list[str]:
     return SENTENCE.findall(text)
 
 
-def cloze_rows(text: str, file: str, items: int, options: int, seed: int) -> list[Mapping[str, Any]]:
+def cloze_rows(
+    text: str, file: str, items: int, options: int, seed: int, before: int = BEFORE
+) -> list[Mapping[str, Any]]:
     """At most `items` rows of `id`, `before`, `options` and `target`, in the order of the text, drawn by a seed.
+
+    `before` is how many characters stand before the missing sentence, at most.
 
     Raises FormatError for a text with too few different sentences.
     """
@@ -40,14 +44,14 @@ def cloze_rows(text: str, file: str, items: int, options: int, seed: int) -> lis
         raise FormatError(message, file=file, next="give a longer text")
     random = np.random.default_rng(seed)
     chosen = sorted(random.permutation(np.array(fit))[:items].tolist())
-    return [_row(cut, place, sorted(different), options, random) for place in chosen]
+    return [_row(cut, place, sorted(different), options, before, random) for place in chosen]
 
 
 def _row(
-    cut: Sequence[str], place: int, pool: Sequence[str], options: int, random: np.random.Generator
+    cut: Sequence[str], place: int, pool: Sequence[str], options: int, most: int, random: np.random.Generator
 ) -> Mapping[str, Any]:
     right = cut[place].strip()
-    before = "".join(cut[:place])[-BEFORE:]
+    before = "".join(cut[:place])[-most:]
     others = sorted((one for one in pool if one != right), key=lambda one: (abs(len(one) - len(right)), one))
     near = others[: max(NEAR, options - 1)]
     wrong = [near[at] for at in random.permutation(len(near))[: options - 1]]

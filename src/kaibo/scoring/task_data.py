@@ -45,7 +45,8 @@ def read_rows(source: Source, folder: str, given: str | None, task: str) -> Rows
     except OSError as problem:
         raise MissingError(f"cannot be read: {problem.strerror}", file=path) from problem
     kind = _kind(source, path)
-    said = f"{kind}\0{source.options}\0{source.items}\0{source.seed}\0" if kind == "cloze" else f"{kind}\0"
+    made = f"{source.options}\0{source.items}\0{source.seed}\0{source.before}\0" if kind == "cloze" else ""
+    said = f"{kind}\0{made}"
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
@@ -99,13 +100,17 @@ def _rows(kind: str, text: str, path: str, source: Source) -> Iterator[tuple[int
     elif kind == "squad":
         yield from enumerate(_squad(_json(text, path, None), path), 1)
     elif kind == "cloze":
-        yield from enumerate(cloze_rows(text, path, source.items, source.options, source.seed), 1)
+        yield from enumerate(_cloze(text, path, source), 1)
     else:
         table = csv.DictReader(io.StringIO(text), delimiter="\t" if kind == "tsv" else ",")
         for number, row in enumerate(table, 2):
             if None in row or None in row.values():
                 raise FormatError(f"line {number} has another number of columns than the first", file=path)
             yield number, row
+
+
+def _cloze(text: str, path: str, source: Source) -> list[Mapping[str, Any]]:
+    return cloze_rows(text, path, source.items, source.options, source.seed, source.before)
 
 
 def _json(text: str, path: str, line: int | None) -> Any:

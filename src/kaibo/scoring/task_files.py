@@ -28,7 +28,16 @@ PROMPT = {
 
 FIELDS: Mapping[str, Mapping[str, Any]] = {
     "task": {"name": str, "version": (str, int, float), "language": str},
-    "data": {"path": str, "format": str, "split": str, "map": dict, "options": int, "items": int, "seed": int},
+    "data": {
+        "path": str,
+        "format": str,
+        "split": str,
+        "map": dict,
+        "options": int,
+        "items": int,
+        "seed": int,
+        "before": int,
+    },
     "prompt": {**PROMPT, "variants": list},
     "few_shot": {"n": int, "source": str, "seed": int, "template": str},
     "metric": {"names": list, "chance": (int, float)},
@@ -61,7 +70,7 @@ class Prompt:
 class Source:
     """Where the rows are: a path (or a pattern to look for in a folder), a format, and which columns say what.
 
-    `options`, `items` and `seed` are for the cloze maker, which makes the rows from a text.
+    `options`, `items`, `seed` and `before` (characters) are for the cloze maker, which makes the rows from a text.
     """
 
     path: str | None = None
@@ -72,6 +81,7 @@ class Source:
     options: int = 4
     items: int = 200
     seed: int = 0
+    before: int = 300
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,8 @@ def _sensible(task: Task, file: str) -> Task:
         raise UsageError(f'no measure "{unknown[0]}"', file=file, next=f"measures: {nearest(unknown[0], METRICS, 20)}")
     if task.shots < 0 or task.max_tokens < 1:
         raise FormatError("n of [few_shot] is 0 or more, max_tokens of [generate] 1 or more", file=file)
+    if task.data.items < 1 or task.data.before < 1:
+        raise FormatError("items and before of [data] are 1 or more", file=file)
     if any(not one for one in task.stop):
         raise FormatError("a stop text is empty", file=file)
     return task

@@ -68,7 +68,7 @@ def adapters_of(
     settings, report = settings or Settings(), on_error or raising
     options = Options(granted_workers(settings.workers), progress=settings.progress)
     held = [(one, found) for one in compared if (found := _applied(one)) is not None]
-    known = {id(one): {update.canonical: _spaces(update) for update in found.updates} for one, found in held}
+    known = {id(one): {update.weight.canonical: _spaces(update) for update in found.updates} for one, found in held}
     ranks = [row for one, found in held for row in _low_rank(one, found, known[id(one)])]
     rounded = [row for one, found in held for row in _told(_storing(one, found, storing, options), report)]
     crossed = [
@@ -110,16 +110,16 @@ def _low_rank(one: Compared, found: Applied, known: dict[str, Spaces]) -> Iterat
     """Each update; its norm from the factors beside the one that was counted."""
     streamed = {row.difference.tensor: row.difference.census for row in one.rows}
     for update in found.updates:
-        factors, census = update.factors, streamed.get(update.canonical)
+        factors, census = update.factors, streamed.get(update.weight.canonical)
         yield LowRankRow(
-            at=_placed(one, update),
+            at=_placed(one, update.weight),
             kind=found.adapter.config.kind,
-            rank=known[update.canonical].rank,
+            rank=known[update.weight.canonical].rank,
             parameters=factors.parameters,
-            spectrum=tuple(known[update.canonical].spectrum.tolist()),
+            spectrum=tuple(known[update.weight.canonical].spectrum.tolist()),
             square=frobenius_square(values_of(factors.outer), values_of(factors.inner), factors.scale),
             streamed=None if census is None else sums([census]).square,
-            plain=factors.magnitude is None and update.canonical not in found.replaced,
+            plain=factors.magnitude is None and update.weight.canonical not in found.replaced,
         )
 
 
@@ -135,14 +135,14 @@ Held = tuple[Compared, Applied, dict[str, Spaces]]
 def _overlaps(first: Held, second: Held) -> Iterator[OverlapRow]:
     """The weights that both adapters change."""
     (one, a, own), (other, b, others) = first, second
-    theirs = {update.canonical: update for update in b.updates}
+    theirs = {update.weight.canonical: update for update in b.updates}
     for update in a.updates:
-        if update.canonical not in theirs:
+        if update.weight.canonical not in theirs:
             continue
-        mine, yours = own[update.canonical], others[update.canonical]
+        mine, yours = own[update.weight.canonical], others[update.weight.canonical]
         yield OverlapRow(
-            a=_placed(one, update),
-            b=_placed(other, theirs[update.canonical]),
+            a=_placed(one, update.weight),
+            b=_placed(other, theirs[update.weight.canonical].weight),
             outputs=angle_cosines(mine.outputs, yours.outputs),
             inputs=angle_cosines(mine.inputs, yours.inputs),
             dimensions=(mine.outputs.shape[0], mine.inputs.shape[0]),

@@ -8,7 +8,7 @@ from kaibo.analyses.change_spectra import ChangeSpectrum, change_spectra, storin
 from kaibo.collect.differences import Compared
 from kaibo.collect.spectra import take_spectra
 from kaibo.errors import KaiboError
-from kaibo.models.derived import Difference
+from kaibo.models.derived import difference_of
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.diff import compare_addresses
 from kaibo.verbs.measuring import Settings, open_store
@@ -49,7 +49,7 @@ def spectra_of_change(compared: Compared, settings: Settings) -> tuple[list[Spec
     """The spectra of one compared pair of models, with the noise of storing beside each."""
     by_name = {row.difference.tensor: row for row in compared.rows}
     wanted: list[tuple[Tensor, Row]] = [
-        (Difference(pair), by_name[pair.base.canonical].difference)
+        (difference_of(pair), by_name[pair.base.canonical].difference)
         for pair in compared.pairing.pairs
         if pair.base.canonical in by_name
     ]

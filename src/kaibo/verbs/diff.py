@@ -19,7 +19,7 @@ from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.comparing import Change, changes
-from kaibo.models.derived import Difference
+from kaibo.models.derived import difference_of
 from kaibo.models.pairing import Pairing, Unmatched, pair_models
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
@@ -186,7 +186,7 @@ def resolved_of(
     for one in compared:
         rows = [row.difference for row in one.rows]
         names = {pair.base.canonical: pair for pair in one.pairing.pairs}
-        tensors |= {row.content: Difference(names[row.tensor]) for row in rows}
+        tensors |= {row.content: difference_of(names[row.tensor]) for row in rows}
         for content, uppers in needed(rows, top, of).items():
             wanted.setdefault(content, set()).update(uppers)
     return resolved_bins(tensors, wanted, store, options)

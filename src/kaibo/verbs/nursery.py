@@ -59,8 +59,8 @@ def nursery(
     from kaibo.recipes.manifest import read_manifest
     from kaibo.recipes.nursery import nursery as made
     from kaibo.recipes.nursery import preset_named
-    from kaibo.recipes.running import Workshop
     from kaibo.recipes.samples import Sample
+    from kaibo.recipes.workshop import Workshop
 
     settings = settings or Settings()
     store = open_store(settings.store)

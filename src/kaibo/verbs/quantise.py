@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.context import Interval, mean_interval
+from kaibo.analyses.intervals import Interval, mean_interval
 from kaibo.collect import Progress, quiet
 from kaibo.errors import KaiboError
 from kaibo.verbs.addresses import Address

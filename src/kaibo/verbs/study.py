@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kaibo.errors import FormatError, KaiboError, MissingError
-from kaibo.reports.studies import index_page, study_page
+from kaibo.errors import FormatError, KaiboError, MissingError, escaped
+from kaibo.figures.names import model_name
+from kaibo.reports.studies import StudyReport, index_page, study_page
 from kaibo.study import Declared, Inputs, Ran, declared, run, shipped
 from kaibo.verbs.addresses import OnError, raising
 
@@ -81,24 +82,31 @@ def _placed(member: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
 
 def pages(ran: Sequence[Ran], language: str = "en") -> dict[str, bytes]:
     """A page for each study, and the index where there are several, by file name."""
-    files = {f"{one.declared.study.name}.html": _page(one, language).encode() for one in ran}
-    if len(ran) > 1:
-        entries = [
-            (
-                f"{one.declared.study.name}.html",
-                one.declared.word("title", language),
-                one.declared.word("question", language),
-                one.judgements,
-            )
-            for one in ran
-        ]
-        files["index.html"] = index_page(entries, language=language).encode()
+    reports = [_report(one, language) for one in ran]
+    files = {f"{one.name}.html": study_page(one, language=language).encode() for one in reports}
+    if len(reports) > 1:
+        files["index.html"] = index_page(reports, language=language).encode()
     return files
 
 
-def _page(ran: Ran, language: str) -> str:
+def _report(ran: Ran, language: str) -> StudyReport:
     study: Declared = ran.declared
     texts = {key: study.word(key, language) for key in ("title", "question", "source", "method", "follows", "full")}
     texts |= {key: study.word(key, language) or {} for key in ("titles", "abouts")}
-    sentences = [study.sentence(key, values, language) for key, values in ran.results.sentences]
-    return study_page(texts, ran.results.findings, ran.judgements, sentences, language=language)
+    sentences = [study.sentence(key, _named(values), language) for key, values in ran.results.sentences]
+    listed = [value if isinstance(value, list) else [value] for value in study.full.values()]
+    addresses = tuple(str(address) for group in listed for address in group)
+    results = ran.results
+    return StudyReport(
+        study.study.name, texts, results.findings, ran.judgements, sentences, results.cover, addresses
+    )  # fmt: skip
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a sentence; texts that came from strangers are spelled out, addresses lose their folders."""
+    return {
+        key: escaped(model_name(value) if value.startswith(("/", "~")) else value, 1000)
+        if isinstance(value, str)
+        else value
+        for key, value in values.items()
+    }

@@ -83,7 +83,7 @@ def train(
     UsageError, before anything is loaded, for a recipe that is wrong.
     """
     from kaibo.recipes.making import make
-    from kaibo.recipes.running import Workshop
+    from kaibo.recipes.workshop import Workshop
 
     options, settings, report = options or TrainOptions(), settings or Settings(), on_error or raising
     runs = recipes(recipe, options)

@@ -12,8 +12,11 @@ from kaibo.vocabulary import Finding
 
 def trajectories(
     tables: Address | Iterable[Address], *, columns: str | None = None, perplexity: str | None = None,
-    options: TableOptions | None = None,
+    smooth: float = 0.0, options: TableOptions | None = None,
 ) -> Finding[TrajectoryRow]:  # fmt: skip
-    """Curves of every score against perplexity, FLOPs, tokens, steps and size, and where small models lead."""
+    """Curves of every score against perplexity, FLOPs, tokens, steps and size, and where small models lead.
+
+    `smooth` is how much of its past an exponential average along each run keeps.
+    """
     scores = read(tables, options).table
-    return along(scores, scores.matching(columns) if columns else None, perplexity)
+    return along(scores, scores.matching(columns) if columns else None, perplexity, smooth=smooth)

@@ -51,7 +51,7 @@ def trends(
     """
     settings, report = settings or Settings(), on_error or raising
     runs = runs_of(addresses(series))
-    batches = _batches(batch_tokens, len(runs))
+    batches = batches_of(batch_tokens, len(runs))
     documents = read_texts(texts, errors)
     scorer = Scorer(how or ScoreSettings(), settings, open_store(settings.store))
     made = [scored_series(run, scorer, documents, batch, report) for run, batch in zip(runs, batches, strict=True)]
@@ -83,7 +83,8 @@ def scored_series(
     return ScoredSeries(run.name, steps, nats, tokens, parameters, trained_tokens(read, batch))
 
 
-def _batches(given: Sequence[int] | None, runs: int) -> list[int | None]:
+def batches_of(given: Sequence[int] | None, runs: int) -> list[int | None]:
+    """How many tokens a step reads in each run. Raises UsageError for another number of them than one or all."""
     if given is None:
         return [None] * runs
     if len(given) not in (1, runs) or not all(one > 0 for one in given):

@@ -57,7 +57,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim beside what we found, as JSON has it; `why` says what the verdict rests on."""
+    """A claim beside what we found, as JSON has it; `why` says what the verdict rests on.
+
+    `same_direction` is said of what was measured at another scale, which reproduces nothing: whether it has the sign,
+    or the truth, of what was reported; None for everything else.
+    """
 
     id: str
     claim: str
@@ -70,6 +74,7 @@ class Judgement:
     n: int | None
     verdict: Verdict
     why: Mapping[str, str] = field(default_factory=dict)
+    same_direction: bool | None = None
 
 
 def judge(claims: Sequence[Claim], outcomes: Mapping[str, Outcome], language: str = "en") -> tuple[Judgement, ...]:
@@ -82,7 +87,8 @@ def _judgement(claim: Claim, ours: Outcome | None, language: str) -> Judgement:
     found = ours or Outcome(claim.of, None)
     text = claim.text.get(language) or claim.text["en"]
     seen = (found.value, found.low, found.high, found.scale if ours else "", found.n)
-    return Judgement(claim.id, text, claim.source, claim.reported, *seen, verdict, {"verdict": why})
+    same = _same_direction(claim, ours) if ours and _known(ours) and ours.scale != claim.scale else None
+    return Judgement(claim.id, text, claim.source, claim.reported, *seen, verdict, {"verdict": why}, same)
 
 
 def verdict_on(claim: Claim, ours: Outcome | None) -> tuple[Verdict, str]:
@@ -92,7 +98,7 @@ def verdict_on(claim: Claim, ours: Outcome | None) -> tuple[Verdict, str]:
     >>> verdict_on(claim, Outcome("share", 0.79, 0.70, 0.85))[0], verdict_on(claim, Outcome("share", 0.79))[0]
     ('reproduced', 'differs')
     """
-    if ours is None or ours.value is None or (isinstance(ours.value, float) and math.isnan(ours.value)):
+    if ours is None or not _known(ours):
         return "not measured", ours.why if ours and ours.why else "its inputs were not given"
     if ours.scale != claim.scale:
         return "not measured", _elsewhere(claim, ours)
@@ -101,16 +107,29 @@ def verdict_on(claim: Claim, ours: Outcome | None) -> tuple[Verdict, str]:
     low, high = _ours(ours)
     least, most = claim.reported if isinstance(claim.reported, tuple) else (claim.reported, claim.reported)
     inside = low - claim.slack <= most and least <= high + claim.slack
-    interval = "the interval" if ours.low is not None else "the value"
+    return ("reproduced" if inside else "differs"), _why(claim, ours, inside)
+
+
+def _why(claim: Claim, ours: Outcome, inside: bool) -> str:
+    """What the verdict on a number rests on: our interval, or the tolerance around our value."""
+    if ours.low is None:
+        near = f"within {claim.slack:g} of ours" if claim.slack else "ours"
+        return f"the reported value is {'' if inside else 'not '}{near}"
     widened = f" widened by {claim.slack:g}" if claim.slack else ""
-    place = "lies in" if inside else "lies outside"
-    return ("reproduced" if inside else "differs"), f"the reported value {place} {interval}{widened}"
+    return f"the reported value lies {'in' if inside else 'outside'} our interval{widened}"
+
+
+def _known(ours: Outcome) -> bool:
+    return ours.value is not None and not (isinstance(ours.value, float) and math.isnan(ours.value))
+
+
+def _same_direction(claim: Claim, ours: Outcome) -> bool:
+    return claim.reported == ours.value if isinstance(claim.reported, bool) else _sign(claim) == _sign_of(ours)
 
 
 def _elsewhere(claim: Claim, ours: Outcome) -> str:
     """Another scale reproduces nothing; it may show the same direction, and says so."""
-    same = claim.reported == ours.value if isinstance(claim.reported, bool) else _sign(claim) == _sign_of(ours)
-    shown = "shows the same direction" if same else "does not show the same direction"
+    shown = "shows the same direction" if _same_direction(claim, ours) else "does not show the same direction"
     return f"measured at another scale ({ours.scale}), which {shown}"
 
 

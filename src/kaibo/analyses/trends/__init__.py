@@ -9,10 +9,10 @@
 - `whole`: all of it, as findings
 """
 
+from kaibo.analyses.curves import exponential_average
 from kaibo.analyses.trends.classes import CLASSES, TokenTrends, TrendRow, token_trends
 from kaibo.analyses.trends.regression import Regressions, regress
 from kaibo.analyses.trends.scored import AGAINST, ScoredSeries, Tokens, joined
-from kaibo.analyses.trends.sets import exponential_average
 from kaibo.analyses.trends.whole import STARTS, TrendOptions, Trends, trends
 
 __all__ = [

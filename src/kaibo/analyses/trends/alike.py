@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student
 from kaibo.analyses.trends.classes import block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
 
@@ -67,8 +68,6 @@ def _pair(small: ScoredSeries, large: ScoredSeries, at: int, nearest: int) -> Pa
 
 def correlation(first: Floats, second: Floats) -> tuple[float, float | None, float | None]:
     """Pearson's r and its 95 % interval: the jackknife over blocks of neighbours, on Fisher's z."""
-    from scipy.special import stdtrit
-
     edges = block_edges(len(first))
     a, b = first - first.mean(), second - second.mean()
     sums = np.stack([np.add.reduceat(x, edges) for x in (np.ones_like(a), a, b, a * a, b * b, a * b)])
@@ -79,7 +78,7 @@ def correlation(first: Floats, second: Floats) -> tuple[float, float | None, flo
     z = np.arctanh(np.clip(_r(whole[:, None] - sums), -1 + 1e-15, 1 - 1e-15))
     blocks = len(edges)
     error = np.sqrt((blocks - 1) / blocks * ((z - z.mean()) ** 2).sum())
-    reach = float(stdtrit(blocks - 1, 0.975)) * float(error)
+    reach = student(blocks - 1) * float(error)
     return r, float(np.tanh(np.arctanh(r) - reach)), float(np.tanh(np.arctanh(r) + reach))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.intervals import student
 from kaibo.analyses.trends.regression import LEAST, Regressions, regress
 from kaibo.analyses.trends.scored import ScoredSeries
 
@@ -207,8 +208,6 @@ def block_edges(count: int, most: int = BLOCKS) -> NDArray[np.int64]:
 
 def _interval(codes: Codes) -> tuple[Floats | None, Floats | None]:
     """95 % for each share over blocks of neighbouring tokens, which are not independent; None for a short text."""
-    from scipy.special import stdtrit
-
     edges = block_edges(len(codes))
     if len(edges) < 4:
         return None, None
@@ -217,5 +216,5 @@ def _interval(codes: Codes) -> tuple[Floats | None, Floats | None]:
     share = _shares(codes)
     left = per_block - sizes[:, None] * share
     error = np.sqrt(len(edges) / (len(edges) - 1) * (left**2).sum(axis=0)) / len(codes)
-    reach = float(stdtrit(len(edges) - 1, 0.975)) * error
+    reach = student(len(edges) - 1) * error
     return np.clip(share - reach, 0, 1), np.clip(share + reach, 0, 1)

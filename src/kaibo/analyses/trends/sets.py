@@ -9,6 +9,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.curves import exponential_average
+from kaibo.analyses.intervals import student
 from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.analyses.trends.shifting import shifted_sums
@@ -83,9 +85,10 @@ class ContainmentRow:
 def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> TokenSet | None:
     """The tokens of a class and a random share of them (at least twenty); None for a set of fewer than twenty.
 
-    >>> from kaibo.analyses.trends.classes import CLASSES
-    >>> CLASSES[2]
-    'stagnated'
+        >>> from kaibo.analyses.curves import exponential_average
+    from kaibo.analyses.trends.classes import CLASSES
+        >>> CLASSES[2]
+        'stagnated'
     """
     members = found.corrected == CLASSES.index(trend)
     places = np.flatnonzero(members)
@@ -96,18 +99,6 @@ def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> Token
     mask = np.zeros(len(members), bool)
     mask[chosen] = True
     return TokenSet(found.model, trend, found.start, members, mask)
-
-
-def exponential_average(values: Floats, keep: float) -> Floats:
-    """Each value averaged with those before it: s₀ = y₀, sₖ = keep·sₖ₋₁ + (1 − keep)·yₖ.
-
-    >>> exponential_average(np.array([0.0, 1.0, 1.0]), 0.5).tolist()
-    [0.0, 0.5, 0.75]
-    """
-    out = np.array(values, np.float64)
-    for place in range(1, len(out)):
-        out[place] = keep * out[place - 1] + (1 - keep) * out[place]
-    return out
 
 
 def followed(chosen: TokenSet, series: ScoredSeries, smooth: float) -> Iterator[FollowedRow]:
@@ -144,8 +135,6 @@ def block_sums(values: Floats, places: NDArray[np.int64], count: int) -> tuple[F
 
 def _band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> tuple[Floats | None, Floats | None]:
     """95 % of each row's mean over blocks of the text; None for fewer than four blocks."""
-    from scipy.special import stdtrit
-
     sums, sizes = block_sums(values.astype(np.float64), places, count)
     blocks = len(sizes)
     if blocks < 4:
@@ -153,7 +142,7 @@ def _band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) ->
     mean = sums.sum(axis=1) / sizes.sum()
     left = sums - mean[:, None] * sizes
     error = np.sqrt(blocks / (blocks - 1) * (left**2).sum(axis=1)) / sizes.sum()
-    reach = float(stdtrit(blocks - 1, 0.975)) * error
+    reach = student(blocks - 1) * error
     return mean - reach, mean + reach
 
 
