@@ -29,11 +29,13 @@ ORDER = ("benford", "scaling", "task_vectors", "trajectories", "llama_family")
 class Inputs:
     """What a study is run on: models, tables, texts and tasks by address, groups and members of a manifest.
 
-    `small` asks for the small form; `settings` are those of reading (store, workers, progress).
+    `columns` chooses among the columns of the tables (`GLP_*`), where any of a table fits; `small` asks for the small
+    form; `settings` are those of reading (store, workers, progress).
     """
 
     models: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    columns: str | None = None
     texts: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

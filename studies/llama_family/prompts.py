@@ -120,7 +120,7 @@ def sentences(found: Prompts) -> tuple[tuple[str, dict[str, Any]], ...]:
     """What the dearest format costs; why nothing was asked, where nothing was."""
     if found.formats is None:
         return (("no-prompts", {"why": found.why or "; ".join(found.problems)}),)
-    dear = [row for row in found.formats if row.times is not None]
+    dear = [row for row in found.formats if row.ppl_times is not None]
     if not dear:
         return (("no-template", {}),)
     bare = {row.format: row for row in dear}

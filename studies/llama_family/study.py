@@ -8,7 +8,6 @@ import kaibo
 
 from . import anatomy, prompts, tables, tour
 
-
 FIRST = ("saved", "card", "formats")
 """What is told first, and on the index."""
 

@@ -99,7 +99,7 @@ def of_sizes(found: Tables) -> kaibo.Outcome:
 
 def needed(found: Tables, key: str) -> list[float]:
     """How many times more the others needed, for each score of a LLaMA that any of them reached."""
-    return [row.times for row in found.against[key] if row.own and row.times is not None]
+    return [row.needed_times for row in found.against[key] if row.own and row.needed_times is not None]
 
 
 def sentences(found: Tables) -> tuple[tuple[str, dict[str, Any]], ...]:

@@ -1,4 +1,4 @@
-"""How many abilities does a leaderboard measure? Components of score tables, and what they go with."""
+"""How many abilities does a leaderboard measure? Components of score tables, what they go with, what they foretell."""
 
 from __future__ import annotations
 
@@ -7,89 +7,78 @@ from typing import Any
 
 import kaibo
 
-ENGLISH, JAPANESE, SHIPPED = "english", "japanese", "open-models"
-HARNESS = frozenset({"MMLU", "ARC-C", "HellaSwag", "TruthfulQA", "GSM8K", "HumanEval"})
-"""Benchmarks by which the table of base models is known."""
+from .components import ENGLISH, JAPANESE, SHIPPED, SHIPPED_JAPANESE, components, given, outcomes_of
+from .flops import Line, line
+from .prediction import forecasts, laws, selection, told
+
+ENGLISH_AND_JAPANESE = ((SHIPPED, SHIPPED_JAPANESE), (ENGLISH, JAPANESE))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The components of each table, by what the table is; tables of other kinds under their own names."""
+    """Components by table; the line of the Llama rows; laws by target; forecasts; whom to run."""
 
     components: dict[str, Any]
+    line: Line | None
+    laws: dict[str, Any]
+    forecasts: Any
+    selection: Any
 
 
 def measure(inputs: kaibo.Inputs) -> Measured:
-    """Components of the table that ships and of every table given; a Japanese leaderboard by its `GLP` columns.
-
-    Where a manifest names models, only those of the English table count: the source kept 77 of 148.
-    """
-    draws = kaibo.ComponentSettings(draws=500, permutations=300) if inputs.small else kaibo.ComponentSettings()
-    named = tuple(str(member["name"]) for member in inputs.members if "name" in member)
-    kept = kaibo.TableOptions(models=named) if named else None
-    found = {SHIPPED: kaibo.pca(SHIPPED, settings=draws)}
-    for table in inputs.tables:
-        benchmarks = kaibo.score_table(table).benchmarks
-        if any(name.startswith("GLP") for name in benchmarks):
-            found[JAPANESE] = kaibo.pca(table, columns="GLP_*", settings=draws)
-        elif set(benchmarks) >= HARNESS:
-            found[ENGLISH] = kaibo.pca(table, settings=draws, options=kept)
-        else:
-            found[table.rpartition("/")[2]] = kaibo.pca(table, settings=draws)
-    return Measured(found)
+    """Takes the tables that ship apart, and every table given."""
+    tables = given(inputs)
+    found = components(tables, inputs)
+    return Measured(
+        found, line(found[SHIPPED].rows[0]), laws(tables, inputs), forecasts(inputs), selection(tables, inputs)
+    )
 
 
 def analyse(measured: Measured) -> kaibo.Results:
-    """Explained shares, signs and slopes as outcomes; the components themselves as findings."""
+    """Explained shares, signs and slopes as outcomes; components, laws, forecasts and the choice as findings."""
     outcomes = [one for name, finding in measured.components.items() for one in outcomes_of(name, finding.rows[0])]
-    return kaibo.Results(measured.components, tuple(outcomes), sentences(measured))
-
-
-def outcomes_of(name: str, row: Any) -> list[kaibo.Outcome]:
-    """What one table says of the claims; intervals are those of the bootstrap over families or models."""
-    n = len(row.models)
-    intervals = row.explained_interval or row.explained_interval_models
-    first = intervals[0] if intervals else (None, None)
-    scale = "nejumi-leaderboard-4" if "GLP_抽象的推論" in row.benchmarks else "published"
-    found = [
-        kaibo.Outcome(f"{name}.pc1", row.explained[0], *first, scale=scale, n=n),
-        kaibo.Outcome(f"{name}.pc123", sum(row.explained[:3]), scale=scale, n=n),
-        kaibo.Outcome(f"{name}.pc1_one_sign", one_sign(row, 0), scale=scale, n=n),
-    ]
-    if name == JAPANESE:
-        found.append(kaibo.Outcome(f"{name}.pc3_semantic", heaviest(row, 2) == "GLP_意味解析", scale=scale, n=n))
-    if row.mean_family_r2 is not None:
-        found.append(kaibo.Outcome(f"{name}.family_r2", row.mean_family_r2, n=len(row.family_lines)))
-        found.append(kaibo.Outcome(f"{name}.log_linear", row.mean_family_r2 >= 0.9, n=len(row.family_lines)))
-    if "HumanEval" in row.loadings and len(row.explained) > 2:
-        found.append(kaibo.Outcome(f"{name}.pc3_programming", heaviest(row, 2) == "HumanEval", n=n))
-    if {"GSM8K", "HumanEval"} <= set(row.loadings) and len(row.explained) > 1:
-        found.append(kaibo.Outcome(f"{name}.pc2_reasoning", reasoning(row), n=n))
-    return found
-
-
-def one_sign(row: Any, component: int) -> bool:
-    """Whether every loading of a component has one sign."""
-    signs = {loading[component] > 0 for loading in row.loadings.values() if loading[component] != 0}
-    return len(signs) == 1
-
-
-def heaviest(row: Any, component: int) -> str:
-    """The benchmark that weighs most on a component."""
-    return max(row.loadings, key=lambda name: abs(row.loadings[name][component]))
-
-
-def reasoning(row: Any) -> bool:
-    """Whether mathematics and programming are the two that weigh most on one side of the second component."""
-    side = 1 if row.loadings["GSM8K"][1] > 0 else -1
-    ordered = sorted(row.loadings, key=lambda name: side * row.loadings[name][1], reverse=True)
-    return set(ordered[:2]) == {"GSM8K", "HumanEval"}
+    if measured.line is not None:
+        outcomes.append(kaibo.Outcome("llama-flops", measured.line.exact, n=measured.line.n))
+    findings = {
+        "tables": kaibo.tables_beside(measured.components),
+        **measured.components,
+        **measured.laws,
+        "forecast": measured.forecasts,
+        "select": measured.selection,
+    }
+    return kaibo.Results(findings, tuple(outcomes), sentences(measured), cover="tables")
 
 
 def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """One for each table: how much the first components hold, and how many stand above chance."""
+    """English beside Japanese, the line on compute, every other table, then laws, forecasts and the choice."""
     rows = {name: finding.rows[0] for name, finding in measured.components.items()}
-    return tuple(("table", facts(name, row)) for name, row in rows.items())
+    beside = [
+        (f"beside_{first}", {**facts(first, rows[first]), **other(rows[second])})
+        for first, second in ENGLISH_AND_JAPANESE
+        if first in rows and second in rows
+    ]
+    paired = {name for pair in ENGLISH_AND_JAPANESE for name in pair if all(one in rows for one in pair)}
+    llama = [("line", vars(measured.line))] if measured.line else []
+    alone = [("table", facts(name, row)) for name, row in rows.items() if name not in paired]
+    return (*beside[::-1], *llama, *predicted(measured), *alone)
+
+
+def predicted(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
+    """What laws, forecasts and the choice of models come to."""
+    said = [told(name, finding) for name, finding in measured.laws.items()]
+    new = measured.forecasts.rows[0]
+    outside = [row.model for row in measured.forecasts.rows if row.extrapolated]
+    said.append(("forecast", {"model": new.model, "value": new.value, "low": new.low, "high": new.high}))
+    said += [("outside", {"models": ", ".join(outside)})] if outside else []
+    first = measured.selection.rows[0]
+    names = ", ".join(first.families)
+    return [*said, ("select", {"budget": first.budget, "families": names, "all": all_models(measured)})]
+
+
+def all_models(measured: Measured) -> int:
+    """How many models the table has from which is chosen."""
+    name = ENGLISH if ENGLISH in measured.components else SHIPPED
+    return len(measured.components[name].rows[0].models)
 
 
 def facts(name: str, row: Any) -> dict[str, Any]:
@@ -99,9 +88,16 @@ def facts(name: str, row: Any) -> dict[str, Any]:
         "models": len(row.models),
         "benchmarks": len(row.benchmarks),
         "first": row.explained[0],
+        "low": row.explained_interval[0][0],
+        "high": row.explained_interval[0][1],
         "three": sum(row.explained[:3]),
         "kept": row.kept_components,
     }
+
+
+def other(row: Any) -> dict[str, Any]:
+    """The same of the table beside it, under names of its own."""
+    return {f"other_{key}": value for key, value in facts("", row).items()}
 
 
 study = kaibo.Study("scaling", measure, analyse)

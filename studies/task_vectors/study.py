@@ -3,131 +3,144 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import kaibo
 
-PARAMETERS, LINEAR = 8_030_261_248, 6_979_321_856
-"""Weights of the source's base, and those of its linear layers alone."""
-
-PUBLISHED = {
-    "sft-1e-4-42": (1073358.0, 16.658565739582745),
-    "sft-1e-4-100": (2859111.0, 45.28603753158914),
-    "dpo-1e-5-42": (283154.5, 2.7612353904133857),
-    "dpo-1e-5-100": (280975.25, 2.695570339088263),
-    "sft-1e-5-42": (277361.125, 2.20031771804024),
-    "sft-1e-5-100": (278791.25, 2.217655637326153),
-}
-"""L1 and L2 of the difference of two fine-tunes on other data, as the source printed them."""
+from . import published
 
 MOVES = 0.25
 """The distance between two data sets moves with the seed where it differs by more than this share of its mean."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Fine-tunes of one base by one method at one learning rate: what changed, and between which data and seeds."""
-
-    method: str
-    rate: float
-    differences: Any
-    labels: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Measured:
-    """The published rows as they can be judged, and a cell for each method and learning rate of the models given."""
+    """The published rows, ways that make such rows, and the fine-tunes of the models given side by side."""
 
     published: Any
-    cells: tuple[Cell, ...]
+    ways: Mapping[str, Any]
+    tuned: tuple[kaibo.FineTune, ...]
+    found: Any
     scale: str
 
 
 def measure(inputs: kaibo.Inputs) -> Measured:
-    """Judges the published norms, and compares the children of one parent by method and learning rate."""
-    published = kaibo.norms((PARAMETERS, *norms) for norms in PUBLISHED.values())
+    """Judges the published norms, and compares the children of one base by method and learning rate."""
+    rows = published.judged()
     children = [one for one in inputs.members if one.get("kind") in ("sft", "dpo") and one.get("place") != "adapter"]
-    parents = {one["name"]: one for one in inputs.members if "name" in one}
-    groups: dict[tuple[str, float, str], list[Mapping[str, Any]]] = {}
-    for child in children:
-        groups.setdefault((child["kind"], child["learning_rate"], child["parent"]), []).append(child)
-    cells = tuple(
-        compared(method, rate, parents[parent], members, inputs)
-        for (method, rate, parent), members in sorted(groups.items(), key=lambda group: str(group[0]))
-        if parent in parents and parents[parent].get("kind") == "pretrain" and len(members) > 1
-    )
+    tuned = fine_tunes(children, inputs.members)
+    direct = [one for one in children if any(each.address == one["address"] and not each.after for each in tuned)]
+    found = kaibo.fine_tunes(tuned, settings=inputs.settings) if tuned else None
     size = max((int(one.get("size", 0)) for one in children), default=0)
-    return Measured(published, cells, "published" if size == PARAMETERS else "nursery")
+    scale = "published" if size == published.PARAMETERS else "nursery"
+    return Measured(rows, published.ways(direct, rows, inputs.settings), tuned, found, scale)
 
 
-def compared(
-    method: str, rate: float, parent: Mapping[str, Any], members: list[Mapping[str, Any]], inputs: kaibo.Inputs
-) -> Cell:
-    """One cell, read in one pass over the parent and all its children."""
-    labels = {one["address"]: kaibo.Label(str(one["data"]), str(one["seed"])) for one in members}
-    found = kaibo.diff(parent["address"], list(labels), labels=labels, settings=inputs.settings)
-    return Cell(method, rate, found, labels)
+def fine_tunes(
+    children: Sequence[Mapping[str, Any]], members: Sequence[Mapping[str, Any]]
+) -> tuple[kaibo.FineTune, ...]:
+    """The fine-tunes of the base that has most of them, also those on top of a fine-tune of it."""
+    by_name = {one["name"]: one for one in members if "name" in one}
+    found = []
+    for one in children:
+        parent = by_name.get(one.get("parent"))
+        above = parent if parent is None or parent.get("kind") == "pretrain" else by_name.get(parent.get("parent"))
+        if parent is None or above is None or above.get("kind") != "pretrain":
+            continue
+        after = "" if parent is above else parent["kind"]
+        places = one["address"], above["address"], parent["address"]
+        labels = one["kind"], float(one["learning_rate"]), str(one["data"]), str(one["seed"])
+        found.append(kaibo.FineTune(*places, *labels, after))
+    bases = [one.base for one in found]
+    return tuple(one for one in found if one.base == max(bases, key=bases.count))
 
 
 def analyse(measured: Measured) -> kaibo.Results:
-    """Which published rows can be norms; how far data sets and seeds lie apart where models were given."""
-    rows = measured.published.rows
-    possible = [kaibo.Outcome(name, bool(row.holds)) for name, row in zip(PUBLISHED, rows, strict=True)]
-    findings: dict[str, Any] = {"published": measured.published}
-    for cell in measured.cells:
-        findings[f"norms-{cell.method}-{cell.rate:g}"] = cell.differences.norms
-        findings[f"pairs-{cell.method}-{cell.rate:g}"] = cell.differences.pairs
-        if cell.differences.seeds.rows:
-            findings[f"seeds-{cell.method}-{cell.rate:g}"] = cell.differences.seeds
-    return kaibo.Results(findings, (*possible, *stability(measured)), sentences(measured))
+    """Which published rows can be norms; what the fine-tunes of the models given changed, side by side."""
+    rows, found = measured.published.rows, measured.found
+    findings: dict[str, Any] = {"published": measured.published, **measured.ways}
+    if found is not None:
+        names = ("norms", "pairs", "ratios", "methods", "kept", "map", "ranks")
+        findings |= {name: getattr(found, name) for name in names}
+    outcomes = (*published.outcomes(rows), *stability(measured))
+    return kaibo.Results(findings, outcomes, (*published.sentences(rows, measured.ways), *sentences(measured)))
+
+
+def spreads(measured: Measured) -> dict[str, dict[float, float]]:
+    """Of each method from the base, by learning rate: how the distance between data sets differs from seed to seed."""
+    out: dict[str, dict[float, float]] = {}
+    cells = {one.cell: one for one in measured.tuned if not one.after}
+    for row in measured.found.ratios.rows if measured.found is not None else ():
+        if row.role == "all" and row.distance_norm == "l2" and row.spread is not None and row.cell in cells:
+            one = cells[row.cell]
+            out.setdefault(one.method, {})[one.learning_rate] = row.spread
+    return out
 
 
 def stability(measured: Measured) -> list[kaibo.Outcome]:
     """Whether the distance between data sets moves with the seed, at the highest and the lowest learning rate."""
     out: list[kaibo.Outcome] = []
-    for method in ("sft", "dpo"):
-        cells = sorted((cell for cell in measured.cells if cell.method == method), key=lambda cell: cell.rate)
-        named = [("high", cells[-1])] if len(cells) > 1 else []
-        for name, cell in [*named, *([("low", cells[0])] if cells else [])]:
-            spread = seed_spread(cell)
-            if spread is None:
-                continue
-            moves = spread > MOVES
-            what = f"{method}-{name}-{'moves' if name == 'high' else 'steady'}"
-            out.append(kaibo.Outcome(what, moves if name == "high" else not moves, scale=measured.scale))
+    for method, by_rate in spreads(measured).items():
+        rates = sorted(by_rate)
+        if len(rates) > 1:
+            moves = by_rate[rates[-1]] > MOVES
+            out.append(kaibo.Outcome(f"{method}-high-moves", moves, scale=measured.scale))
+        out.append(kaibo.Outcome(f"{method}-low-steady", by_rate[rates[0]] <= MOVES, scale=measured.scale))
     return out
 
 
-def seed_spread(cell: Cell) -> float | None:
-    """By what share of its mean the distance between two data sets differs from seed to seed."""
-    by_seed: dict[str, float] = {}
-    rows = {frozenset((row.a, row.b)): row for row in cell.differences.pairs.rows}
-    for (one, first), (other, second) in combinations(cell.labels.items(), 2):
-        row = rows.get(frozenset((one, other)))
-        if row is not None and first.seed == second.seed and first.dataset != second.dataset:
-            by_seed[first.seed] = row.l2
-    distances = list(by_seed.values())
-    if len(distances) < 2:
-        return None
-    return (max(distances) - min(distances)) / (math.fsum(distances) / len(distances))
+def sentences(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
+    """What stands out among the fine-tunes of the models given."""
+    if measured.found is None:
+        return []
+    said: list[tuple[str, dict[str, Any]]] = []
+    whole = [row for row in measured.found.ratios.rows if row.role == "all" and row.distance_norm == "l2"]
+    known = [row.ratio for row in whole if row.ratio is not None]
+    if known:
+        said.append(("ratio", {"low": min(known), "high": max(known)}))
+    moved = [one for by_rate in spreads(measured).values() for one in by_rate.values()]
+    if moved:
+        said.append(("spread", {"most": max(moved)}))
+    said += [("directions", values) for values in directions(measured)]
+    lost = [row for row in measured.found.norms.rows if row.against == "base"]
+    below = [row for row in lost if row.times_bf16 is not None and row.times_bf16 < 1]
+    if lost:
+        said.append(("rounding", {"count": len(below), "all": len(lost)}))
+    return said + compared(measured.found.methods.rows)
 
 
-def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """How many published rows cannot be, by how much, and what the children of the models given show."""
-    rows = measured.published.rows
-    ratio = max(l1 / l2 for l1, l2 in PUBLISHED.values())
-    broken = {"whole": ratio / math.sqrt(PARAMETERS), "linear": ratio / math.sqrt(LINEAR)}
-    impossible = {"count": sum(not row.holds for row in rows), "rows": len(rows), "n": PARAMETERS, **broken}
-    spreads = [(cell, seed_spread(cell)) for cell in measured.cells]
-    seen = [
-        ("spread", {"method": cell.method.upper(), "rate": cell.rate, "spread": spread})
-        for cell, spread in spreads
-        if spread is not None
+def compared(rows: Sequence[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """One method against another over all learning rates."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.a, row.b), []).append(row)
+    return [("method", {"a": a, "b": b, **ends(several)}) for (a, b), several in found.items()]
+
+
+def ends(rows: Sequence[Any]) -> dict[str, float]:
+    """The least and the greatest ratio and cosine."""
+    ratios, cosines = [row.ratio for row in rows], [row.cosine for row in rows]
+    return {"low": min(ratios), "high": max(ratios), "least": min(cosines), "most": max(cosines)}
+
+
+def directions(measured: Measured) -> list[dict[str, Any]]:
+    """Of each method from the base: the mean cosine of changes on other data under one seed, and under another seed."""
+    methods = {one.cell: one.method for one in measured.tuned if not one.after}
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in measured.found.pairs.rows:
+        if row.cell in methods and row.cosine == row.cosine:
+            found.setdefault(methods[row.cell], {}).setdefault(row.apart_by, []).append(row.cosine)
+    means = {
+        method: {by: math.fsum(cosines) / len(cosines) for by, cosines in kinds.items()}
+        for method, kinds in sorted(found.items(), reverse=True)
+    }
+    return [
+        {"method": method.upper(), "data": mean["data"], "seed": mean["seed"]}
+        for method, mean in means.items()
+        if {"data", "seed"} <= mean.keys()
     ]
-    return (("impossible", impossible), ("cause", {}), *seen)
 
 
 study = kaibo.Study("task_vectors", measure, analyse)

@@ -45,8 +45,8 @@ def test_who_leads_and_how_much_more_the_others_needed_is_what_a_search_of_all_p
         others = [one for one in found if one.benchmark == row.benchmark]
         assert row.leads == (not any(one.x <= row.x and one.value > row.value for one in others))
         rivals = [one.x for one in others if fnmatchcase(one.model, own) != row.own and one.value >= row.value]
-        assert row.times == (min(rivals) / row.x if rivals else None)
-        assert ("times" in row.why) == (row.times is None)
+        assert row.needed_times == (min(rivals) / row.x if rivals else None)
+        assert ("needed_times" in row.why) == (row.needed_times is None)
 
 
 @given(score_tables())

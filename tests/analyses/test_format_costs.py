@@ -45,6 +45,6 @@ def test_the_standard_error_is_that_of_drawing_chats_again() -> None:
 
 def test_without_a_right_format_there_is_no_cost_and_with_one_chat_no_error() -> None:
     (alone,) = formats([answers("plain", [3, 4], [1.0, 2.0])]).rows
-    assert (alone.cost, alone.cost_low, alone.times) == (None, None, None)
+    assert (alone.cost, alone.cost_low, alone.ppl_times) == (None, None, None)
     _, single = formats([answers("own", [4], [4.0]), answers("plain", [4], [6.0])]).rows
     assert (single.cost, single.cost_error, single.cost_low) == (0.5, None, None)

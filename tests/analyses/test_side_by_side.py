@@ -30,7 +30,7 @@ def config(folder: Path, **more: object) -> str:
 def test_grouped_queries_divide_the_cache_by_the_queries_that_share_a_head(tmp_path: Path) -> None:
     plain, grouped = config(tmp_path / "a"), config(tmp_path / "b", num_key_value_heads=2)
     first, second = kaibo.side_by_side([plain, grouped]).cache.rows
-    assert (first.times, second.times) == (1.0, 4.0)
+    assert (first.saved, second.saved) == (1.0, 4.0)
     assert first.kv_bytes_per_token == first.ungrouped == second.ungrouped == 2 * 4 * 64 * 2
     assert second.kv_bytes_per_token * 4 == second.ungrouped
     assert second.full == second.kv_bytes_per_token * 2048
@@ -42,7 +42,7 @@ def test_a_window_bounds_the_cache_at_full_context_and_past_it(tmp_path: Path) -
     views = kaibo.side_by_side([config(tmp_path / "a", **windowed)], extended=8192)
     (cache,), (reach,) = views.cache.rows, views.reach.rows
     assert cache.full == cache.kv_bytes_per_token * 256 == reach.extended_cache
-    assert (reach.window, reach.windowed_layers, reach.factor) == (256, 4, 4.0)
+    assert (reach.window, reach.windowed_layers, reach.scaled) == (256, 4, 4.0)
 
 
 def test_roles_add_up_to_the_model_and_memory_is_judged_by_the_card(tmp_path: Path) -> None:

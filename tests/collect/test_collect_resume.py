@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaibo.collect import Collected, Options, take_census
+from kaibo.collect import Collected, Options, take_census, take_identity
 from kaibo.errors import FormatError, StoppedError
 from kaibo.models import open_model
 from kaibo.store import Store
@@ -109,6 +109,17 @@ def test_a_known_model_is_not_read_and_verify_reads_it(tmp_path: Path, monkeypat
     second = _take(tmp_path / "m", tmp_path / "s")
     assert (second.measured, second.known, second.bytes) == (0, 21, 0)
     _same(first, second)
+
+
+def test_a_model_is_identified_without_a_census_and_counted_when_that_is_asked_for(tmp_path: Path) -> None:
+    model, store = open_model(str(tiny_model(tmp_path / "m"))), Store(tmp_path / "s")
+    named = take_identity(model, store)
+    assert store.censuses(list(store.contents([tensor.source_key for tensor in model.tensors]).values())) == {}
+    assert [one.model_id for one in store.listing()] == [named]
+    assert take_census(model, store, Options(identify=True)).measured == 0
+    counted = _take(tmp_path / "m", tmp_path / "s")
+    assert (counted.model_id, counted.measured) == (named, 21)
+    _same(counted, _take(tmp_path / "m", tmp_path / "other"))
 
 
 def test_a_copy_is_read_once_more_and_is_the_same_model(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ import sample_scoring as scoring
 import sample_series
 import sample_spectra as spectra
 import sample_table_findings as tables
+import sample_vectors as vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sample_trends
+from kaibo.analyses.tables_beside import tables_beside
 from kaibo.analyses.trends import TrendOptions, trends
 from kaibo.errors import UsageError
 from kaibo.figures import FIGURES, caption, figure, names
@@ -51,6 +53,7 @@ FINDINGS = {
     "inspect three": sample.inspected(3),
     "components": tables.components_finding(),
     "a law": tables.law_finding(),
+    "tables beside each other": tables_beside(dict.fromkeys(("one", sample.HOSTILE), tables.components_finding())),
     "rescaled": law.rescaled(),
     "rescaled, three": law.rescaled(3),
     "one pair": tables.pair_finding(),
@@ -68,6 +71,18 @@ FINDINGS = {
     "context": running.context_finding(),
     "tour": running.tour_finding(),
     **comparing.comparing_findings(),
+    "reported norms": vectors.reported(),
+    "ways to norm": vectors.ways(),
+    "ways to norm two": vectors.ways(2),
+    "sizes of a change": vectors.sizes(),
+    "sizes of two": vectors.sizes(2),
+    "fine-tunes": vectors.lengths(),
+    "fine-tunes two by two": vectors.apart(),
+    "data against seed": vectors.ratios(),
+    "data against seed, without interval": vectors.ratios(None),
+    "methods": vectors.methods(),
+    "largest changes": vectors.kept(),
+    "ranks of changes": vectors.ranks(),
 }
 EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
 

@@ -52,6 +52,7 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 
 
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
+    from kaibo.analyses import fine_tune_pairs, fine_tunes, norm_ways
     from kaibo.analyses.change_spectra import NOTES as CHANGES
     from kaibo.analyses.corruption import NOTES as CORRUPTION
     from kaibo.analyses.differences import CURVE_NOTE
@@ -67,6 +68,7 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.token_losses import NOTES as LOSSES
     from kaibo.analyses.trends import whole as trends
     from kaibo.models.anatomy import architecture
+    from kaibo.verbs import norms
     from kaibo.verbs.rescale import NOTES as RESCALING
 
     shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
@@ -94,6 +96,15 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         *DIGITS,
         *RESCALING,
         *STATS,
+        *norm_ways.NOTES,
+        norm_ways.SIZE_NOTE,
+        *(norm_ways.RIGHT, norm_ways.MEAN, norm_ways.REPORTED),
+        *(way.format(form=form) for way in (norm_ways.BY_TENSOR, norm_ways.RUNNING) for form in norm_ways.FORMS),
+        *norms.NOTES,
+        norms.STEP_NOTE,
+        *fine_tunes.NOTES,
+        *(fine_tunes.KEPT_NOTE, fine_tunes.RANK_NOTE, fine_tunes.MAP_NOTE),
+        *(*fine_tune_pairs.NOTES, *fine_tune_pairs.RATIO_NOTES, *fine_tune_pairs.METHOD_NOTES),
         *(text for name, notes in vars(trends).items() if name.endswith("NOTES") for text in notes),
     ]
     said = [*noted, *architecture(config, model="x").remarks]

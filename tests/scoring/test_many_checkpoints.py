@@ -211,14 +211,18 @@ import sys, kaibo
 store, model, text = sys.argv[1:]
 row = kaibo.score(model, text, settings=kaibo.Settings(store=store, workers=2)).rows[0]
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(int(peak) * 1024 / row.memory)
+heavy = {"numba", "pandas", "scipy", "sympy", "transformers", "duckdb"} & set(sys.modules)
+print(int(peak) * 1024 / row.memory, *heavy)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
-@pytest.mark.parametrize(("hidden", "vocabulary"), [(64, 400), (256, 32_000)])
-def test_the_memory_that_was_told_is_what_is_taken_within_a_third(tmp_path: Path, hidden: int, vocabulary: int) -> None:
+@pytest.mark.parametrize(
+    ("hidden", "vocabulary", "repeated"), [(32, 400, 10), pytest.param(256, 32_000, 100, marks=pytest.mark.slow)]
+)
+def test_the_memory_that_was_told_is_not_exceeded_and_not_half_as_much_again_and_no_library_is_loaded_in_vain(
+    tmp_path: Path, hidden: int, vocabulary: int, repeated: int
+) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -230,7 +234,8 @@ def test_the_memory_that_was_told_is_what_is_taken_within_a_third(tmp_path: Path
         config = LlamaConfig(**sizes, vocab_size=vocabulary, max_position_embeddings=512, bos_token_id=0)
         LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
     save_tokenizer(tmp_path / "model")
-    (tmp_path / "text.txt").write_text(TEXT * 100, encoding="utf-8")
+    (tmp_path / "text.txt").write_text(TEXT * repeated, encoding="utf-8")
     command = [sys.executable, "-c", PEAK, *(str(tmp_path / name) for name in ("store", "model", "text.txt"))]
-    ratio = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert 2 / 3 <= ratio <= 4 / 3
+    ratio, *loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert 2 / 3 <= float(ratio) <= 1
+    assert loaded in ([], ["scipy"])  # which interval estimates need at the end

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, MissingError, UsageError
+from kaibo.scoring.plain_tokenizers import plain_tokenizer
 from kaibo.scoring.texts import Document, read_texts
 from kaibo.scoring.tokens import Tokenizer, load_tokenizer
-from scoring_models import save_tokenizer
+from scoring_models import save_causal, save_tokenizer
 
 LETTERS = st.characters(exclude_categories=("Cs",))
 
@@ -51,6 +54,47 @@ def test_a_leading_token_is_as_the_tokenizer_does_it_and_asking_for_what_it_lack
     plain.bos = None
     with pytest.raises(UsageError, match="no beginning-of-sequence"):
         plain.lead("always")
+
+
+def test_a_plain_tokenizer_is_what_transformers_makes_of_its_files(tmp_path: Path) -> None:
+    for bos in (True, False):
+        save_causal(tmp_path / f"{bos}", bos=bos)
+        plain = load_tokenizer(str(tmp_path / f"{bos}"))
+        written = plain.decode([0, 270, 271])
+        assert not plain.borrowed
+        theirs = plain.inner
+        assert plain.borrowed
+        for backend in (theirs.backend_tokenizer, plain.backend):
+            backend.encode_special_tokens = False
+        assert plain.backend.to_str() == theirs.backend_tokenizer.to_str()
+        assert (plain.bos, plain.eos) == (theirs.bos_token_id, theirs.eos_token_id) == (0, 1)
+        assert written == theirs.decode([0, 270, 271], skip_special_tokens=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tokenizer_class": "LlamaTokenizer"},
+        {"add_prefix_space": True},
+        {"clean_up_tokenization_spaces": True},
+        {"pad_token": "<new>"},
+        {"extra_special_tokens": ["<more>"]},
+        {"added_tokens_decoder": {"0": {"content": "<s>", "special": False}}},
+    ],
+)
+def test_settings_that_change_a_tokenizer_are_left_to_transformers(tmp_path: Path, change: dict[str, Any]) -> None:
+    save_causal(tmp_path)
+    assert plain_tokenizer(str(tmp_path)) is not None
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert plain_tokenizer(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
+def test_a_tokenizer_whose_files_are_malformed_is_left_to_transformers(tmp_path: Path, name: str) -> None:
+    save_causal(tmp_path)
+    (tmp_path / name).write_bytes(b'{"a": \xff')
+    assert plain_tokenizer(str(tmp_path)) is None
 
 
 def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:

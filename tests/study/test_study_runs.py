@@ -216,9 +216,15 @@ def test_children_at_another_scale_show_a_direction_and_reproduce_nothing(tmp_pa
     ran = run(declared("task_vectors"), inputs)
     steady = next(one for one in ran.judgements if one.id == "sft-low-steady")
     assert (steady.verdict, steady.scale, steady.ours) == ("not measured", "nursery", True)
-    assert {"norms-sft-1e-05", "pairs-sft-0.0001", "seeds-sft-0.0001"} <= ran.results.findings.keys()
-    spreads = [values for key, values in ran.results.sentences if key == "spread"]
-    assert len(spreads) == 2
-    pairs = {frozenset((row.a, row.b)): row.l2 for row in ran.results.findings["pairs-sft-1e-05"].rows}
-    by_seed = [pairs[frozenset(str(tmp_path / f"1e-05-{data}-{seed}") for data in ("D0", "D1"))] for seed in (42, 100)]
-    assert spreads[0]["spread"] == pytest.approx(abs(by_seed[0] - by_seed[1]) / (sum(by_seed) / 2), rel=1e-12)
+    assert {"ways", "sizes", "norms", "pairs", "ratios", "kept", "map"} <= ran.results.findings.keys()
+    ratios = {
+        row.cell: row for row in ran.results.findings["ratios"].rows if (row.role, row.distance_norm) == ("all", "l2")
+    }
+    pairs = ran.results.findings["pairs"].rows
+    by_seed = [row.l2 for row in pairs if (row.cell, row.apart_by) == ("SFT 1e-5", "data")]
+    assert ratios["SFT 1e-5"].spread == pytest.approx(abs(by_seed[0] - by_seed[1]) / (sum(by_seed) / 2), rel=1e-12)
+    said = dict(ran.results.sentences)
+    assert said["spread"]["most"] >= ratios["SFT 1e-5"].spread
+    assert (said["steps"]["count"], said["steps"]["finest"]) == (6, "2⁻²⁴")
+    for language in ("en", "ja"):
+        assert all(ran.declared.sentence(key, values, language) for key, values in ran.results.sentences)

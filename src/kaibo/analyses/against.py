@@ -21,9 +21,9 @@ AXES = ("parameters", "tokens", "flops")
 class AgainstRow:
     """One score of one model.
 
-    `x` is the model's `against` (parameters N, training tokens D, or training FLOPs 6·N·D). `own` says whether the
+    `x` is the model's size on the `axis` (parameters N, training tokens D, or training FLOPs 6·N·D). `own` says whether the
     model is of the series that is held against the rest. `leads`: no model with this `x` or less scores more.
-    `times` is the least `x` with which the other side reached this score, divided by `x`: above 1 the other side
+    `needed_times` is the least `x` with which the other side reached this score, divided by `x`: above 1 the other side
     needed more; None (and `why`) where it did not reach it.
     """
 
@@ -31,11 +31,11 @@ class AgainstRow:
     model: str
     series: str
     own: bool
-    against: str
+    axis: str
     x: float
     value: float
     leads: bool
-    times: float | None
+    needed_times: float | None
     why: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,6 +82,6 @@ def _of_benchmark(table: ScoreTable, name: str, x: str, places: Sequence[float],
         leads = all(score <= value for there, score, *_ in known if there <= place)
         reached = [there for there, score, _, _, side in known if side != ours and score >= value]
         times = min(reached) / place if reached else None
-        why = {} if reached else {"times": "the other side does not reach this score"}
+        why = {} if reached else {"needed_times": "the other side does not reach this score"}
         rows.append(AgainstRow(name, model, family, ours, x, place, value, leads, times, why))
     return rows

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 
 from kaibo.analyses.distance_records import NormsRow
+from kaibo.analyses.steps import step_of_square, step_of_sum
 from kaibo.errors import UsageError
 
 SLACK = 1 + 1e-12
 
 
-def consistent_norms(n: int, l1: float, l2: float, linf: float | None = None) -> NormsRow:
-    """Whether these can be norms of one vector of `n` values; `why` says what cannot be.
+def consistent_norms(n: int, l1: float, l2: float, linf: float | None = None, *, name: str | None = None) -> NormsRow:
+    """Whether these can be norms of one vector of `n` values; `why` says what cannot be. `name` is what to call it.
 
     Raises UsageError for a number that is no norm or a vector of no values.
 
@@ -24,15 +25,30 @@ def consistent_norms(n: int, l1: float, l2: float, linf: float | None = None) ->
     True
     """
     norms = {"L1": l1, "L2": l2, **({} if linf is None else {"L∞": linf})}
-    for name, norm in norms.items():
+    for kind, norm in norms.items():
         if not (math.isfinite(norm) and norm >= 0):
-            raise UsageError(f"{name} of {norm} is no norm", next="give a number that is not negative")
+            raise UsageError(f"{kind} of {norm} is no norm", next="give a number that is not negative")
     if n < 1:
         raise UsageError(f"a vector of {n} values has no norms", next="give the number of weights")
     most = math.sqrt(n) * l2
-    why = dict(_broken(l1, l2, linf, most))
     needed = math.ceil(((l1 / l2) * (l1 / l2)) / SLACK**2) if l2 else None
-    return NormsRow(n, l1, l2, linf, not why, most, max(needed, 1) if needed is not None else None, why)
+    sum_step, square_step = step_of_sum(l1), step_of_square(l2)
+    broken = dict(_broken(l1, l2, linf, most))
+    return NormsRow(
+        n=n,
+        l1=l1,
+        l2=l2,
+        linf=linf,
+        holds=not broken,
+        l1_most=most,
+        times=l1 / most if most else None,
+        needed=max(needed, 1) if needed is not None else None,
+        l1_step=None if sum_step is None else sum_step.size,
+        square_step=None if square_step is None else square_step.size,
+        by_chance=None if square_step is None else square_step.chance,
+        vector=name,
+        why=broken,
+    )
 
 
 def _broken(l1: float, l2: float, linf: float | None, most: float) -> list[tuple[str, str]]:

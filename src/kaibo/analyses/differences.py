@@ -22,7 +22,7 @@ from kaibo.analyses.moments import MANTISSA_BITS
 from kaibo.analyses.provenance import provenance
 from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, Top, TrimmedRow
 from kaibo.analyses.stats import norms_hold
-from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, joined, points, sums
+from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, Points, joined, points, sums
 from kaibo.vocabulary.resolved import ByContent
 
 PERCENTS = (20.0,)
@@ -97,8 +97,8 @@ def _groups(rows: Sequence[PairRow], by: By) -> Iterator[tuple[Group, list[PairR
             yield group, [pairs[group.model, row.tensor] for row in group.rows]
 
 
-def resolution(censuses: Iterable[Census]) -> Resolution:
-    """The resolution of each census's own type over its finite values.
+def resolution(censuses: Iterable[Census], dtype: str | None = None) -> Resolution:
+    """The resolution of each census's own type, or of `dtype`, over its finite values.
 
     >>> resolution([Census.empty("BF16")]).l2
     0.0
@@ -107,18 +107,17 @@ def resolution(censuses: Iterable[Census]) -> Resolution:
     for census in censuses:
         found = points(census)
         counts = found.counts.astype(np.float64)
-        steps = np.ldexp(1.0, _ulp_exponents(census))
+        steps = np.ldexp(1.0, _ulp_exponents(found, dtype or census.dtype))
         l1 += float((counts * steps).sum())
         square += float((counts * steps * steps).sum())
     return Resolution(l1 / 4, math.sqrt(square / 12))
 
 
-def _ulp_exponents(census: Census) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    found = points(census)
+def _ulp_exponents(found: Points, dtype: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     exponents = np.frexp(np.maximum(np.abs(found.low), np.abs(found.high)))[1].astype(np.int64) - 1
-    bits = {"F32": 23, "F64": 52, **MANTISSA_BITS}[census.dtype]
+    bits = {"F32": 23, "F64": 52, **MANTISSA_BITS}[dtype]
     zero = (found.low == 0) & (found.high == 0)
-    return np.where(zero, _LEAST[census.dtype], np.maximum(exponents - bits, _LEAST[census.dtype]))
+    return np.where(zero, _LEAST[dtype], np.maximum(exponents - bits, _LEAST[dtype]))
 
 
 def _row(group: Group, members: Sequence[PairRow], trimming: Trimming) -> DifferenceRow:

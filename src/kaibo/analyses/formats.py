@@ -46,7 +46,7 @@ class FormatRow:
     cost_error: float | None = None
     cost_low: float | None = None
     cost_high: float | None = None
-    times: float | None = None
+    ppl_times: float | None = None
     worse: float | None = None
 
 

@@ -34,7 +34,7 @@ class RoleShare:
 class CacheRow:
     """Bytes of keys and values at 16 bit: per token, at full context, and what they were without grouped queries.
 
-    `ungrouped` has a head of keys and values for each head of queries; `times` is ungrouped ÷ grouped. A windowed
+    `ungrouped` has a head of keys and values for each head of queries; `saved` is ungrouped ÷ grouped. A windowed
     layer keeps its window only, at full context.
     """
 
@@ -44,7 +44,7 @@ class CacheRow:
     kv_heads: int
     kv_bytes_per_token: int
     ungrouped: int
-    times: float
+    saved: float
     context: int | None
     full: int | None
     ungrouped_full: int | None
@@ -71,7 +71,7 @@ class ReachRow:
     """How far a model reads, what its positions allow, and what it takes to go on to `extended` tokens.
 
     `rope_base` is the base of the rotary angles, `slowest` how many tokens the slowest pair takes for one turn:
-    2π·base^(1−2/d) for d rotated numbers a head. `factor` is how many times the positions have to be scaled (1 where
+    2π·base^(1−2/d) for d rotated numbers a head. `scaled` is how many times the positions have to be scaled (1 where
     the context is there already), `extended_cache` the bytes of the cache at 16 bit then.
     """
 
@@ -83,7 +83,7 @@ class ReachRow:
     scaling: str | None
     slowest: float | None
     extended: int
-    factor: float
+    scaled: float
     extended_cache: int | None
 
 

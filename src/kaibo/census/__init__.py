@@ -1,6 +1,6 @@
 """The hot kernels: a tensor's stored bits come in, its census and the hashes of its blocks come out."""
 
-from kaibo.census.counting import BLOCK, Part, Workspace, content_hash, count_span, merged, spans
+from kaibo.census.counting import BLOCK, Part, Workspace, content_hash, count_span, hash_span, merged, spans
 from kaibo.census.grouped import Groups, count_groups
 from kaibo.census.joint import (
     crossed_of,
@@ -31,6 +31,7 @@ __all__ = [
     "crossed_of",
     "crossed_with_itself",
     "crossed_with_nothing",
+    "hash_span",
     "identical_joint",
     "joint_of",
     "lane_spans",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -76,22 +77,34 @@ def count_span(tensor: Tensor, begin: int, end: int, workspace: Workspace) -> Pa
 
     Reads each byte once. Raises what `tensor.chunks` raises; the workspace is empty again afterwards.
     """
-    digests: list[bytes] = []
-    hasher, hashed = xxhash.xxh3_128(), 0
+    name, counting = tensor.dtype.name, tensor.dtype.measurable
     try:
-        for chunk in tensor.chunks(workspace.buffer, begin, end):
-            hasher.update(chunk.view(np.uint8).data)
-            hashed += chunk.nbytes
-            if tensor.dtype.measurable:
-                add(tensor.dtype.name, chunk, workspace)
-            if hashed == BLOCK:
-                digests.append(hasher.digest())
-                hasher, hashed = xxhash.xxh3_128(), 0
-        if hashed:
-            digests.append(hasher.digest())
-        return Part(collect(tensor.dtype.name, workspace) if tensor.dtype.measurable else None, tuple(digests))
+        digests = _digests(tensor.chunks(workspace.buffer, begin, end), workspace if counting else None, name)
+        return Part(collect(name, workspace) if counting else None, digests)
     finally:
         emptied(workspace)
+
+
+def hash_span(tensor: Tensor, begin: int, end: int, workspace: Workspace) -> Part:
+    """The block digests alone, as `count_span` makes them: what a tensor is known by costs no counting."""
+    return Part(None, _digests(tensor.chunks(workspace.buffer, begin, end), None, tensor.dtype.name))
+
+
+def _digests(chunks: Iterable[Patterns], workspace: Workspace | None, dtype: str) -> tuple[bytes, ...]:
+    """A digest for each block; each chunk is counted too where a workspace is given, while it is in the cache."""
+    digests: list[bytes] = []
+    hasher, hashed = xxhash.xxh3_128(), 0
+    for chunk in chunks:
+        hasher.update(chunk.view(np.uint8).data)
+        hashed += chunk.nbytes
+        if workspace is not None:
+            add(dtype, chunk, workspace)
+        if hashed == BLOCK:
+            digests.append(hasher.digest())
+            hasher, hashed = xxhash.xxh3_128(), 0
+    if hashed:
+        digests.append(hasher.digest())
+    return tuple(digests)
 
 
 def add(dtype: str, chunk: Patterns, workspace: Workspace) -> None:

@@ -39,7 +39,7 @@ def command(
     errors: scoring.Errors = "strict",
     dtype: scoring.Dtype = "float32",
     device: scoring.Device = "cpu",
-    batch: scoring.Batch = 4096,
+    batch: scoring.Batch = None,
     prefetch: scoring.Prefetch = False,
     json: options.Json = False,
     table: options.Export = None,

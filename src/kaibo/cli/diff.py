@@ -73,7 +73,7 @@ def command(
     from kaibo.collect import progress_bar
     from kaibo.verbs.adapters import adapters_of, check_grids
     from kaibo.verbs.addresses import addresses
-    from kaibo.verbs.diff import diff
+    from kaibo.verbs.diff import DiffOptions, diff
     from kaibo.verbs.labelling import labelled
 
     with answering("diff", as_json=json) as answer, progress_bar() as progress:
@@ -84,8 +84,8 @@ def command(
         check_grids(*grids)
         _check(draw)
         percents, labels = _percents(top), labelled(group or [], addresses(tuned))
-        chosen: Any = {"top": percents, "of": of, "exact": exact, "labels": labels}
-        found = diff(base, tuned, level, **chosen, settings=settings, on_error=report)
+        chosen = DiffOptions(percents, of, exact, labels)
+        found = diff(base, tuned, level, options=chosen, settings=settings, on_error=report)
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
         options.export(found.norms, table, None, language=language, force=force)

@@ -29,7 +29,7 @@ def command(
     dtype: scoring.Dtype = "float32",
     device: scoring.Device = "cpu",
     rope: scoring.Rope = None,
-    batch: scoring.Batch = 4096,
+    batch: scoring.Batch = None,
     prefetch: scoring.Prefetch = False,
     ids: Ids = 0,
     each: Each = False,

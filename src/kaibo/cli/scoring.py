@@ -30,7 +30,10 @@ Rope = Annotated[
     str | None,
     typer.Option("--rope", metavar="HOW", help="Scale the positions: yarn:8, linear:4, dynamic:4, base:1e6."),
 ]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Tokens read at a time.")]
+Batch = Annotated[
+    int | None,
+    typer.Option("--batch", metavar="N", min=1, help="Tokens read at a time; 1,024 on a CPU, else 4,096."),
+]
 Prefetch = Annotated[
     bool, typer.Option("--prefetch", help="Read the next checkpoint while one is scored: two are then in memory.")
 ]

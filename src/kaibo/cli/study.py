@@ -18,6 +18,9 @@ Names = Annotated[
 ]
 Models = Annotated[list[str] | None, typer.Option("--models", metavar="MODEL", help="Models to run it on; repeatable.")]
 Tables = Annotated[list[str] | None, typer.Option("--table", metavar="TABLE", help="Tables of scores; repeatable.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", metavar="PATTERN", help="Columns of the tables: 'GLP_*', or a list.")
+]
 Texts = Annotated[list[str] | None, typer.Option("--text", metavar="FILE", help="Texts to score; repeatable.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help="Tasks to evaluate; repeatable.")]
 Groups = Annotated[list[str] | None, typer.Option("--group", metavar="LABELS", help="Labels of the models, in order.")]
@@ -46,6 +49,7 @@ def running(
     studies: Names,
     models: Models = None,
     tables: Tables = None,
+    columns: Columns = None,
     texts: Texts = None,
     tasks: Tasks = None,
     groups: Groups = None,
@@ -69,6 +73,7 @@ def running(
         inputs = Inputs(
             models=tuple(models or ()),
             tables=tuple(tables or ()),
+            columns=columns,
             texts=tuple(texts or ()),
             tasks=tuple(tasks or ()),
             groups=tuple(groups or ()),

@@ -1,6 +1,6 @@
 """The only room that moves data: models in, rows out, the store asked first and told afterwards."""
 
-from kaibo.collect.censuses import Collected, Options, take_census
+from kaibo.collect.censuses import Collected, Options, take_census, take_identity
 from kaibo.collect.progress import Progress, progress_bar, quiet
 from kaibo.collect.stopping import Stopping
 from kaibo.collect.training import TrainingBar, training_bar
@@ -16,5 +16,6 @@ __all__ = [
     "progress_bar",
     "quiet",
     "take_census",
+    "take_identity",
     "training_bar",
 ]

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kaibo.census import Part, content_hash, merged, spans
 from kaibo.collect.engine import Task, counted
@@ -28,13 +28,15 @@ class Options:
     """How a census is taken.
 
     `workers` threads; `verify` reads every tensor again, also those that the store knows, and compares;
-    `progress` is told of the bytes; `fail_fast` ends at the first tensor that cannot be read.
+    `progress` is told of the bytes; `fail_fast` ends at the first tensor that cannot be read. With `identify` tensors
+    are only hashed: enough to know the model by, and nothing is compiled or counted for it.
     """
 
     workers: int = 1
     verify: bool = False
     progress: Progress = quiet
     fail_fast: bool = False
+    identify: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def take_census(model: Model, store: Store, options: Options | None = None) -> C
     """
     options = options or Options()
     started = time.monotonic()
-    found = _Found() if options.verify else _known(model.tensors, store)
+    found = _Found() if options.verify else _known(model.tensors, store, options.identify)
     known = len(found.contents)
     todo = [place for place in range(len(model.tensors)) if place not in found.contents]
     size = sum(_bytes(model.tensors[place]) for place in todo)
@@ -98,18 +100,30 @@ def identity(contents: Mapping[str, str]) -> str:
     return hashlib.sha256(pairs.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _known(tensors: Sequence[Tensor], store: Store) -> _Found:
+def take_identity(model: Model, store: Store, options: Options | None = None) -> str:
+    """The model_id of a model whose values are not asked for; what was hashed is in the store.
+
+    Raises the first error of a tensor that cannot be read, and what `take_census` raises.
+    """
+    taken = take_census(model, store, replace(options or Options(), identify=True))
+    if taken.failures:
+        raise taken.failures[0]
+    return taken.model_id
+
+
+def _known(tensors: Sequence[Tensor], store: Store, identify: bool) -> _Found:
     """What the store can answer unread: the content behind each source key, and that content's census."""
     keys = {tensor.source_key for tensor in tensors if tensor.source_key is not None}
     contents = store.contents(keys)
-    censuses = store.censuses(set(contents.values()))
+    censuses = {} if identify else store.censuses(set(contents.values()))
     found = _Found()
     for place, tensor in enumerate(tensors):
         content = contents.get(tensor.source_key or "")
-        if content is None or (tensor.dtype.measurable and content not in censuses):
+        counts = tensor.dtype.measurable and not identify
+        if content is None or (counts and content not in censuses):
             continue
         found.contents[place] = content
-        if tensor.dtype.measurable:
+        if counts:
             found.censuses[place] = censuses[content]
     return found
 
@@ -119,7 +133,7 @@ def _measure(model: Model, todo: list[int], store: Store, options: Options, foun
     pending = _Pending(store)
     places = {id(model.tensors[place]): place for place in todo}
     expected = store.contents([key for tensor in model.tensors if (key := tensor.source_key)]) if options.verify else {}
-    with Stopping() as stopping, closing(_tensors(_tasks(model, todo), options, stopping)) as tensors:
+    with Stopping() as stopping, closing(_tensors(_tasks(model, todo, options.identify), options, stopping)) as tensors:
         try:
             for tensor, outcome in tensors:
                 place = places[id(tensor)]
@@ -176,12 +190,12 @@ def _whole(tensor: Tensor, parts: list[Part]) -> tuple[Census | None, str]:
     return census, content_hash(tensor, digests)
 
 
-def _tasks(model: Model, todo: Sequence[int]) -> Iterator[Task]:
+def _tasks(model: Model, todo: Sequence[int], hashed: bool) -> Iterator[Task]:
     for place in todo:
         tensor = model.tensors[place]
         pieces = spans(tensor)
         for begin, end in pieces:
-            yield Task(tensor, begin, end, last=(begin, end) == pieces[-1])
+            yield Task(tensor, begin, end, last=(begin, end) == pieces[-1], hashed=hashed)
 
 
 def _bytes(tensor: Tensor) -> int:

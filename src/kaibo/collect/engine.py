@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from kaibo.census import Part, Workspace, count_span
+from kaibo.census import Part, Workspace, count_span, hash_span
 from kaibo.errors import KaiboError
 from kaibo.vocabulary import Tensor
 
@@ -19,12 +19,13 @@ D = TypeVar("D")
 
 @dataclass(frozen=True)
 class Task:
-    """One span of one tensor; `last` marks the tensor's last span."""
+    """One span of one tensor; `last` marks the tensor's last span. With `hashed` it is only hashed, not counted."""
 
     tensor: Tensor
     begin: int
     end: int
     last: bool
+    hashed: bool = False
 
     @property
     def bytes(self) -> int:
@@ -49,7 +50,8 @@ def counted(tasks: Iterable[Task], workers: int) -> Generator[Done, None, None]:
         if not hasattr(local, "workspace"):
             local.workspace = Workspace()
         try:
-            return Done(task, count_span(task.tensor, task.begin, task.end, local.workspace), None)
+            measure = hash_span if task.hashed else count_span
+            return Done(task, measure(task.tensor, task.begin, task.end, local.workspace), None)
         except KaiboError as error:
             return Done(task, None, named(error, task.tensor))
 

@@ -19,10 +19,12 @@ from kaibo.figures import (
     differences,
     digits,
     evaluation,
+    fine_tunes,
     formats,
     laws,
     magnitudes,
     merging,
+    norms,
     paired,
     parameters,
     passes,
@@ -33,6 +35,7 @@ from kaibo.figures import (
     shares,
     spectra,
     style,
+    tables_beside,
     token_losses,
     tour,
     trajectories,
@@ -73,6 +76,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "plane": Figure(components.plane, "pca.plane_title", "pca.plane_caption"),
         "flops": Figure(components.against_flops, "pca.flops_title", "pca.flops_caption"),
     },
+    "pca-tables": {"tables": Figure(tables_beside.shares, "pca.tables_title", "pca.tables_caption")},
     "law": {
         "predictions": Figure(laws.predictions, "law.predictions_title", "law.predictions_caption"),
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
@@ -127,6 +131,19 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "positions": Figure(tour.positions, "tour.positions_title", "tour.positions_caption"),
         "base": Figure(tour.base, "tour.base_title", "tour.base_caption"),
     },
+    "norms": {"norms": Figure(norms.reported, "norms.title", "norms.caption")},
+    "norm-ways": {"ways": Figure(norms.ways, "norms.ways_title", "norms.ways_caption")},
+    "norm-sizes": {"sizes": Figure(norms.sizes, "norms.sizes_title", "norms.sizes_caption")},
+    "fine-tunes": {"lengths": Figure(fine_tunes.lengths, "fine_tunes.lengths_title", "fine_tunes.lengths_caption")},
+    "fine-tune-pairs": {
+        "distances": Figure(fine_tunes.distances, "fine_tunes.distances_title", "fine_tunes.distances_caption")
+    },
+    "fine-tune-ratios": {"ratios": Figure(fine_tunes.ratios, "fine_tunes.ratios_title", "fine_tunes.ratios_caption")},
+    "fine-tune-methods": {
+        "methods": Figure(fine_tunes.methods, "fine_tunes.methods_title", "fine_tunes.methods_caption")
+    },
+    "fine-tune-kept": {"kept": Figure(fine_tunes.kept, "fine_tunes.kept_title", "fine_tunes.kept_caption")},
+    "fine-tune-ranks": {"ranks": Figure(fine_tunes.ranks, "fine_tunes.ranks_title", "fine_tunes.ranks_caption")},
     "norm-curve": {"curve": Figure(differences.curve, "diff.curve_title", "diff.curve_caption")},
     "conflict-map": {"conflict": Figure(merging.conflict_map, "merge.map_title", "merge.map_caption")},
     "conflicts": {"survival": Figure(merging.survival, "merge.survival_title", "merge.survival_caption")},
@@ -162,6 +179,8 @@ def _has(finding: Finding[Any], name: str) -> bool:
         return trends.has(finding, name)
     if finding.kind == "eval":
         return evaluation.has_shares(finding)
+    if finding.kind == "fine-tune-ratios":
+        return fine_tunes.has(finding)
     if finding.kind == "series-checkpoints":
         return series.has(finding, name)
     if finding.kind == "spectrum":

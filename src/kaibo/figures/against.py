@@ -33,7 +33,7 @@ def panels(finding: Finding[AgainstRow], language: str) -> Any:
     """One panel for each benchmark; a click on the legend shows one series."""
     import altair as alt
 
-    axis = finding.rows[0].against
+    axis = finding.rows[0].axis
     order = sorted(finding.rows, key=lambda row: (not row.own, row.series))
     series = list(dict.fromkeys(row.series for row in order))
     chosen = alt.selection_point(name=f"series_{axis}", fields=["series"], bind="legend")
@@ -77,7 +77,7 @@ def _dots(rows: list[AgainstRow], series: list[str], chosen: Any, language: str)
             "x": row.x,
             "score": row.value,
             "leads": word("terms.yes" if row.leads else "terms.no", language),
-            "times": word("against.unreached", language) if row.times is None else f"{row.times:.3g} ×",
+            "times": word("against.unreached", language) if row.needed_times is None else f"{row.needed_times:.3g} ×",
         }
         for row in rows
     ]

@@ -99,10 +99,10 @@ def cache(finding: Finding[CacheRow], language: str) -> Any:
             "grouped": row.kv_bytes_per_token / 1e3,
             "ungrouped": row.ungrouped / 1e3,
             "said": f"{row.attention}: {row.heads} / {row.kv_heads}",
-            "times": f"{row.times:.3g} ×",
+            "times": f"{row.saved:.3g} ×",
             "full": bytes_in_words(row.full),
             "ungrouped_full": bytes_in_words(row.ungrouped_full),
-            "label": f"÷ {row.times:.3g}" if row.times > 1 else "",
+            "label": f"÷ {row.saved:.3g}" if row.saved > 1 else "",
         }
         for row in finding
     ]
@@ -185,7 +185,7 @@ def reach(finding: Finding[ReachRow], language: str) -> Any:
             "what": said[what],
             "tokens": value,
             "base": "-" if row.rope_base is None else f"{row.rope_base:,.0f}",
-            "factor": f"{row.factor:.3g} ×",
+            "factor": f"{row.scaled:.3g} ×",
             "extended_cache": bytes_in_words(row.extended_cache),
         }
         for row in finding

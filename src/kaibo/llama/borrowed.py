@@ -189,6 +189,11 @@ class _Borrowed:
         found: torch.Tensor = self.model.get_output_embeddings()(states)
         return found
 
+    @property
+    def head(self) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        head = self.model.get_output_embeddings() if self.split else None
+        return (head.weight, head.bias) if type(head) is torch.nn.Linear else None
+
     def new_cache(self, batch: int = 1, capacity: int = 256) -> Kept:
         return _Held(transformers.DynamicCache(config=self.model.config))
 

@@ -52,6 +52,11 @@ class Runs(Protocol):
         """(…, vocabulary) of as many states as are wanted."""
         ...
 
+    @property
+    def head(self) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        """Matrix and bias where logits are states times the matrix plus the bias and nothing more; else None."""
+        ...
+
     def new_cache(self, batch: int = 1, capacity: int = 256) -> Kept:
         """An empty cache for `states`."""
         ...

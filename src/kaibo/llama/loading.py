@@ -32,6 +32,9 @@ NAMED: Mapping[str, torch.dtype] = {
 }
 """Types that a model can be asked to compute in."""
 
+FILL_BYTES = 4 << 20
+"""Bytes of a tensor that are read at a time: a second copy of the largest one is never in memory."""
+
 _LEFT_OUT = re.compile(r"(model\.layers\.\d+\.self_attn\.)rotary_emb\.inv_freq")  # a table old folders carry along
 
 
@@ -63,9 +66,17 @@ def load_llama(
     chosen = TYPES[next(iter(tensors.values())).dtype.name] if dtype is None else dtype_named(dtype)
     with torch.device("meta"):
         empty = Llama(config)
-    loaded = empty.to(chosen).to_empty(device=checked_device(device))
+    loaded = _allocated(empty, chosen, checked_device(device))
     fill(loaded, tensors)
     return loaded.eval()
+
+
+def _allocated(model: Llama, dtype: torch.dtype, device: torch.device) -> Llama:
+    """Memory for every parameter; `to_empty` does the same and loads torch's symbolic shapes for it (32 MiB)."""
+    for module in model.modules():
+        for name, empty in list(module.named_parameters(recurse=False)):
+            setattr(module, name, torch.nn.Parameter(torch.empty(empty.shape, dtype=dtype, device=device)))
+    return model
 
 
 def in_columns(model: Llama) -> Llama:
@@ -126,11 +137,19 @@ def _check_tied(model: Model, head: Tensor, embedding: Tensor) -> None:
 
 
 def fill(model: Llama, tensors: Mapping[str, Tensor]) -> None:
-    """Reads every tensor into its rows of the model, one at a time, rounded to the model's type."""
+    """Reads every tensor into its rows of the model, a few MiB at a time, rounded to the model's type."""
     parameters = dict(model.named_parameters())
+    buffer = np.empty(FILL_BYTES, np.uint8)
     with torch.no_grad():
         for part in parts(model.config):
-            parameters[part.parameter][part.begin : part.end].copy_(_read(tensors[part.name]))
+            rows, tensor = parameters[part.parameter][part.begin : part.end], tensors[part.name]
+            if not rows.is_contiguous():  # a matrix that was laid out in columns
+                rows.copy_(_read(tensor))
+                continue
+            flat, done = rows.view(-1), 0
+            for chunk in tensor.chunks(buffer):
+                flat[done : done + chunk.size].copy_(torch.from_numpy(chunk).view(TYPES[tensor.dtype.name]))
+                done += chunk.size
 
 
 def read_values(tensors: Mapping[str, Tensor]) -> dict[str, torch.Tensor]:

@@ -44,7 +44,8 @@ class Llama(nn.Module):
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocabulary, config.hidden)
+        rows = torch.empty(config.vocabulary, config.hidden)  # not drawn: that would load torch's compiler (75 MiB)
+        self.embedding = nn.Embedding.from_pretrained(rows, freeze=False)  # type: ignore[no-untyped-call]
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = RMSNorm(config.hidden, config.norm_epsilon)
         self.head = None if config.tied else nn.Linear(config.hidden, config.vocabulary, bias=False)

@@ -40,6 +40,10 @@ class _Reference:
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         return self.model.logits(states)
 
+    @property
+    def head(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self.model.head_weight, None
+
     def new_cache(self, batch: int = 1, capacity: int = 256) -> Kept:
         return self.model.new_cache(batch, capacity)
 

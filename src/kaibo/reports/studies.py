@@ -16,7 +16,9 @@ from kaibo.figures import names
 from kaibo.figures.words import note, word
 from kaibo.reports.claims import VERDICTS, claim_groups, counted, sureness, tally
 from kaibo.reports.facts import published
+from kaibo.reports.opening import opened
 from kaibo.reports.page import Chart, PageTable, Section, charts, page, page_table
+from kaibo.reports.tables import to_csv
 from kaibo.reports.tour import tour_sentences
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -117,7 +119,7 @@ def _findings(report: StudyReport, language: str) -> Iterator[Section]:
 def _finding_section(anchor: str, key: str, finding: Finding[Any], texts: Mapping[str, Any], language: str) -> Section:
     """A finding with what it shows and its drawings; several of one kind may stand on a page."""
     about = texts["abouts"].get(key) or texts["abouts"].get(key.partition("-")[0])
-    table = page_table(finding, language)
+    table = replace(page_table(opened(finding), language), csv=to_csv(finding))
     return Section(
         f"finding-{anchor}",
         _title(key, texts["titles"]),

@@ -90,7 +90,43 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
         *("ratio_low", "ratio_high", "p", "relabellings"),
     ),
-    "norms": ("n", "l1", "l2", "linf", "holds", "l1_most", "needed"),
+    "norms": (*("vector", "n", "l1", "l2", "holds", "l1_most", "times", "l1_step", "square_step", "needed"),),
+    "fine-tunes": (
+        *("cell", "against", "dataset", "seed", "l1", "l2", "linf", "relative", "resolution_l1", "resolution_l2"),
+        *("bf16_l1", "bf16_l2", "times_bf16"),
+    ),
+    "fine-tune-pairs": (*("cell", "apart_by", "dataset", "seed", "l1", "l2", "bf16_l2", "cosine", "sign_conflict"),),
+    "fine-tune-ratios": (
+        *("cell", "role", "distance_norm", "within", "between", "ratio", "ratio_low", "ratio_high", "p"),
+        *("tensors_low", "tensors_high", "spread"),
+    ),
+    "fine-tune-methods": (
+        *(
+            "a",
+            "b",
+            "learning_rate",
+            "pairs",
+            "ratio",
+            "ratio_low",
+            "ratio_high",
+            "cosine",
+            "cosine_low",
+            "cosine_high",
+        ),
+        "sign_conflict",
+    ),
+    "fine-tune-kept": (
+        *("cell", "scope", "percent", "models", "l1", "l2", "l1_share", "l1_share_low", "l1_share_high"),
+        *("l2_share", "l2_share_low", "l2_share_high"),
+    ),
+    "fine-tune-ranks": (
+        *("cell", "role", "matrices", "erank", "erank_low", "erank_high", "stable_rank", "above_rounding", "full_rank"),
+    ),
+    "norm-ways": (
+        *("pair", "how", "l1", "l2", "l1_error", "l2_error", "quotient", "root", "times", "holds"),
+        *("l1_step", "square_step"),
+    ),
+    "norm-sizes": ("pair", "how", "factor", "mean_absolute", "l1", "l2", "times", "holds"),
     "unmatched": ("tuned", "side", "tensor", "shape", "n", "share", "reason"),
     "changes": ("tuned", "what", "before", "after"),
     "rescale": (
@@ -155,7 +191,7 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "share", "mode", "unit", "tokens", "replaced", "ppl", "ppl_low", "ppl_high", "floor"),
         *("clean_ppl", "replaced_ppl", "kept_ppl"),
     ),
-    "against": ("benchmark", "model", "series", "x", "value", "leads", "times"),
+    "against": ("benchmark", "model", "series", "x", "value", "leads", "needed_times"),
     "paired": (
         *("one", "other", "benchmark", "value_a", "value_b", "difference", "difference_low", "difference_high"),
         *("questions", "p", "q"),
@@ -167,11 +203,11 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("head_size", "context", "vocabulary", "tied", "kv_bytes_per_token"),
     ),
     "anatomy-cache": (
-        *("model", "attention", "heads", "kv_heads", "kv_bytes_per_token", "ungrouped", "times", "context"),
+        *("model", "attention", "heads", "kv_heads", "kv_bytes_per_token", "ungrouped", "saved", "context"),
         *("full", "ungrouped_full"),
     ),
     "formats": (
-        *("model", "format", "ppl", "cost", "cost_error", "cost_low", "cost_high", "times", "worse"),
+        *("model", "format", "ppl", "cost", "cost_error", "cost_low", "cost_high", "ppl_times", "worse"),
         *("chats", "tokens"),
     ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
@@ -342,6 +378,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return escaped(note(value, language), 1000)
     if name == "shape" and isinstance(value, tuple | list):
         return "×".join(map(str, value)) or "1"
+    if name in ("against", "apart_by") and f"fine_tunes.{value}" in catalogue(language):
+        return word(f"fine_tunes.{value}", language)
+    if name == "role" and value == "all":
+        return word("terms.all", language)
     if name == "by":
         return word(f"page.by_{value}", language)
     if name in ("layer", "exponent", "key", "digit") and isinstance(value, int):

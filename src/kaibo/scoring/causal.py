@@ -39,6 +39,12 @@ class Causal:
         found: torch.Tensor = self._runs.logits(states)
         return found
 
+    @property
+    def head(self) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        """Matrix and bias where logits are states times the matrix plus the bias and nothing more; else None."""
+        found: tuple[torch.Tensor, torch.Tensor | None] | None = self._runs.head
+        return found
+
     def values(self, model: Model) -> Values | None:
         """The weights of another checkpoint, read for a `swap` to come; None where none can."""
         return read_values(_matched(model)) if self._takes(model) else None

@@ -70,7 +70,7 @@ class KaiboLM(LM):  # type: ignore[misc]
             self.causal = pretrained
         folder = target_of(self.causal.address, weights=True).root
         self.own = tokenizer or load_tokenizer(folder)
-        self.own.inner.backend_tokenizer.encode_special_tokens = False
+        self.own.backend.encode_special_tokens = False
         asked = int(str(batch_size)) if str(batch_size).isdigit() else 0
         self.batch = asked if asked > 64 else 512
         self.max_length = int(max_length) if max_length else self.causal.context or MOST
@@ -173,7 +173,7 @@ class KaiboLM(LM):  # type: ignore[misc]
         return first is not None and text.startswith(self.own.token(first))
 
     def _encoded(self, text: str) -> list[int]:
-        backend = self.own.inner.backend_tokenizer
+        backend = self.own.backend
         ids: list[int] = backend.encode(text, add_special_tokens=not self._has_bos(text)).ids
         return ids
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kaibo.llama.loss import nats
 from kaibo.scoring.memory import LOGITS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def batch_nats(model: Causal, rows: Sequence[NDArray[np.int64]], scored: Sequenc
 @torch.inference_mode()
 def nats_of(model: Causal, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """−ln p(target) after each state: (n, hidden) and (n,) → (n,) float32, `LOGITS_AT_ONCE` logits at a time."""
+    if model.head is not None:
+        head, bias = model.head
+        return nats(states, head, targets, bias)
     step = max(16, LOGITS_AT_ONCE // model.vocabulary)
     found = states.new_empty(len(targets), dtype=torch.float32)
     for begin in range(0, len(targets), step):

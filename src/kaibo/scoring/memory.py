@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.vocabulary import Model
 
-LOGITS_AT_ONCE = 1 << 23
-"""Logits that are there at once, whatever the batch and the length: 32 MiB in float32."""
+LOGITS_AT_ONCE = 1 << 22
+"""Logits that are there at once where they cannot be made in tiles, whatever the length: 16 MiB in float32."""
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-LOG_BYTES = 64 * 3
-"""Of a scored token: its row, once as part of a window, once in the whole log, once on its way to the store."""
+TILE = 4 << 20
+"""Bytes of the logits that are there at once where the head is one matrix (`kaibo.llama.loss`)."""
+
+LOG_BYTES = 64 * 5
+"""Of a scored token: its row as part of a window, in the whole log, on its way to the store, its place in the text."""
 
 STATES, INNER, CHUNKS = 12, 4, 3
 """Copies of a layer's hidden states, of the wider states inside its feed-forward part, and of the logits of a chunk
 that live together, the work space of the matrix products counted in; measured on models of 15 to 43 million weights."""
 
-PROCESS = 560 << 20
-"""What Python, torch, transformers and the counting of the weights take by themselves, measured on Linux."""
+PROCESS = 340 << 20
+"""What Python, numpy, pyarrow, the tokenizers library and torch take by themselves, measured on Linux."""
+
+TRANSFORMERS = 140 << 20
+"""What transformers takes on top, for a model that is no LLaMA or a tokenizer that only it can make."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Memory:
 def memory_of(model: Model, plan: Plan, how: ScoreSettings) -> Memory:
     """What a model and a plan will need; with `prefetch` a second set of weights, as they are stored.
 
-    While a model is loaded its largest tensor is there twice; that is over before there are activations.
+    While transformers loads a model its largest tensor is there twice; that is over before there are activations.
     """
     width = BYTES.get(how.dtype, 4)
     values = sum(tensor.size for tensor in model.weights)
@@ -56,13 +62,16 @@ def memory_of(model: Model, plan: Plan, how: ScoreSettings) -> Memory:
     read = max((len(batch) * batch[0].window.length for batch in plan.batches), default=0)
     hidden = _whole(model, "hidden_size", "n_embd")
     inner = _whole(model, "intermediate_size", "n_inner") or 4 * hidden
+    foreign = model.config.get("model_type") != "llama"
     rows = max(16, LOGITS_AT_ONCE // max(plan.vocabulary, 1))
-    logits = CHUNKS * rows * plan.vocabulary * 4
+    logits = CHUNKS * (rows * plan.vocabulary * 4 if foreign else TILE)
+    flowing = read * (STATES * hidden + INNER * inner) * width
     return Memory(
         weights=values * width + (stored if how.prefetch else 0),
-        activations=max(read * (STATES * hidden + INNER * inner) * width, largest - logits),
+        activations=max(flowing, largest - logits) if foreign else flowing,
         logits=logits,
         logs=plan.tokens * LOG_BYTES,
+        process=PROCESS + (TRANSFORMERS if foreign or plan.borrowed else 0),
     )
 
 

@@ -28,7 +28,8 @@ class ScoreSettings:
     `window` tokens are read at once (default: the model's context, at most 512) and `stride` new ones scored in each
     (default: half the window); at least `context_min` tokens stand before each, those near a text's beginning aside.
     `bos` says whether a beginning-of-sequence token comes first, `dtype` in what the model computes, `rope` how its
-    positions are scaled. `batch` tokens are read at a time; it changes no result beyond float32's last digits.
+    positions are scaled. `batch` tokens are read at a time (default: 1,024 on a CPU, which is no faster with more, else
+    4,096); it changes no result beyond float32's last digits.
     With `prefetch` the next checkpoint is read from disk while one is scored: two are then in memory.
     """
 
@@ -39,15 +40,21 @@ class ScoreSettings:
     dtype: str = "float32"
     rope: str | None = None
     device: str = "cpu"
-    batch: int = 4096
+    batch: int | None = None
     prefetch: bool = False
+
+    @property
+    def at_once(self) -> int:
+        """Tokens that are read at a time."""
+        return self.batch or (1024 if self.device == "cpu" else 4096)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is to be scored with one tokenizer: texts, their tokens, their windows, and the batches of all windows.
 
-    `lead` are the ids before a text. The batches are the same whatever the store already knows.
+    `lead` are the ids before a text. The batches are the same whatever the store already knows. `borrowed` says that
+    transformers made the tokenizer.
     """
 
     documents: tuple[Document, ...]
@@ -60,6 +67,7 @@ class Plan:
     tokenizer_hash: str
     settings_hash: str
     notes: tuple[str, ...] = ()
+    borrowed: bool = False
 
     @property
     def tokens(self) -> int:
@@ -99,7 +107,7 @@ def plan(tokenizer: Tokenizer, documents: Sequence[Document], settings: ScoreSet
         documents=once,
         encoded=encoded,
         windows=cut,
-        batches=tuple(batches(jobs, settings.batch, alike="dynamic" in (settings.rope or ""))),
+        batches=tuple(batches(jobs, settings.at_once, alike="dynamic" in (settings.rope or ""))),
         lead=lead,
         windowing=windowing,
         vocabulary=tokenizer.size,
@@ -109,6 +117,7 @@ def plan(tokenizer: Tokenizer, documents: Sequence[Document], settings: ScoreSet
             *tokenizer.notes(settings.bos, [one.text for one in once]),
             *_notes(documents, once, encoded, windowing, settings, context),
         ),
+        borrowed=tokenizer.borrowed,
     )
 
 

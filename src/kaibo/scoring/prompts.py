@@ -34,7 +34,7 @@ def prompts_of(
     tokenizer: Tokenizer, questions: Sequence[Question], context: int | None, max_tokens: int
 ) -> tuple[list[Prompted], list[Refused]]:
     """The prompts of questions, and those that leave no room for an answer of `max_tokens`."""
-    backend = tokenizer.inner.backend_tokenizer
+    backend = tokenizer.backend
     found: list[Prompted] = []
     refused: list[Refused] = []
     encoded = backend.encode_batch_fast([one.contexts[0] for one in questions])

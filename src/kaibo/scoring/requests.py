@@ -108,7 +108,7 @@ def encode_pairs(
 
 def _encoded(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], begin: bool) -> list[Encoded]:
     moved = [_moved(context, ending) for context, ending in pairs]
-    backend = tokenizer.inner.backend_tokenizer
+    backend = tokenizer.backend
     contexts = list(dict.fromkeys(context for context, _ in moved if context))
     lengths = {
         text: len(one.ids)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kaibo.errors import MissingError, UsageError, missing_extra
 
 if TYPE_CHECKING:
+    from kaibo.scoring.plain_tokenizers import Plain
     from kaibo.scoring.texts import Document
 
 Lead = Literal["auto", "always", "never"]
@@ -49,16 +50,15 @@ class Encoded:
 class Tokenizer:
     """A model's own tokenizer, by which text is text: what looks like a special token is spelled out."""
 
-    def __init__(self, inner: Any, folder: str) -> None:
+    def __init__(self, folder: str, plain: Plain, inner: Any = None) -> None:
         self._inner = inner
-        self._backend = inner.backend_tokenizer
+        self._backend = plain.backend
         self._backend.no_truncation()
         self._backend.no_padding()
         self._backend.encode_special_tokens = True
         self.folder = folder
         self.hash = hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:32]
-        self.bos: int | None = inner.bos_token_id
-        self.eos: int | None = inner.eos_token_id
+        self.bos, self.eos, self._template = plain.bos, plain.eos, plain.template
         self.adds_bos = self._adds_bos()
 
     @property
@@ -73,9 +73,21 @@ class Tokenizer:
         return np.array(sorted(set(self._backend.get_vocab().values()) - special), np.int64)
 
     @property
+    def backend(self) -> Any:
+        """The tokenizer of the tokenizers library."""
+        return self._backend
+
+    @property
     def inner(self) -> Any:
-        """The tokenizer of transformers."""
+        """The tokenizer of transformers, loaded when it is first asked for."""
+        if self._inner is None:
+            self._inner = _borrowed(self.folder)
         return self._inner
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether transformers was loaded for it."""
+        return self._inner is not None
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, no token before or behind it."""
@@ -83,7 +95,8 @@ class Tokenizer:
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, special tokens left out."""
-        return str(self._inner.decode(ids, skip_special_tokens=True))
+        whole = self._backend if self._inner is None else self._inner
+        return str(whole.decode(ids, skip_special_tokens=True))
 
     def token(self, number: int) -> str:
         """A token as the vocabulary has it."""
@@ -125,8 +138,8 @@ class Tokenizer:
         shown = self.token(self.bos)
         if self._begins() >= 2:
             yield f"the tokenizer puts {shown} before a text {self._begins()} times; one is read"
-        template = getattr(self._inner, "chat_template", None)
-        if isinstance(template, str) and ("bos_token" in template or shown in template):
+        template = self._template or ""
+        if "bos_token" in template or shown in template:
             yield f"its chat template writes {shown}, too: score what it rendered with --bos never"
         spelled = sum(text.startswith(shown) for text in texts)
         if spelled:
@@ -144,11 +157,29 @@ class Tokenizer:
 def load_tokenizer(folder: str) -> Tokenizer:
     """The tokenizer of a folder. Raises MissingError where there is none, or none that transformers reads fast."""
     try:
+        from kaibo.scoring.plain_tokenizers import Plain, plain_tokenizer
+
+        if not os.path.isdir(folder):
+            raise MissingError("holds no tokenizer: it is no folder", file=folder, next="name the model's folder")
+        plain = plain_tokenizer(folder)
+    except ModuleNotFoundError as absent:
+        raise missing_extra("torch", "running models") from absent
+    if plain is not None:
+        return Tokenizer(folder, plain)
+    inner = _borrowed(folder)
+    template = getattr(inner, "chat_template", None)
+    found = Plain(
+        inner.backend_tokenizer, inner.bos_token_id, inner.eos_token_id, template if isinstance(template, str) else None
+    )
+    return Tokenizer(folder, found, inner)
+
+
+def _borrowed(folder: str) -> Any:
+    """The tokenizer that transformers makes of a folder."""
+    try:
         from transformers import AutoTokenizer
     except ModuleNotFoundError as absent:
         raise missing_extra("torch", "running models") from absent
-    if not os.path.isdir(folder):
-        raise MissingError("holds no tokenizer: it is no folder", file=folder, next="name the model's folder")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -160,7 +191,7 @@ def load_tokenizer(folder: str) -> Tokenizer:
         ) from problem
     if not getattr(inner, "is_fast", False):
         raise MissingError("has only a slow tokenizer, which says no places", file=folder, next="fetch tokenizer.json")
-    return Tokenizer(inner, folder)
+    return inner
 
 
 def byte_spans(document: Document, tokens: list[str], characters: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.store.columns import buffer_of, storable
+from kaibo.store.columns import array, buffer_of, storable
 from kaibo.store.schemas import TOKEN_LOG, TOKEN_LOG_VERSION, arrow_type
 from kaibo.vocabulary import LogKey, TokenLog
 
@@ -23,14 +23,14 @@ def to_table(logs: Sequence[TokenLog]) -> pa.Table:
     """All tokens of the logs, a row each."""
     import pyarrow as pa
 
-    return pa.concat_tables([TOKEN_LOG.arrow().empty_table(), *(_table(log) for log in logs)])
+    return pa.concat_tables([pa.Table.from_batches([], TOKEN_LOG.arrow()), *(_table(log) for log in logs)])
 
 
 def _table(log: TokenLog) -> pa.Table:
     import pyarrow as pa
 
     named = dict(zip(_NAMES, (log.key.hash, *vars(log.key).values(), storable(log.document)), strict=True))
-    columns: dict[str, Any] = {name: pa.repeat(pa.scalar(text, pa.string()), len(log)) for name, text in named.items()}
+    columns: dict[str, Any] = {name: pa.repeat(array([text], "string")[0], len(log)) for name, text in named.items()}
     columns["version"] = _numbers(np.full(len(log), TOKEN_LOG_VERSION, np.int32), "int32")
     for name in ("item", "branch"):
         values = getattr(log, name)
@@ -89,7 +89,7 @@ def _values(column: pa.ChunkedArray, kind: str) -> NDArray[Any]:
     import pyarrow.compute as pc
 
     absent: Any = {"float32": float("nan"), "int32": -1, "int64": -1}[kind]
-    filled = pc.fill_null(column, absent).combine_chunks()
+    filled = pc.fill_null(column, array([absent], kind)[0]).combine_chunks()
     chunks = filled.chunks if hasattr(filled, "chunks") else [filled]
     return np.concatenate([np.zeros(0, kind), *(buffer_of(chunk, kind) for chunk in chunks)])
 

@@ -108,7 +108,7 @@ class _Maker:
 
     def altered(self, scorer: Scorer, opened: Opened) -> list[Altered]:
         """The texts at every share and seed, as this checkpoint will read them."""
-        key = opened.tokenizer.hash, opened.context
+        key = opened.tokens, opened.context
         if key not in self._made:
             make = self._by_token if self.what.unit == "token" else self._by_word
             self._made[key] = make(scorer, opened)

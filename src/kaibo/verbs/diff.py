@@ -131,38 +131,56 @@ def _addressed(one: Compared) -> tuple[str, str]:
     return one.base.model.address, one.tuned.model.address
 
 
+@dataclass(frozen=True)
+class DiffOptions:
+    """What is asked of differences beside their level.
+
+    `top` are the percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or
+    those that `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given. `labels`
+    say by its address on which data set and under which seed a tuned model was trained; with them the distance
+    between data sets is set against that between seeds.
+    """
+
+    top: Sequence[float] = (20.0,)
+    of: str = "all"
+    exact: bool = True
+    labels: Mapping[str, Label] = field(default_factory=dict)
+
+
 def diff(
     base: Address,
     tuned: Address | Iterable[Address],
     by: By = "model",
     *,
-    top: Sequence[float] = (20.0,),
-    of: str = "all",
-    exact: bool = True,
-    labels: Mapping[str, Label] | None = None,
+    options: DiffOptions | None = None,
     settings: Settings | None = None,
     on_error: OnError | None = None,
 ) -> Differences:
     """What changed from `base` to each tuned model, by model, layer, role or tensor, and between the tuned models.
 
-    All models are read side by side, each tensor once, and nothing that the store knows is read again. `top` are the
-    percents of the largest |Δ| whose norms are given, of `all` values, those of `linear` layers or those that
-    `changed`; with `exact` their thresholds are resolved by a second pass, else bounds are given. `labels` say by its
-    address on which data set and under which seed a tuned model was trained; with them the distance between data
-    sets is set against that between seeds. A model that cannot be opened is given to `on_error` and the others go
-    on. Raises UsageError for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
+    All models are read side by side, each tensor once, and nothing that the store knows is read again; `options` say
+    what else is asked. A model that cannot be opened is given to `on_error` and the others go on. Raises UsageError
+    for an unknown level or a percent outside (0, 100], and whatever opening the base raises.
     """
-    settings, report = settings or Settings(), on_error or raising
-    _check(top)
-    counted((), of)
-    store, options = open_store(settings.store), _options(settings)
+    settings, asked = settings or Settings(), options or DiffOptions()
+    _check(asked.top)
+    counted((), asked.of)
+    together = taken_together(base, addresses(tuned), settings, on_error or raising)
+    resolved: ByContent = {}
+    if asked.exact:
+        store = open_store(settings.store)
+        resolved = resolved_of(together.compared, asked.top, asked.of, store, _options(settings))
+    return gathered(together.compared, by, asked, resolved=resolved, together=together)
+
+
+def taken_together(base: Address, tuned: Sequence[str], settings: Settings, report: OnError) -> Together:
+    """A base and the models made from it that can be opened, measured in one pass; errors are given to `report`."""
     before = open_base(base, trust_shards=settings.trust_shards)
-    opened = list(_opened(before, addresses(tuned), settings, report))
-    together = take_differences(before, opened, store, options)
+    opened = list(_opened(before, tuned, settings, report))
+    together = take_differences(before, opened, open_store(settings.store), _options(settings))
     for failure in {failure.line: failure for one in together.compared for failure in one.failures}.values():
         report(failure)
-    resolved = resolved_of(together.compared, top, of, store, options) if exact else {}
-    return gathered(together.compared, by, top, of=of, resolved=resolved, together=together, labels=labels)
+    return together
 
 
 def _opened(base: Model, tuned: Sequence[str], settings: Settings, report: OnError) -> Iterator[tuple[Model, Pairing]]:
@@ -229,15 +247,13 @@ def exact_bins(compared: Sequence[Compared], top: Sequence[float], settings: Set
 def gathered(
     compared: Sequence[Compared],
     by: By,
-    top: Sequence[float],
+    options: DiffOptions,
     *,
-    of: str = "all",
     resolved: ByContent | None = None,
     together: Together | None = None,
-    labels: Mapping[str, Label] | None = None,
 ) -> Differences:
     """The findings of models that were compared with one base; `together` is what they are beside each other."""
-    rows = [row for one in compared for row in one.rows]
+    rows, top, of = [row for one in compared for row in one.rows], options.top, options.of
     norms = analyses.differences(rows, by, top, of=of, resolved=resolved)
     crosses, signs = ((), ()) if together is None else (together.crosses, together.signs)
     notes = dict.fromkeys((*(note for one in compared for note in _notes(one)), *_apart(compared, crosses)))
@@ -256,7 +272,7 @@ def gathered(
         conflict=analyses.conflict(signs, by),
         order=order,
         distances=analyses.distances(pairs.rows, order.rows),
-        seeds=analyses.seeds(pairs.rows, labels or {}),
+        seeds=analyses.seeds(pairs.rows, options.labels),
         compared=tuple(compared),
     )
 

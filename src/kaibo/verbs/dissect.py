@@ -19,7 +19,7 @@ from kaibo.collect.differences import Compared
 from kaibo.errors import UsageError
 from kaibo.verbs.adapters import Adapters, adapters_of
 from kaibo.verbs.addresses import Address, raising
-from kaibo.verbs.diff import Differences, compare_addresses, exact_bins, gathered
+from kaibo.verbs.diff import Differences, DiffOptions, compare_addresses, exact_bins, gathered
 from kaibo.verbs.inspect import inspect
 from kaibo.verbs.measuring import Settings, measured, with_notes
 from kaibo.version import __version__
@@ -168,7 +168,7 @@ def _changed(compared: tuple[Compared, ...], settings: Settings) -> tuple[Differ
     if not compared:
         return ()
     resolved = exact_bins(compared, PERCENTS, settings)
-    return tuple(gathered(compared, by, PERCENTS, resolved=resolved) for by in LEVELS)
+    return tuple(gathered(compared, by, DiffOptions(PERCENTS), resolved=resolved) for by in LEVELS)
 
 
 def _write(

@@ -100,6 +100,7 @@ def _scored(
         for label, opened in scorer.each(several, report):
             try:
                 plan = scorer.plan(opened, documents)
+                scorer.forget_tokenizers()
                 expected = memory_of(opened.model, plan, how)
                 if shown.tell is not None:
                     shown.tell(expected.note(opened.address))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kaibo.analyses.perplexity import ScoredText
-from kaibo.collect import Options, granted_workers, take_census
+from kaibo.collect import Options, granted_workers, take_identity
 from kaibo.collect.scores import Scored, take_scores
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
@@ -57,14 +57,23 @@ def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractConte
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint that was found and counted, not yet loaded; `folder` is where its files are on this machine."""
+    """A checkpoint that was found and hashed, not yet loaded.
+
+    `folder` is where its files are on this machine, `tokens` the hash of those that its tokenizer is made of.
+    """
 
     address: str
     step: int | None
     model: Model
     model_id: str
     folder: str
-    tokenizer: Tokenizer
+    tokens: str
+    _tokenizer: Callable[[str, str], Tokenizer] = field(repr=False)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Its tokenizer, loaded again where it was let go."""
+        return self._tokenizer(self.tokens, self.folder)
 
     @property
     def context(self) -> int | None:
@@ -88,24 +97,30 @@ class Scorer:
     store: Store
     ahead: Ahead | None = None
     _tokenizers: dict[str, Tokenizer] = field(default_factory=dict)
+    _sound: set[str] = field(default_factory=set)
     _plans: dict[tuple[str, int | None, tuple[str, ...]], Plan] = field(default_factory=dict)
     _causal: Causal | None = None
     _next: str | None = None
     _stopping: Stopping = field(default_factory=Stopping)
 
     def open(self, checkpoint: Checkpoint) -> Opened:
-        """The checkpoint's identity and tokenizer. Raises whatever opening and counting it raise."""
+        """The checkpoint's identity and tokenizer. Raises whatever opening and hashing it raise."""
         model = open_model(checkpoint.address, trust_shards=self.settings.trust_shards)
         options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
-        taken = take_census(model, self.store, options)
-        if taken.failures:
-            raise taken.failures[0]
+        model_id = take_identity(model, self.store, options)
         folder = target_of(checkpoint.address, weights=True).root
-        return Opened(checkpoint.address, checkpoint.step, model, taken.model_id, folder, self._tokenizer(folder))
+        tokens = _hashed(folder)
+        if tokens not in self._sound:
+            self._tokenizer(tokens, folder)  # whatever is wrong with it concerns this checkpoint
+        return Opened(checkpoint.address, checkpoint.step, model, model_id, folder, tokens, self._tokenizer)
+
+    def forget_tokenizers(self) -> None:
+        """Lets go of the tokenizers: a large vocabulary takes memory that nobody needs once texts are planned."""
+        self._tokenizers.clear()
 
     def plan(self, opened: Opened, documents: Sequence[Document]) -> Plan:
         """How the checkpoint will read the texts; made once for all checkpoints with this tokenizer and context."""
-        key = opened.tokenizer.hash, opened.context, tuple(document.hash for document in documents)
+        key = opened.tokens, opened.context, tuple(document.hash for document in documents)
         if key not in self._plans:
             self._plans[key] = plan(opened.tokenizer, documents, self.how, opened.context)
         return self._plans[key]
@@ -137,18 +152,12 @@ class Scorer:
             raise error
         on_error(error)
 
-    def _tokenizer(self, folder: str) -> Tokenizer:
+    def _tokenizer(self, tokens: str, folder: str) -> Tokenizer:
         """The folder's tokenizer; loaded once where several checkpoints bring the same files."""
-        digest = hashlib.sha256()
-        for name in FILES:
-            path = os.path.join(folder, name)
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    digest.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
-        key = digest.hexdigest()
-        if key not in self._tokenizers:
-            self._tokenizers[key] = load_tokenizer(folder)
-        return self._tokenizers[key]
+        if tokens not in self._tokenizers:
+            self._tokenizers[tokens] = load_tokenizer(folder)
+            self._sound.add(tokens)
+        return self._tokenizers[tokens]
 
     def _loaded(self, opened: Opened) -> Causal:
         """The model with its weights; at most one is in memory, two while the next is read ahead."""
@@ -175,6 +184,17 @@ class Scorer:
         if self.ahead is not None and following is not None and not following.startswith("hf:"):
             trust = self.settings.trust_shards
             self.ahead.begin(following, lambda: causal.values(open_model(following, trust_shards=trust)))
+
+
+def _hashed(folder: str) -> str:
+    """One hash of all files that a tokenizer is made of: where these are the same, it is."""
+    digest = hashlib.sha256()
+    for name in FILES:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                digest.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def texts_of(scored: Scored, step: int | None = None) -> Iterator[ScoredText]:
