@@ -63,7 +63,7 @@ def results(found: Anatomy) -> kaibo.Results:
     sentences = (
         ("cache", {"grouped": grouped.kv_bytes_per_token / 1e3, "plain": plain.kv_bytes_per_token / 1e3}),
         ("card", {"size": narrow.weights / 1e9, "with_cache": narrow.with_cache / 1e9}),
-        ("reach", {"factor": reach["Llama-2-7B"].scaled, "cache": reach["Llama-2-7B"].extended_cache / 1e9}),
+        ("reach", {"factor": reach["Llama-2-7B"].stretch, "cache": reach["Llama-2-7B"].extended_cache / 1e9}),
     )
     return kaibo.Results(shown, outcomes, sentences)
 

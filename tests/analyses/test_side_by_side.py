@@ -42,7 +42,7 @@ def test_a_window_bounds_the_cache_at_full_context_and_past_it(tmp_path: Path) -
     views = kaibo.side_by_side([config(tmp_path / "a", **windowed)], extended=8192)
     (cache,), (reach,) = views.cache.rows, views.reach.rows
     assert cache.full == cache.kv_bytes_per_token * 256 == reach.extended_cache
-    assert (reach.window, reach.windowed_layers, reach.scaled) == (256, 4, 4.0)
+    assert (reach.window, reach.windowed_layers, reach.stretch) == (256, 4, 4.0)
 
 
 def test_roles_add_up_to_the_model_and_memory_is_judged_by_the_card(tmp_path: Path) -> None:

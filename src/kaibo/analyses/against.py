@@ -21,10 +21,10 @@ AXES = ("parameters", "tokens", "flops")
 class AgainstRow:
     """One score of one model.
 
-    `x` is the model's size on the `axis` (parameters N, training tokens D, or training FLOPs 6·N·D). `own` says whether the
-    model is of the series that is held against the rest. `leads`: no model with this `x` or less scores more.
-    `needed_times` is the least `x` with which the other side reached this score, divided by `x`: above 1 the other side
-    needed more; None (and `why`) where it did not reach it.
+    `x` is the model's size on the `axis` (parameters N, training tokens D, or training FLOPs 6·N·D). `own` says whether
+    the model is of the series that is held against the rest. `leads`: no model with this `x` or less scores more.
+    `needed_times` is the least `x` with which the other side reached this score, divided by `x`: above 1 the other
+    side needed more; None (and `why`) where it did not reach it.
     """
 
     benchmark: str

@@ -71,7 +71,7 @@ class ReachRow:
     """How far a model reads, what its positions allow, and what it takes to go on to `extended` tokens.
 
     `rope_base` is the base of the rotary angles, `slowest` how many tokens the slowest pair takes for one turn:
-    2π·base^(1−2/d) for d rotated numbers a head. `scaled` is how many times the positions have to be scaled (1 where
+    2π·base^(1−2/d) for d rotated numbers a head. `stretch` is how many times the positions have to be scaled (1 where
     the context is there already), `extended_cache` the bytes of the cache at 16 bit then.
     """
 
@@ -83,7 +83,7 @@ class ReachRow:
     scaling: str | None
     slowest: float | None
     extended: int
-    scaled: float
+    stretch: float
     extended_cache: int | None
 
 

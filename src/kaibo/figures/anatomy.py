@@ -185,7 +185,7 @@ def reach(finding: Finding[ReachRow], language: str) -> Any:
             "what": said[what],
             "tokens": value,
             "base": "-" if row.rope_base is None else f"{row.rope_base:,.0f}",
-            "factor": f"{row.scaled:.3g} ×",
+            "factor": f"{row.stretch:.3g} ×",
             "extended_cache": bytes_in_words(row.extended_cache),
         }
         for row in finding
