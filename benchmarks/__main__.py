@@ -10,7 +10,7 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, evaluating, llama, merging, scoring, tables, training, trends, weights
+from benchmarks import differences, evaluating, llama, merging, scoring, studies, tables, training, trends, weights
 
 ROOMS = {
     "tables": tables,
@@ -22,6 +22,7 @@ ROOMS = {
     "evaluating": evaluating,
     "scoring": scoring,
     "trends": trends,
+    "studies": studies,
 }
 
 

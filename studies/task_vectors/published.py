@@ -128,5 +128,5 @@ def pairs_of(sizes: Any) -> list[str]:
 
 def crossed_at(sizes: Any, pair: str) -> float | None:
     """The greatest mean |Δ| at which squares in float16 gave norms that cannot be."""
-    in_half = [row for row in sizes.rows if row.pair == pair and row.how.startswith("float16")]
+    in_half = [row for row in sizes.rows if row.pair == pair and row.way.startswith("float16")]
     return max((row.mean_absolute for row in in_half if row.holds is False), default=None)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kaibo.analyses.change_spectra import change_spectra, rank_above
+from kaibo.analyses.gaussian_matrix import gaussian
 from kaibo.analyses.powerlaw import TailFit, fit_tail, tail_p_value
-from kaibo.analyses.spectra import by_level, entropy_rank, gaussian, measures_of, spectra
+from kaibo.analyses.singular_values import entropy_rank, measures_of
+from kaibo.analyses.spectra import by_level, spectra
 from kaibo.analyses.tails import tails
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Row, Spectrum, SpectrumRow

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaibo.analyses.evaluation import evaluation, mcnemar, paired
+from kaibo.analyses.evaluation import evaluation
+from kaibo.analyses.evaluation_pairs import mcnemar, paired
 from kaibo.analyses.intervals import wilson
 from kaibo.analyses.overlap import f1, rouge1, rouge_l, segments
 from kaibo.vocabulary.evaluations import Answered, Sitting

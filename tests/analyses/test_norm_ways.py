@@ -64,7 +64,7 @@ def gaussian(sigma: float, sizes: tuple[int, ...] = (3000, 500, 1500)) -> list[n
 
 def test_each_way_is_what_a_script_in_numpy_gives() -> None:
     tensors = gaussian(1e-4)
-    found = {row.how: row for row in norm_ways([("x", ways_of(tensors))]).rows}
+    found = {row.way: row for row in norm_ways([("x", ways_of(tensors))]).rows}
     whole = np.concatenate(tensors).astype(np.float64)
     assert found[RIGHT].l1 == pytest.approx(np.abs(whole).sum(), rel=1e-12)
     assert found[RIGHT].l2 == pytest.approx(np.linalg.norm(whole), rel=1e-12)
@@ -89,7 +89,7 @@ def test_small_changes_break_the_bound_in_float16_and_a_mean_breaks_it_always() 
     held: dict[tuple[float, str], bool | None] = {}
     for sigma in (1e-3, 5e-5):
         for row in norm_ways([("x", ways_of(gaussian(sigma)))]).rows:
-            held[sigma, row.how] = row.holds
+            held[sigma, row.way] = row.holds
     half = BY_TENSOR.format(form="float16")
     assert (held[1e-3, half], held[5e-5, half]) == (True, False)
     assert {held[sigma, RIGHT] for sigma in (1e-3, 5e-5)} == {True}
@@ -101,7 +101,7 @@ def test_squares_that_all_vanish_and_sums_out_of_range_are_no_numbers_and_say_wh
         (row,) = (
             row
             for row in norm_ways([("x", ways_of(gaussian(sigma)))]).rows
-            if row.how == BY_TENSOR.format(form="float16")
+            if row.way == BY_TENSOR.format(form="float16")
         )
         assert row.holds is None
         assert row.why["holds"] == said
@@ -131,7 +131,7 @@ def test_the_norms_of_two_models_are_those_of_their_difference(tmp_path: Path) -
     base, tuned = tiny_model(tmp_path / "a", dtype="F32"), tiny_model(tmp_path / "b", seed=1, dtype="F32")
     row = kaibo.norm_ways({"b - a": (base, tuned)}).rows[0]
     known = kaibo.diff(base, tuned, settings=kaibo.Settings(store=tmp_path / "store")).norms.rows[0]
-    assert (row.n, row.how) == (known.n, RIGHT)
+    assert (row.n, row.way) == (known.n, RIGHT)
     assert (row.l1, row.l2) == pytest.approx((known.l1, known.l2), rel=1e-12)
     assert row.tensors == known.tensors
 
@@ -140,7 +140,7 @@ def test_a_change_made_larger_keeps_the_right_quotient_and_a_reported_row_stands
     pair = {"x": (tiny_model(tmp_path / "a"), tiny_model(tmp_path / "b", seed=1))}
     reported = kaibo.norms([(10, 2.0, 1.0)], ["theirs"])
     found = kaibo.norm_sizes(pair, (0.25, 1.0, 4.0), reported=reported)
-    right = [row for row in found.rows if row.how == RIGHT]
+    right = [row for row in found.rows if row.way == RIGHT]
     assert [row.factor for row in right] == [0.25, 1.0, 4.0]
     assert {round(row.times, 12) for row in right} == {round(right[0].times, 12)}
     assert right[2].mean_absolute == pytest.approx(16 * right[0].mean_absolute)

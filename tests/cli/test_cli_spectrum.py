@@ -130,8 +130,13 @@ def test_a_merged_lora_is_recognised_by_its_rank(kaibo: Any, tmp_path: Path, dty
     assert (found["rank"], found["low_rank"], found["said"]) == (4, True, "rank 4 (numerically)")
     assert found["spectral_norm"] == pytest.approx(np.linalg.norm(change, 2), rel=0.02)
     assert {row["said"] for key, row in rows.items() if key != found["tensor"]} == {"no change"}
-    shown = kaibo("diff", "base", "tuned", "--spectrum")
+    shown = kaibo("diff", "base", "tuned", "--spectrum", "--out", "found")
     assert "rank 4 (numerically)" in shown.out
+    assert {f"diff-spectrum-{name}.svg" for name in ("erank", "rank")} <= {
+        path.name for path in Path("found").iterdir()
+    }
+    assert kaibo("diff", "base", "tuned", "--draw", "spectrum", "--figure", "rank.svg").code == 0
+    assert "In how many directions" in Path("rank.svg").read_text(encoding="utf-8")
 
 
 def test_the_spectrum_of_an_unreadable_model_is_one_error(kaibo: Any, tiny: str) -> None:

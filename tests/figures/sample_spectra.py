@@ -28,3 +28,12 @@ def spectra(models=1):
 
 def tails(models=1):
     return choose.tails(rows(models), 3)
+
+
+def change(models=1):
+    """What changed in every matrix: a spectrum with noise of storing beside it."""
+    from dataclasses import replace
+
+    from kaibo.analyses.change_spectra import change_spectra
+
+    return change_spectra([replace(row, noise=1e-3) for row in rows(models)], "/models/base")

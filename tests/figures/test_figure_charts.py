@@ -45,6 +45,8 @@ FINDINGS = {
     "spectra": spectra.spectra(),
     "spectra, three": spectra.spectra(3),
     "tails": spectra.tails(),
+    "ranks of one change": spectra.change(),
+    "ranks of three": spectra.change(3),
     "tails, three": spectra.tails(3),
     "where task vectors are in conflict": sample.conflict_map(),
     "what a merge leaves of one": sample.conflicts(1),

@@ -320,3 +320,28 @@ def test_an_adapter_alone_merges_to_the_base_with_its_update(tmp_path: Path) -> 
         assert (np.abs(found[tensor.name] - wanted) <= np.spacing(largest)).all()
         moved += int((found[tensor.name] != before[tensor.name]).sum())
     assert moved > 0
+
+
+@pytest.mark.parametrize("method", ["ties", "task-arithmetic", "linear"])
+def test_what_is_no_number_in_a_tuned_model_is_counted_and_named(method: str, tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "base", dtype="F32", hidden=16, heads=2, layers=2)
+    sound, broken = nudged(tmp_path / "sound", base, 1), nudged(tmp_path / "broken", base, 2)
+    values = read(broken)
+    name = sorted(values)[3]
+    values[name].reshape(-1)[:2] = math.nan, math.inf
+    tensors = {
+        key: ("F32", one.shape, encode("F32", one.astype(np.float32).reshape(-1))) for key, one in values.items()
+    }
+    write_safetensors(broken / "model.safetensors", tensors)
+    where = f"first 2 in {name.removeprefix('model.')}"
+    for out in (None, tmp_path / "out", tmp_path / "out"):  # the last takes its report from the folder
+        recipe = Recipe(method=method, densities=(0.5,))
+        settings = kaibo.Settings(store=tmp_path / "store")
+        found = kaibo.merge(base, [sound, broken], recipe=recipe, writing=Writing(out), settings=settings)
+        (said,) = (text for text in found.notes if "NaN" in text)
+        assert said == f"broken: values that are NaN or infinite go into the merge: 2 in 1 tensors, {where}"
+        assert found.record()["nonfinite"] == 2
+    assert not np.isfinite(read(tmp_path / "out")[name].reshape(-1)[:2]).any()
+    clean = kaibo.merge(base, [sound], recipe=Recipe(method=method), settings=settings)
+    assert clean.record()["nonfinite"] == 0
+    assert not any("NaN" in text for text in clean.notes)

@@ -108,6 +108,8 @@ def test_the_report_shows_what_the_first_and_the_last_checkpoint_write(made: tup
     assert "generated text" in report
     for sample in document["samples"]:
         assert f"| {sample['run']} | {sample['step']} |" in report
+    for probe in read_manifest(folder)["probes"]:
+        assert f"| {probe['run']} | {probe['asked']} |" in report
     assert (
         main_loop(["nursery", str(folder), "--preset", "micro", "--lang", "ja", "--store", f"{folder}/../store"]) == 0
     )

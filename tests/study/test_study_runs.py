@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -156,36 +155,6 @@ def test_the_components_of_the_source_are_reproduced_on_its_own_models(tmp_path:
     ran = run(declared("scaling"), kaibo.Inputs(tables=(table,), members=members, small=True))
     english = {one.id: one.verdict for one in ran.judgements if one.id in ("pc1-base", "pc123-base", "pc1-flops")}
     assert set(english.values()) == {"reproduced"}
-
-
-@pytest.mark.chromium
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_pages_and_index_open_without_errors_or_requests_and_show_their_figures(language: str, tmp_path: Path) -> None:
-    if shutil.which("chromium") is None:
-        pytest.skip("no Chromium here")
-    sync = pytest.importorskip("playwright.sync_api").sync_playwright
-    out = tmp_path / "pages"
-    assert main_loop(["study", "run", "scaling", "llama_family", "--small", "--out", str(out), "--lang", language]) == 0
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-    with sync() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        for name in ("index", "scaling", "llama_family"):
-            page = browser.new_page()
-            errors: list[str] = []
-            asked: list[str] = []
-            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            page.on("console", lambda said, errors=errors: errors.append(said.text) if said.type == "error" else None)
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            page.goto((out / f"{name}.html").as_uri())
-            charts = page.locator(".chart").count()
-            if charts:
-                page.wait_for_selector("html[data-drawn]", timeout=30_000)
-            assert page.locator(".chart svg.marks").count() == charts
-            assert errors == []
-            assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
-            assert page.locator("html").get_attribute("lang") == language
-            assert (out / f"{name}.html").stat().st_size < 3_000_000
-        browser.close()
 
 
 def test_published_norms_that_cannot_be_are_recognised_and_the_correlation_is_that_of_the_report() -> None:

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kaibo.analyses.gaussian_matrix import gaussian
 from kaibo.analyses.moments import MANTISSA_BITS
 from kaibo.analyses.provenance import provenance
-from kaibo.analyses.spectra import Interval, gaussian, key_of, measures_of
+from kaibo.analyses.singular_values import Interval, measures_of
+from kaibo.analyses.spectra import key_of
 from kaibo.vocabulary import Census, Finding, PairRow, Spectrum, SpectrumRow, points
 
 NOTES = (

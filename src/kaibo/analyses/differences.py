@@ -183,6 +183,8 @@ def tops(group: Group, trimming: Trimming) -> Iterator[Top]:
 
     Global trimming of the whole task vector stands on the row of the model; trimming by tensor on every row.
     """
+    if not trimming.percents:
+        return
     rows = [row for row in counted(group.rows, trimming.of) if row.census is not None]
     alone = [([row], sizes_of([row], trimming.of)) for row in rows]
     whole = sizes_of(rows, trimming.of)

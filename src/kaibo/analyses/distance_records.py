@@ -143,7 +143,7 @@ class NormsRow:
 
 @dataclass(frozen=True)
 class WayRow:
-    """L1 and L2 of one difference of `n` values in `tensors` tensors, reckoned in the way that `how` says.
+    """L1 and L2 of one difference of `n` values in `tensors` tensors, reckoned in the way that `way` says.
 
     `quotient` is L1 ÷ L2, which is at most `root`, √n, for every vector, and `times` the one as a multiple of the
     other; `holds` says whether these can be norms of one vector at all. `l1_error` and `l2_error` are how far the two
@@ -151,7 +151,7 @@ class WayRow:
     """
 
     pair: str
-    how: str
+    way: str
     n: int
     tensors: int
     l1: float
@@ -175,7 +175,7 @@ class SizeRow:
     """
 
     pair: str
-    how: str
+    way: str
     factor: float | None
     mean_absolute: float
     l1: float

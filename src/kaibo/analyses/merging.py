@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +29,8 @@ class ConflictRow:
     Of `n` positions `touched` have an entry of at least one task vector after trimming; `conflict` is the share of
     those that have entries of both signs, `tied_votes` the share where the vote was zero. `kept` is the share of the
     entries of all task vectors that survive trimming, `elected` the share of those that have the sign that won;
-    `kept_each` and `elected_each` are the same for each tuned model in order.
+    `kept_each` and `elected_each` are the same for each tuned model in order. `nonfinite` counts the entries of all
+    task vectors that are NaN or infinite and go into the merge as such.
     """
 
     by: By | str
@@ -43,6 +45,7 @@ class ConflictRow:
     elected: float
     kept_each: tuple[float, ...]
     elected_each: tuple[float, ...]
+    nonfinite: int = 0
     why: dict[str, str] = field(default_factory=dict)
 
 
@@ -50,6 +53,18 @@ def conflicts(polled: Sequence[Polled], by: By = "model", tuned: Sequence[str] =
     """The report at one level; `tuned` are the addresses of the models whose task vectors these are, in order."""
     rows = [_row(by, key, members) for key, members in _groups(polled, by)]
     return Finding("conflicts", tuple(rows), NOTES, _source(tuned))
+
+
+def nonfinite_notes(polled: Sequence[Polled], tuned: Sequence[str]) -> tuple[str, ...]:
+    """What each tuned model brings into the merge that is no number: how much, in which tensor first."""
+    found = []
+    for place, address in enumerate(tuned):
+        broken = {one.tensor: one.ballot.nonfinite[place] for one in polled if one.ballot.nonfinite[place]}
+        if broken:
+            first, name = next(iter(broken)), os.path.basename(address.rstrip("/")) or address
+            where = f"{sum(broken.values())} in {len(broken)} tensors, first {broken[first]} in {first}"
+            found.append(f"{name}: values that are NaN or infinite go into the merge: {where}")
+    return tuple(found)
 
 
 NOTES = (
@@ -100,6 +115,7 @@ def _row(by: By | str, key: str | int | None, members: Sequence[Polled]) -> Conf
         kept=_share(sum(kept), n * len(kept)),
         elected=_share(sum(elected), sum(kept)),
         kept_each=tuple(_share(count, n) for count in kept),
+        nonfinite=sum(sum(one.nonfinite) for one in ballots),
         elected_each=tuple(_share(won, count) for won, count in zip(elected, kept, strict=True)),
     )
     if not touched:

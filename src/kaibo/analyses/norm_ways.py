@@ -139,14 +139,14 @@ def norm_ways(taken: Iterable[tuple[str, Ways]]) -> Finding[WayRow]:
 
 def _rows(pair: str, ways: Ways) -> Iterator[WayRow]:
     right: tuple[float, float] | None = None
-    for how, l1, l2 in ways.norms():
+    for way, l1, l2 in ways.norms():
         right = right or (l1, l2)
         finite = math.isfinite(l1) and math.isfinite(l2) and l2 > 0
         root, steps = math.sqrt(ways.n), (step_of_sum(l1), step_of_square(l2))
         quotient = l1 / l2 if finite else math.nan
         yield WayRow(
             pair=pair,
-            how=how,
+            way=way,
             n=ways.n,
             tensors=len(ways.square),
             l1=l1,
@@ -172,7 +172,7 @@ def _why(l1: float, l2: float) -> str:
 def norm_sizes(taken: Iterable[tuple[str, Ways]], reported: Iterable[NormsRow] = ()) -> Finding[SizeRow]:
     """How far L1 is from √n·L2 in each way as the change grows, beside rows that were reported at their own size."""
     found = [
-        SizeRow(pair, row.how, ways.factor, _mean(ways), row.l1, row.l2, row.times, row.holds, row.why)
+        SizeRow(pair, row.way, ways.factor, _mean(ways), row.l1, row.l2, row.times, row.holds, row.why)
         for pair, ways in taken
         for row in _rows(pair, ways)
     ]

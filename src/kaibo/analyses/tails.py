@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kaibo.analyses.gaussian_matrix import gaussian
 from kaibo.analyses.provenance import provenance
-from kaibo.analyses.spectra import gaussian, key_of, measures_of
+from kaibo.analyses.singular_values import measures_of
+from kaibo.analyses.spectra import key_of
 from kaibo.vocabulary import Finding, SpectrumRow
 
 POINTS = 160

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from kaibo.cli.running import Answer
 
 
-def present_spectrum(answer: Answer, base: str, tuned: Sequence[str], settings: Any, language: str) -> None:
-    """Adds the spectra of the changes: a list of their own in JSON (`spectra`), a last table for people.
+def measured_spectrum(answer: Answer, compared: Iterable[Any], settings: Any) -> Any:
+    """The spectra of the changes of models that were compared, a list of their own in JSON (`spectra`).
 
     What was already said to be unreadable is not said again.
     """
-    from kaibo.reports import show
-    from kaibo.verbs.change_spectrum import change_spectrum
+    from kaibo.verbs.change_spectrum import spectra_of
 
     known = {error.line for error in answer.errors}
 
@@ -22,17 +21,9 @@ def present_spectrum(answer: Answer, base: str, tuned: Sequence[str], settings: 
         if error.line not in known:
             answer.errors.append(error)
 
-    found = change_spectrum(base, tuned, settings=settings, on_error=report)
-    before = answer.show
+    found = spectra_of(compared, settings=settings, on_error=report)
     answer.lists["spectra"] = [
         {**record, "said": row.said} for row, record in zip(found.rows, found.records(), strict=True)
     ]
     answer.warnings += found.notes if answer.json and found.rows else ()
-
-    def both() -> None:
-        if before is not None:
-            before()
-        if found.rows:
-            show(found, language=language)
-
-    answer.show = both
+    return found

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kaibo.cli import options, tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 WHAT = "FILE:COLUMN (or a shipped table's name) or store:MEASURE; a column may be a pattern."
@@ -18,6 +19,7 @@ Given = Annotated[
 ]
 
 
+@grouped
 def correlate(
     x: X,
     y: Y,
@@ -29,22 +31,17 @@ def correlate(
     dedupe: tables.Dedupe = False,
     encoding: tables.Encoding = None,
     model_column: tables.ModelColumn = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    figures: tables.Pictures = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    out: tables.Output,
     store: options.StoreFolder = None,
 ) -> None:
     """Does one measurement go with another? Three coefficients with intervals, and how many models it would take."""
     from kaibo.verbs.measures import correlate as relate
 
-    with answering("correlate", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, None)
+    with answering("correlate", as_json=out.json) as answer:
+        how = tables.Reading(alias, models, unit, missing, dedupe, encoding, model_column).options()
         finding = relate(x, y, given=given, store=store, options=how)
-        tables.export(finding, table, figure, figures, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)
 
 
 def measures(json: options.Json = False, language: options.Language = "en", store: options.StoreFolder = None) -> None:

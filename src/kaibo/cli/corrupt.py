@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kaibo.cli import options, scoring
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Shares = Annotated[
@@ -24,6 +25,7 @@ Draws = Annotated[int, typer.Option("--draws", metavar="N", help="How many seeds
 Differ = Annotated[bool, typer.Option("--differ", help="What replaces a unit is never the same again.")]
 
 
+@grouped
 def command(
     models: options.Models,
     text: scoring.Texts,
@@ -46,10 +48,8 @@ def command(
     figure: options.Picture = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    keeping: options.Keeping,
 ) -> None:
     """Perplexity of a text of which more and more is random, beside the floor that no model can beat.
 
@@ -64,7 +64,7 @@ def command(
         how = ScoreSettings(
             window, stride, bos=scoring.lead(bos), dtype=dtype, device=device, batch=batch, prefetch=prefetch
         )
-        settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
+        settings = keeping.settings(progress)
         finding = corrupt(
             models,
             text,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options, scoring
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Models = Annotated[list[str], typer.Argument(metavar="A B…", help="Models with one tokenizer, A the first.")]
@@ -32,6 +33,7 @@ ScoreBy = Annotated[
 ]
 
 
+@grouped
 def command(
     models: Models,
     combine: Combine = "A-B",
@@ -48,10 +50,8 @@ def command(
     table: options.Export = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    keeping: options.Keeping,
 ) -> None:
     """Text from several models together: probabilities added with weights, negatives zero, renormalised.
 
@@ -62,7 +62,7 @@ def command(
 
     with answering("decode", as_json=json) as answer, progress_bar() as progress:
         what = DecodeSettings(combine, max_tokens, top_p, temperature, seed, dtype, device)
-        settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
+        settings = keeping.settings(progress)
         asked = [*(prompt or []), *_lines(prompts)]
         found = decode(
             models, asked, what=what, score_by=score_by or (), settings=settings, on_error=answer.errors.append
@@ -77,16 +77,9 @@ def _present_scores(answer: Any, found: Any, language: str) -> None:
     """Adds what the series thinks: a list of its own in JSON, a second table for people."""
     from kaibo.reports import show
 
-    before = answer.show
     answer.lists["inverse_scaling"] = found.records()
     answer.warnings += found.notes if answer.json else ()
-
-    def both() -> None:
-        if before is not None:
-            before()
-        show(found, language=language)
-
-    answer.show = both
+    answer.also(lambda: show(found, language=language))
 
 
 def _lines(path: Path | None) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options, outputs
-from kaibo.cli.change_spectrum import present_spectrum
+from kaibo.cli.change_spectrum import measured_spectrum
 from kaibo.cli.running import Answer, answering
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
@@ -29,7 +29,7 @@ Groups = Annotated[
     ),
 ]
 Drawing = Annotated[
-    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map or distances.")
+    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map, distances or spectrum.")
 ]
 Quantised = Annotated[
     str | None,
@@ -89,40 +89,42 @@ def command(
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
         options.export(found.norms, table, None, language=language, force=force)
-        options.export(_drawn(found, draw, by), None, figure, language=language, force=force)
+        spectra = measured_spectrum(answer, found.compared, settings) if spectrum or draw == "spectrum" else None
+        options.export(_drawn(found, draw, by, spectra), None, figure, language=language, force=force)
         if out is not None:
             several = (found.trimmed, *others.findings, found.pairs, found.conflict, found.order, found.seeds)
+            several += () if spectra is None else (spectra,)
             _write(outputs.Folder(out, "", language, force), found, several)
         options.present(answer, found.norms, language=language)
         if not found.norms.rows and not answer.errors:
             answer.warnings.append("no tensor of the models meets one of the base: nothing was compared")
-        answer.lists = {
-            "changes": found.changes.records(),
-            "pairs": found.pairs.records(),
-            **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
-            "curve": found.curve.records(),
-            "conflict": found.conflict.records(),
-            "order": found.order.records(),
-            "seeds": found.seeds.records(),
-            "unmatched": found.unmatched.records(),
-            **{finding.kind: finding.records() for finding in others.findings if finding.rows},
-            "mapping": found.mapping.records(),
-            "coverage": found.coverage.records(),
-        }
-        shown = (
-            found.changes,
-            found.norms,
-            found.trimmed,
-            *others.findings,
-            found.pairs,
-            found.conflict,
-            found.order,
-            found.seeds,
-            found.unmatched,
-        )
+        answer.lists |= _lists(found, others.findings, by)
+        shown = _tables(found, others.findings, spectra)
         answer.show = lambda: _show(shown, language)
-        if spectrum:
-            present_spectrum(answer, base, tuned, settings, language)
+
+
+def _lists(found: Any, others: Sequence[Any], by: str) -> dict[str, Any]:
+    """What JSON has beside the norms."""
+    return {
+        "changes": found.changes.records(),
+        "pairs": found.pairs.records(),
+        **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+        "curve": found.curve.records(),
+        "conflict": found.conflict.records(),
+        "order": found.order.records(),
+        "seeds": found.seeds.records(),
+        "unmatched": found.unmatched.records(),
+        **{finding.kind: finding.records() for finding in others if finding.rows},
+        "mapping": found.mapping.records(),
+        "coverage": found.coverage.records(),
+    }
+
+
+def _tables(found: Any, others: Sequence[Any], spectra: Any) -> tuple[Any, ...]:
+    """What a terminal shows, in order."""
+    several = found.pairs, found.conflict, found.order, found.seeds
+    last = () if spectra is None else (spectra,)
+    return (found.changes, found.norms, found.trimmed, *others, *several, found.unmatched, *last)
 
 
 def _write(folder: outputs.Folder, found: Any, others: Sequence[Any]) -> None:
@@ -144,7 +146,7 @@ def _percents(text: str) -> tuple[float, ...]:
     return percents
 
 
-DRAWINGS = ("curve", "map", "distances")
+DRAWINGS = ("curve", "map", "distances", "spectrum")
 
 
 def _check(draw: str | None) -> None:
@@ -154,9 +156,9 @@ def _check(draw: str | None) -> None:
         raise UsageError(f'--draw "{draw}" is nothing to draw', next=f"choose one of {', '.join(DRAWINGS)}")
 
 
-def _drawn(found: Any, draw: str | None, by: str) -> Any:
+def _drawn(found: Any, draw: str | None, by: str, spectra: Any) -> Any:
     """What was asked for; else the norm@k curve of whole models, and where the change is at the other levels."""
-    drawings = dict(zip(DRAWINGS, (found.curve, found.depth, found.distances), strict=True))
+    drawings = dict(zip(DRAWINGS, (found.curve, found.depth, found.distances, spectra), strict=True))
     return drawings[draw or ("curve" if by == "model" else "map")]
 
 

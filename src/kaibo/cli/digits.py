@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from kaibo.cli import options
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 
+@grouped
 def command(
     models: options.Models,
     by: options.Level = "model",
@@ -14,11 +16,8 @@ def command(
     figure: options.Picture = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    verify: options.Verify = False,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    reading: options.Reading,
 ) -> None:
     """First digits of the weights against Benford's law, with two nulls beside it.
 
@@ -29,7 +28,7 @@ def command(
     from kaibo.verbs.digits import digits
 
     with answering("digits", as_json=json) as answer, progress_bar() as progress:
-        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        settings = reading.settings(progress)
         finding = digits(models, by, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
         options.export(finding, table, figure, language=language, force=force)
         options.present(answer, finding, language=language)

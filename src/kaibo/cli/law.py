@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kaibo.cli import options, tables
+from kaibo.cli import tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 from kaibo.errors import UsageError
 
@@ -66,6 +67,7 @@ def _law(
     )
 
 
+@grouped
 def law(
     tables_: tables.Tables,
     target: Target,
@@ -85,20 +87,9 @@ def law(
     starts: Starts = 50,
     draws: tables.Draws = 1000,
     seed: tables.Seed = 0,
-    alias: tables.Alias = None,
-    models: tables.OnlyModels = None,
-    unit: tables.Units = None,
-    missing: tables.Missing = None,
-    dedupe: tables.Dedupe = False,
-    encoding: tables.Encoding = None,
-    model_column: tables.ModelColumn = None,
-    sheet: tables.SheetName = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    figures: tables.Pictures = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    reading: tables.Reading,
+    out: tables.Output,
 ) -> None:
     """A scaling law of one score, on components of the others, on size and on FLOPs, judged on models held out.
 
@@ -108,16 +99,16 @@ def law(
     from kaibo.analyses.splits import parse_split
     from kaibo.verbs.laws import law as fit_law
 
-    with answering("law", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+    with answering("law", as_json=out.json) as answer:
+        how = reading.options()
         split = parse_split(cutoff, top, random, by_family)
         asked = _law(columns, without, components, form, floor, huber, split, chance, reference, (starts, draws, seed))
         asked = replace(asked, from_step=from_step)
         finding = fit_law(tables_, target, law=asked, options=how)
-        tables.export(finding, table, figure, figures, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)
 
 
+@grouped
 def forecast(
     tables_: tables.Tables,
     target: Target,
@@ -137,25 +128,16 @@ def forecast(
     starts: Starts = 50,
     draws: tables.Draws = 1000,
     seed: tables.Seed = 0,
-    alias: tables.Alias = None,
-    models: tables.OnlyModels = None,
-    unit: tables.Units = None,
-    missing: tables.Missing = None,
-    dedupe: tables.Dedupe = False,
-    encoding: tables.Encoding = None,
-    model_column: tables.ModelColumn = None,
-    sheet: tables.SheetName = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    reading: tables.Reading,
+    out: tables.TableOutput,
 ) -> None:
     """The law of a score applied to a model that is not in the table, with an interval and a warning outside it."""
     from kaibo.analyses.splits import parse_split
     from kaibo.verbs.laws import forecast as predict
 
-    with answering("forecast", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+    with answering("forecast", as_json=out.json) as answer:
+        how = reading.options()
         split = parse_split(cutoff, None, None, False)
         asked = _law(columns, without, components, form, floor, huber, split, chance, None, (starts, draws, seed))
         given = tables.numbers(score, "--score")
@@ -163,5 +145,4 @@ def forecast(
             tables_, target, model, scores=given, flops=flops, parameters=parameters, tokens=tokens, law=asked,
             options=how,
         )  # fmt: skip
-        tables.export(finding, table, None, None, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)

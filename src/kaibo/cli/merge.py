@@ -9,6 +9,7 @@ import typer
 
 from kaibo.cli import options
 from kaibo.cli.running import answering
+from kaibo.cli.sizes import bytes_of
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model, or a mergekit configuration (.yaml).")]
 Tuned = Annotated[list[str] | None, typer.Argument(metavar="TUNED…", help="Models made from it.")]
@@ -100,7 +101,8 @@ def command(
         chosen = {"scope": scope, "ties": ties, "vote": vote, "tie": tie, "divide": divide}
         numbers = {"method": method, "density": density, "weight": weight, "factor": factor, "t": t, "seed": seed}
         request = asked(base, tuned or [], like, {**numbers, **chosen})
-        writing = Writing(_where(out, report), dtype or request.dtype, _bytes(shard_size), force=force, partial=partial)
+        where, size = _where(out, report), bytes_of(shard_size, "--shard-size")
+        writing = Writing(where, dtype or request.dtype, size, force=force, partial=partial)
         settings = options.settings(store, workers, False, trust_shards, False, progress)
         found = merge(request.base, request.tuned, recipe=request.recipe, writing=writing, settings=settings)
         answer.results = [found.record()]
@@ -125,22 +127,6 @@ def _where(out: Path | None, report: bool) -> Path | None:
     if out is None and not report:
         raise UsageError("there is no place to write to", next="give --out DIR, or --report for the conflicts alone")
     return None if report else out
-
-
-def _bytes(text: str) -> int:
-    from kaibo.errors import UsageError
-
-    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
-    upper = text.strip().upper()
-    unit = next((unit for unit in units if upper.endswith(unit)), "B")
-    number = upper.removesuffix(unit)
-    try:
-        size = int(float(number) * units[unit])
-    except (ValueError, OverflowError):
-        size = 0
-    if size <= 0:
-        raise UsageError(f'--shard-size "{text}" is no size', next="write 5GB or 500MB")
-    return size
 
 
 def _show(found: Any, language: str) -> None:

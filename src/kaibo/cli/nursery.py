@@ -65,7 +65,8 @@ def _report(made: Any, folder: Path, language: str) -> None:
     from kaibo.reports import Mark, to_markdown, write_output
 
     name = "nursery.md" if language == "en" else f"nursery.{language}.md"
-    parts = [("samples_title", made.samples), ("ablation_title", made.ablation), ("runs_title", made.runs)]
+    parts = [("samples_title", made.samples), ("probes_title", made.probes)]
+    parts += [("ablation_title", made.ablation), ("runs_title", made.runs)]
     tables = [
         f"## {word(f'nursery.{title}', language)}\n\n{to_markdown(found, language)}"
         for title, found in parts

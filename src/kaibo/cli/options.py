@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +35,6 @@ Workers = Annotated[
 Verify = Annotated[bool, typer.Option("--verify", help="Read every tensor again and compare with the store.")]
 TrustShards = Annotated[bool, typer.Option("--trust-shards", help="Go by the shards where their index disagrees.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first tensor or model that cannot be read.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback where kaibo itself fails.")]
 Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="model, layer, role or tensor.")]
 Export = Annotated[
     Path | None,
@@ -57,6 +57,35 @@ Rope = Annotated[
 ]
 Bits = Annotated[int | None, typer.Option("--bits", metavar="8|4", help="Load in 8 or 4 bit (bitsandbytes).")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that kaibo did not write.")]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where measurements are kept, and how weights are read."""
+
+    store: StoreFolder = None
+    workers: Workers = None
+    verify: Verify = False
+    trust_shards: TrustShards = False
+    fail_fast: FailFast = False
+
+    def settings(self, progress: Any) -> Any:
+        """The same as the verbs take them."""
+        return settings(self.store, self.workers, self.verify, self.trust_shards, self.fail_fast, progress)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """The same where nothing is there to verify: what is kept is no measurement of weights."""
+
+    store: StoreFolder = None
+    workers: Workers = None
+    trust_shards: TrustShards = False
+    fail_fast: FailFast = False
+
+    def settings(self, progress: Any) -> Any:
+        """The same as the verbs take them."""
+        return settings(self.store, self.workers, False, self.trust_shards, self.fail_fast, progress)
 
 
 def settings(

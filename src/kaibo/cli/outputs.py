@@ -44,7 +44,8 @@ def write_differences(folder: Folder, found: Any, others: Sequence[Any]) -> tupl
 
     drawn = [finding for finding in (found.depth, found.curve, found.distances) if finding.rows]
     lists = [finding for finding in (found.changes, *others, found.unmatched) if finding.rows]
-    chapter = differences_section([found.norms], drawn, lists, folder.language)
+    both = [finding for finding in lists if finding.kind == "diff-spectrum"]
+    chapter = differences_section([found.norms], [*drawn, *both], lists, folder.language)
     return _written(folder, "diff", [found.norms, *drawn, *lists], [chapter])
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kaibo.cli import options, tables
+from kaibo.cli import tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Standardise = Annotated[bool, typer.Option("--standardise", help="Divide every column by its spread first.")]
@@ -19,6 +20,7 @@ KeepAverages = Annotated[bool, typer.Option("--keep-averages", help="Keep column
 Permutations = Annotated[int, typer.Option("--permutations", metavar="N", help="Of the parallel analysis.", min=20)]
 
 
+@grouped
 def command(
     tables_: tables.Tables,
     columns: tables.Columns = None,
@@ -31,20 +33,9 @@ def command(
     draws: tables.Draws = 2000,
     permutations: Permutations = 1000,
     seed: tables.Seed = 0,
-    alias: tables.Alias = None,
-    models: tables.OnlyModels = None,
-    unit: tables.Units = None,
-    missing: tables.Missing = None,
-    dedupe: tables.Dedupe = False,
-    encoding: tables.Encoding = None,
-    model_column: tables.ModelColumn = None,
-    sheet: tables.SheetName = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    figures: tables.Pictures = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    reading: tables.Reading,
+    out: tables.Output,
 ) -> None:
     """Principal components of a table of scores: how many abilities it really measures.
 
@@ -54,11 +45,10 @@ def command(
     from kaibo.analyses.components import ComponentSettings
     from kaibo.verbs.components import pca
 
-    with answering("pca", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+    with answering("pca", as_json=out.json) as answer:
+        how = reading.options()
         settings = ComponentSettings(components, standardise, impute, not impute_raw, draws, permutations, seed)
         finding = pca(
             tables_, columns=columns, without=without, keep_averages=keep_averages, settings=settings, options=how
         )
-        tables.export(finding, table, figure, figures, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)

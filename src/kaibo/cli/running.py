@@ -31,6 +31,17 @@ class Answer:
     warnings: list[str] = field(default_factory=list)
     exit: int | None = None
 
+    def also(self, show: Callable[[], None]) -> None:
+        """Shows something more after what there is."""
+        before = self.show
+
+        def both() -> None:
+            if before is not None:
+                before()
+            show()
+
+        self.show = both
+
     def document(self) -> dict[str, Any]:
         """The one JSON document of the command."""
         return {

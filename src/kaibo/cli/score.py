@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options, scoring
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering, say
 
 Each = Annotated[bool, typer.Option("--each", help="A row for each text, too.")]
@@ -18,6 +19,7 @@ Draw = Annotated[
 ]
 
 
+@grouped
 def command(
     models: options.Models,
     text: scoring.Texts,
@@ -39,10 +41,8 @@ def command(
     draw: Draw = "strip",
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    keeping: options.Keeping,
 ) -> None:
     """Nats of every token of a text under each model, and the perplexities that follow.
 
@@ -58,7 +58,7 @@ def command(
         kept = scoring.errors_kept(errors)
         _drawing(draw)
         how = ScoreSettings(window, stride, context_min, scoring.lead(bos), dtype, rope, device, batch, prefetch)
-        settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
+        settings = keeping.settings(progress)
         finding = score(
             models,
             text,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kaibo.cli import options, tables
+from kaibo.cli import tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Budget = Annotated[
@@ -21,6 +22,7 @@ Cost = Annotated[str, typer.Option("--cost", metavar="models|parameters|COLUMN",
 Components = Annotated[int, typer.Option("--components", metavar="N", help="Components to know.", min=1)]
 
 
+@grouped
 def command(
     tables_: tables.Tables,
     budget: Budget,
@@ -31,26 +33,16 @@ def command(
     components: Components = 3,
     columns: tables.Columns = None,
     without: tables.Without = None,
-    alias: tables.Alias = None,
-    models: tables.OnlyModels = None,
-    unit: tables.Units = None,
-    missing: tables.Missing = None,
-    dedupe: tables.Dedupe = False,
-    encoding: tables.Encoding = None,
-    model_column: tables.ModelColumn = None,
-    sheet: tables.SheetName = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    reading: tables.Reading,
+    out: tables.TableOutput,
 ) -> None:
     """Which families of models to run to know the components of all: V-optimal, exact where it can be."""
     from kaibo.analyses.selection import SelectSettings
     from kaibo.verbs.selection import select
 
-    with answering("select", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+    with answering("select", as_json=out.json) as answer:
+        how = reading.options()
         settings = SelectSettings(components, tuple(include or ()), families, largest, cost)
         finding = select(tables_, budget, columns=columns, without=without, settings=settings, options=how)
-        tables.export(finding, table, None, None, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options, outputs
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Models = Annotated[
@@ -20,6 +21,7 @@ Steps = Annotated[
 Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also follow the effective ranks of the matrices.")]
 
 
+@grouped
 def command(
     models: Models,
     steps: Steps = None,
@@ -30,11 +32,8 @@ def command(
     out: outputs.Out = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    verify: options.Verify = False,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    reading: options.Reading,
 ) -> None:
     """Audit the checkpoints of a run, then follow their weights. Exit 1 when the audit finds anything.
 
@@ -45,7 +44,7 @@ def command(
     from kaibo.verbs.series import run_name, series
 
     with answering("series", as_json=json) as answer, progress_bar() as progress:
-        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        settings = reading.settings(progress)
         found = series(models, steps=_steps(steps), spectrum=spectrum, settings=settings, on_error=answer.errors.append)
         options.export(found.checkpoints, table, figure, language=language, force=force)
         if out is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options, outputs
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="tensor, role, layer or model.")]
@@ -18,6 +19,7 @@ Draws = Annotated[
 ]
 
 
+@grouped
 def command(
     models: options.Models,
     by: Level = "tensor",
@@ -29,11 +31,8 @@ def command(
     out: outputs.Out = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    verify: options.Verify = False,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    reading: options.Reading,
 ) -> None:
     """Singular values of every matrix: spectral norm, effective ranks, the power law in the tail, beside a Gaussian's.
 
@@ -46,7 +45,7 @@ def command(
     from kaibo.verbs.spectrum import spectrum
 
     with answering("spectrum", as_json=json) as answer, progress_bar() as progress:
-        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        settings = reading.settings(progress)
         asked: Any = by
         found = spectrum(models, asked, tensors=tensors, draws=draws, settings=settings, on_error=answer.errors.append)
         options.export(found.asked, table, None, language=language, force=force)

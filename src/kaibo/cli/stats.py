@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import Answer, answering
 
 Grid = Annotated[bool, typer.Option("--grid", help="Also look for 4-bit grids by groups: one more pass.")]
 
 
+@grouped
 def command(
     models: options.Models,
     by: options.Level = "model",
@@ -20,11 +22,8 @@ def command(
     figure: options.Picture = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    verify: options.Verify = False,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    reading: options.Reading,
     grid: Grid = False,
 ) -> None:
     """Moments, norms, tails, entropy and hidden grids of the weights.
@@ -36,7 +35,7 @@ def command(
     from kaibo.verbs.stats import profile, stats
 
     with answering("stats", as_json=json) as answer, progress_bar() as progress:
-        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        settings = reading.settings(progress)
         finding = stats(models, by, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
         options.export(finding, table, None, language=language, force=force)
         if figure is not None:
@@ -52,13 +51,6 @@ def _present_grids(answer: Answer, found: Any, language: str) -> None:
     """Adds the grids after the statistics: a list of their own in JSON, a second table for people."""
     from kaibo.reports import show
 
-    before = answer.show
     answer.lists["grids"] = found.records()
     answer.warnings += found.notes if answer.json else ()
-
-    def both() -> None:
-        if before is not None:
-            before()
-        show(found, language=language)
-
-    answer.show = both
+    answer.also(lambda: show(found, language=language))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kaibo.cli import options, tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import answering
 
 Normalise = Annotated[bool, typer.Option("--normalise", help="Scores above chance: (value - chance) / (max - chance).")]
@@ -23,6 +24,7 @@ Tidy = Annotated[
 ]
 
 
+@grouped
 def command(
     tables_: tables.Tables,
     normalise: Normalise = False,
@@ -30,18 +32,9 @@ def command(
     keep: Keep = False,
     wide: Wide = None,
     tidy: Tidy = None,
-    alias: tables.Alias = None,
-    models: tables.OnlyModels = None,
-    unit: tables.Units = None,
-    missing: tables.Missing = None,
-    dedupe: tables.Dedupe = False,
-    encoding: tables.Encoding = None,
-    model_column: tables.ModelColumn = None,
-    sheet: tables.SheetName = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    reading: tables.Reading,
+    out: tables.TableOutput,
     store: options.StoreFolder = None,
 ) -> None:
     """Read tables of scores and say what is in them: holes, duplicates, averages, units, joins."""
@@ -49,8 +42,8 @@ def command(
     from kaibo.tables.export import tidy_csv, wide_csv
     from kaibo.verbs.tables import table as look
 
-    with answering("table", as_json=json) as answer:
-        how = tables.reading(alias, models, unit, missing, dedupe, encoding, model_column, sheet)
+    with answering("table", as_json=out.json) as answer:
+        how = reading.options()
         levels = tables.numbers(chance, "--chance")
         finding, scores = look(
             tables_, options=how, normalise=normalise or bool(levels), chance=levels, store=store, keep=keep
@@ -58,6 +51,5 @@ def command(
         for path, write in ((wide, wide_csv), (tidy, tidy_csv)):
             if path is not None:
                 content = {path.name: write(scores).encode("utf-8", "backslashreplace")}
-                write_output(path.parent, content, mark=Mark("table", scores.name), force=force)
-        tables.export(finding, table, None, None, language=language, force=force)
-        tables.present(answer, finding, language=language)
+                write_output(path.parent, content, mark=Mark("table", scores.name), force=out.force)
+        out.give(answer, finding)

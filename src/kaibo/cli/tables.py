@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,19 +79,61 @@ def numbers(given: Sequence[str] | None, option: str) -> dict[str, float]:
     return out
 
 
-def reading(
-    alias: Path | None, models: Path | None, unit: Sequence[str] | None, missing: Sequence[str] | None, dedupe: bool,
-    encoding: str | None, model_column: str | None, sheet: str | None,
-) -> Any:  # fmt: skip
-    """The options of reading tables as the verbs take them."""
-    from kaibo.verbs.tables import TableOptions
+@dataclass(frozen=True)
+class Reading:
+    """How tables are read."""
 
-    return TableOptions(
-        alias, models, pairs(unit, "--unit"), frozenset(missing or ()), dedupe, encoding, model_column, sheet
-    )
+    alias: Alias = None
+    models: OnlyModels = None
+    unit: Units = None
+    missing: Missing = None
+    dedupe: Dedupe = False
+    encoding: Encoding = None
+    model_column: ModelColumn = None
+    sheet: SheetName = None
+
+    def options(self) -> Any:
+        """The same as the verbs take them. Raises UsageError for a unit that is not COLUMN=UNIT."""
+        from kaibo.verbs.tables import TableOptions
+
+        units, missing = pairs(self.unit, "--unit"), frozenset(self.missing or ())
+        where = self.encoding, self.model_column, self.sheet
+        return TableOptions(self.alias, self.models, units, missing, self.dedupe, *where)
 
 
-def present(answer: Answer, finding: Any, *, language: str, drawn: Callable[[], None] | None = None) -> None:
+@dataclass(frozen=True)
+class Output:
+    """What becomes of a finding: a document or a table, and the files that were asked for."""
+
+    json: options.Json = False
+    table: options.Export = None
+    figure: options.Picture = None
+    figures: Pictures = None
+    language: options.Language = "en"
+    force: options.Force = False
+
+    def give(self, answer: Answer, finding: Any) -> None:
+        """Writes the files and fills the answer."""
+        export(finding, self.table, self.figure, self.figures, language=self.language, force=self.force)
+        present(answer, finding, language=self.language)
+
+
+@dataclass(frozen=True)
+class TableOutput:
+    """The same of a finding that has no figures."""
+
+    json: options.Json = False
+    table: options.Export = None
+    language: options.Language = "en"
+    force: options.Force = False
+
+    def give(self, answer: Answer, finding: Any) -> None:
+        """Writes the table and fills the answer."""
+        options.export(finding, self.table, None, language=self.language, force=self.force)
+        present(answer, finding, language=self.language)
+
+
+def present(answer: Answer, finding: Any, *, language: str) -> None:
     """Fills an answer with a finding of the table side."""
     from kaibo.reports.scores import show_scores
 

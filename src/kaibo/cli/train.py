@@ -9,6 +9,7 @@ import typer
 
 from kaibo.cli import options
 from kaibo.cli.running import Answer, answering
+from kaibo.cli.sizes import bytes_of
 
 RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe (TOML), or the name of a shipped one.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the runs, a folder each.")]
@@ -81,7 +82,7 @@ def _train(answer: Answer, recipe: str, chosen: Any, settings: Any, language: st
 def _plan(answer: Answer, recipe: str, chosen: Any, memory: str | None, language: str) -> None:
     from kaibo.verbs.train import plan
 
-    finding = plan(recipe, chosen, memory=None if memory is None else _bytes(memory))
+    finding = plan(recipe, chosen, memory=None if memory is None else bytes_of(memory, "--memory"))
     options.present(answer, finding, language=language)
     answer.errors += [problem for row in finding.rows if (problem := row.refusal) is not None]
 
@@ -109,18 +110,3 @@ def _values(given: list[str] | None) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             values[name] = text
     return values
-
-
-UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-
-
-def _bytes(text: str) -> int:
-    """A size as people write it: 24GB, 80 GiB, 500M."""
-    import re
-
-    from kaibo.errors import UsageError
-
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?i?)b?", text.strip().lower())
-    if not found:
-        raise UsageError(f'--memory "{text}" is no size', next="write it as 24GB or 16GiB")
-    return int(float(found[1]) * UNITS[found[2]])

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import evaluate, options, scoring, tables
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import Answer, answering
 
 Sources = Annotated[
@@ -34,6 +35,7 @@ Batch = Annotated[
 ]
 
 
+@grouped
 def command(
     sources: Sources,
     columns: tables.Columns = None,
@@ -51,12 +53,8 @@ def command(
     unit: tables.Units = None,
     missing: tables.Missing = None,
     dedupe: tables.Dedupe = False,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    figures: tables.Pictures = None,
-    language: options.Language = "en",
-    force: options.Force = False,
+    *,
+    out: tables.Output,
     store: options.StoreFolder = None,
     workers: options.Workers = None,
 ) -> None:
@@ -69,7 +67,7 @@ def command(
     from kaibo.verbs.task_trajectories import TrajectoryOptions
     from kaibo.verbs.trajectories import trajectories
 
-    with answering("trajectories", as_json=json) as answer, progress_bar() as progress:
+    with answering("trajectories", as_json=out.json) as answer, progress_bar() as progress:
         if task or text:
             asked = TrajectoryOptions(
                 EvalOptions(data, shots, limit=limit), most, smooth, scoring.counts("--batch-tokens", batch_tokens)
@@ -77,10 +75,9 @@ def command(
             settings = options.settings(store, workers, False, False, False, progress)
             finding = _of_runs(sources, task, text, asked, settings, answer)
         else:
-            how = tables.reading(alias, models, unit, missing, dedupe, None, None, None)
+            how = tables.Reading(alias, models, unit, missing, dedupe).options()
             finding = trajectories(sources, columns=columns, perplexity=perplexity, smooth=smooth, options=how)
-        tables.export(finding, table, figure, figures, language=language, force=force)
-        tables.present(answer, finding, language=language)
+        out.give(answer, finding)
 
 
 def _of_runs(

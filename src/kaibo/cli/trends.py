@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaibo.cli import options, outputs, scoring
+from kaibo.cli.groups import grouped
 from kaibo.cli.running import Answer, answering
 
 Series = Annotated[
@@ -33,6 +34,7 @@ Batch = Annotated[
 ]
 
 
+@grouped
 def command(
     series: Series,
     text: scoring.Texts,
@@ -54,10 +56,8 @@ def command(
     out: outputs.Out = None,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    keeping: options.Keeping,
 ) -> None:
     """Which tokens runs learn, finish and forget: the trend of every token along the checkpoints.
 
@@ -79,7 +79,7 @@ def command(
             how=ScoreSettings(window, stride, device=device),
             errors=scoring.errors_kept(errors),
             batch_tokens=scoring.counts("--batch-tokens", batch_tokens),
-            settings=options.settings(store, workers, False, trust_shards, fail_fast, progress),
+            settings=keeping.settings(progress),
             on_error=answer.errors.append,
         )
         options.export(found.shares, table, figure, language=language, force=force)

@@ -40,6 +40,11 @@ class Lane:
         """The numbers of the tuned sides."""
         return range(1, len(self.sides))
 
+    def sides_of(self, models: tuple[int, int]) -> tuple[int, int] | None:
+        """The sides of two tuned models; None where one of them has no such tensor."""
+        a, b = models
+        return (self.models.index(a) + 1, self.models.index(b) + 1) if {a, b} <= {*self.models} else None
+
     def couples(self) -> Iterator[tuple[int, int]]:
         """Every two tuned sides, in order."""
         return combinations(self.tuned, 2)

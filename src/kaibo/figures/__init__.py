@@ -123,6 +123,10 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
             spectra.stable_rank_over_depth, "spectrum.stable_rank_title", "spectrum.stable_rank_caption"
         ),
     },
+    "diff-spectrum": {
+        "erank": Figure(spectra.erank_of_change, "spectrum.erank_title", "spectrum.erank_caption"),
+        "rank": Figure(spectra.rank_of_change, "spectrum.rank_title", "spectrum.rank_caption"),
+    },
     "corrupt": {"curves": Figure(corruption.curves, "corrupt.title_uniform", "corrupt.caption")},
     "score-tokens": {"strip": Figure(token_losses.strip, "score.strip_title", "score.strip_caption")},
     "score-context": {"context": Figure(token_losses.by_context, "score.context_title", "score.context_caption")},
@@ -183,7 +187,7 @@ def _has(finding: Finding[Any], name: str) -> bool:
         return fine_tunes.has(finding)
     if finding.kind == "series-checkpoints":
         return series.has(finding, name)
-    if finding.kind == "spectrum":
+    if finding.kind in ("spectrum", "diff-spectrum"):
         return spectra.has_depth(finding, name)
     if finding.kind == "trajectories":
         return trajectories.has(finding, name)

@@ -29,11 +29,11 @@ def reported(finding: Finding[NormsRow], language: str) -> Any:
 
 def ways(finding: Finding[WayRow], language: str) -> Any:
     """A bar for each way, a panel for each difference."""
-    hows = list(dict.fromkeys(note(row.how, language) for row in finding.rows))
+    hows = list(dict.fromkeys(note(row.way, language) for row in finding.rows))
     pairs = list(dict.fromkeys(row.pair for row in finding.rows))
     records = [
         {
-            "model": note(row.how, language),
+            "model": note(row.way, language),
             "pair": row.pair,
             "times": row.times,
             "can": word(f"norms.{'can' if row.holds else 'cannot'}", language),
@@ -87,11 +87,11 @@ def sizes(finding: Finding[SizeRow], language: str) -> Any:
     reckoned = [row for row in finding.rows if row.factor is not None and row.times == row.times]
     points = [row for row in finding.rows if row.factor is None and row.times == row.times]
     pairs = list(dict.fromkeys(row.pair for row in reckoned))
-    hows = list(dict.fromkeys(note(row.how, language) for row in reckoned))
+    hows = list(dict.fromkeys(note(row.way, language) for row in reckoned))
     most = max(12.0, *(1.2 * row.times for row in points)) if points else 12.0
     said = word("norms.reported", language)
     lines = [
-        {"model": row.pair, "how": note(row.how, language), "x": row.mean_absolute, "times": row.times}
+        {"model": row.pair, "how": note(row.way, language), "x": row.mean_absolute, "times": row.times}
         for row in reckoned
         if row.times <= most
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from kaibo.figures.style import GAUSSIAN, LAW, MIXTURE, panel_width, panels, tit
 from kaibo.figures.words import word
 
 if TYPE_CHECKING:
+    from kaibo.analyses.change_spectra import ChangeSpectrum
     from kaibo.analyses.spectra import MatrixSpectrum
     from kaibo.analyses.tails import TailRow
     from kaibo.vocabulary import Finding
@@ -72,28 +74,38 @@ def _tail(row: TailRow, model: str, language: str) -> Any:
 
 def alpha_over_depth(finding: Finding[MatrixSpectrum], language: str) -> Any:
     """α by layer, a line for each role."""
-    return _depth(finding, "alpha", language)
+    return _depth(finding, "alpha", [row.model for row in finding.rows], language)
 
 
 def stable_rank_over_depth(finding: Finding[MatrixSpectrum], language: str) -> Any:
     """Stable rank by layer, a line for each role."""
-    return _depth(finding, "stable_rank", language)
+    return _depth(finding, "stable_rank", [row.model for row in finding.rows], language)
 
 
-def has_depth(finding: Finding[MatrixSpectrum], quantity: str) -> bool:
-    """Whether any matrix inside a layer has this quantity."""
-    return any(row.layer is not None and getattr(row, quantity) is not None for row in finding.rows)
+def erank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
+    """The effective rank of what changed by layer, a line for each role, a panel for each tuned model."""
+    return _depth(finding, "erank", [row.tuned for row in finding.rows], language)
 
 
-def _depth(finding: Finding[MatrixSpectrum], quantity: str, language: str) -> Any:
+def rank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
+    """How many directions of the change stand above rounding."""
+    return _depth(finding, "rank", [row.tuned for row in finding.rows], language)
+
+
+def has_depth(finding: Finding[Any], quantity: str) -> bool:
+    """Whether any matrix inside a layer has this quantity; on a logarithmic axis zero has no place."""
+    return any(row.layer is not None and getattr(row, quantity) for row in finding.rows)
+
+
+def _depth(finding: Finding[Any], quantity: str, addresses: Sequence[str], language: str) -> Any:
     import altair as alt
 
-    labels = labels_of(row.model for row in finding.rows)
+    labels = labels_of(addresses)
     cells: dict[tuple[str, int, str], list[float]] = {}
-    for row in finding.rows:
+    for row, address in zip(finding.rows, addresses, strict=True):
         value = getattr(row, quantity)
-        if row.layer is not None and value is not None:
-            cells.setdefault((labels[row.model], row.layer, short(row.role)), []).append(value)
+        if row.layer is not None and value:
+            cells.setdefault((labels[address], row.layer, short(row.role)), []).append(value)
     records: list[dict[str, Any]] = [
         {"model": model, "layer": layer, "role": role, "value": median(values), "n": len(values)}
         for (model, layer, role), values in cells.items()

@@ -107,7 +107,7 @@ def read_adapter(target: Target) -> Adapter:
 
 def _weights(target: Target) -> LocalFile:
     if os.path.lexists(target.inside(WEIGHTS)):
-        return LocalFile(os.path.join(target.root, WEIGHTS), name=target.path(WEIGHTS), real=target.inside(WEIGHTS))
+        return target.opened(WEIGHTS)
     if os.path.lexists(target.inside(PICKLE)):
         message = "is a pickle by its name, and pickles run code when they are opened"
         raise PolicyError(message, file=target.path(PICKLE), next=sniff.NO_PICKLES)

@@ -57,6 +57,10 @@ class Target:
             raise PolicyError(message, file=self.path(name), next="copy the file into the folder, or name it itself")
         return real
 
+    def opened(self, name: str) -> LocalFile:
+        """A file of the folder, opened. Raises PolicyError as `inside` does, MissingError where it is not there."""
+        return LocalFile(os.path.join(self.root, name), name=self.path(name), real=self.inside(name))
+
 
 def text_of(address: str | os.PathLike[str]) -> str:
     """The address as text. Raises UsageError for one that names nothing."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from kaibo.errors import PolicyError
 from kaibo.models.opening import target_of
-from kaibo.models.places.folder import LocalFile
 
 NAMES = (
     "config.json",
@@ -47,7 +46,7 @@ def companions(address: str, dtype: str | None = None) -> Iterator[tuple[str, by
             continue
         if not os.path.isfile(real):
             continue
-        file = LocalFile(os.path.join(target.root, name), name=target.path(name), real=real)
+        file = target.opened(name)
         if file.size <= LIMIT:
             data = file.read(0, file.size)
             yield name, _with_dtype(data, dtype) if name == "config.json" and dtype else data

@@ -14,7 +14,6 @@ from typing import Any
 
 from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
-from kaibo.models.places.folder import LocalFile
 
 CONFIG_LIMIT = 1 << 24
 DOCUMENT_LIMIT = 1 << 24
@@ -104,11 +103,10 @@ def _object(target: Target, name: str, limit: int, notes: list[str]) -> Mapping[
 
 
 def _bytes(target: Target, name: str, limit: int, notes: list[str]) -> bytes | None:
-    real = target.inside(name)
-    if not os.path.lexists(real):
+    if not os.path.lexists(target.inside(name)):
         return None
     try:
-        file = LocalFile(os.path.join(target.root, name), name=target.path(name), real=real)
+        file = target.opened(name)
         if file.size > limit:
             notes.append(f"{name} is {file.size} bytes long and was not read (limit {limit})")
             return None

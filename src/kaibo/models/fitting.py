@@ -25,7 +25,6 @@ from kaibo.vocabulary import Tensor, widen
 QUERIES_AND_KEYS = ("attention.q", "attention.k")
 NORMS = ("norm", "attention.q_norm", "attention.k_norm")
 LARGEST_NORM = 1 << 20
-SAMPLES = 3
 
 
 @dataclass(frozen=True, eq=False)

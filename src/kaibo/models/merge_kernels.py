@@ -92,7 +92,7 @@ def elect(
 
 @compiled
 def poll(deltas: Floats32, weights: Floats64, vote: int, counts: NDArray[np.int64]) -> None:
-    """Adds to `counts`: any, conflict, plus, minus, tied; then entries kept and entries elected of each row."""
+    """Adds to `counts`: any, conflict, plus, minus, tied; then entries kept, elected and not finite of each row."""
     rows = deltas.shape[0]
     for i in range(deltas.shape[1]):
         total = _poll(deltas, i, weights, vote)
@@ -102,6 +102,7 @@ def poll(deltas: Floats32, weights: Floats64, vote: int, counts: NDArray[np.int6
             if value != 0:
                 counts[5 + j] += 1
                 counts[5 + rows + j] += value * total > 0 or (total == 0 and value > 0)
+                counts[5 + 2 * rows + j] += not np.isfinite(value)
                 positive |= value > 0
                 negative |= value < 0
         if positive or negative:

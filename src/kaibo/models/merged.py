@@ -88,7 +88,7 @@ class Merged:
         """How the trimmed task vectors agree over values `begin` to `end`; reads each model once."""
         stop = self.base.size if end is None else end
         models = len(self.tuned)
-        counts = np.zeros(5 + 2 * models, np.int64)
+        counts = np.zeros(5 + 3 * models, np.int64)
         room = _Room(self)
         for low in range(begin, stop, CHUNK_VALUES):
             high = min(low + CHUNK_VALUES, stop)
@@ -96,7 +96,8 @@ class Merged:
             deltas = room.rows[:models, : high - low]
             kernels.poll(deltas, room.votes, _VOTES[self.rule.recipe.vote], counts)
         touched, conflict, plus, minus, tied, *each = (int(count) for count in counts)
-        return Ballot(stop - begin, touched, conflict, plus, minus, tied, tuple(each[:models]), tuple(each[models:]))
+        kept, elected, nonfinite = (tuple(each[first : first + models]) for first in range(0, 3 * models, models))
+        return Ballot(stop - begin, touched, conflict, plus, minus, tied, kept, elected, nonfinite)
 
 
 class _Room:

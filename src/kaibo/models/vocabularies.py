@@ -63,10 +63,9 @@ def tokenizer_of(address: str) -> Tokenizer | None:
 
 def _file(target: Target, name: str) -> LocalFile | None:
     try:
-        real = target.inside(name)
-        if not os.path.lexists(real):
+        if not os.path.lexists(target.inside(name)):
             return None
-        file = LocalFile(os.path.join(target.root, name), name=target.path(name), real=real)
+        file = target.opened(name)
     except KaiboError:
         return None
     return file if file.size <= LIMIT else None

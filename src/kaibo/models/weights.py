@@ -94,19 +94,19 @@ def _open_files(target: Target, names: list[str], notes: tuple[str, ...]) -> Ope
 
 
 def _open_one(target: Target, name: str) -> tuple[safetensors.Header, LocalFile]:
-    place = _place(target, name)
+    place = target.opened(name)
     return safetensors.read_header(place), place
 
 
-def _place(target: Target, name: str) -> LocalFile:
-    return LocalFile(os.path.join(target.root, name), name=target.path(name), real=target.inside(name))
-
-
 def _read_index(target: Target, name: str) -> Index:
-    place = _place(target, name)
-    if place.size > INDEX_LIMIT:
-        raise FormatError(f"is {place.size} bytes long, the limit is {INDEX_LIMIT}", file=place.name)
-    return parse_index(place.read(0, place.size), place.name)
+    place = target.opened(name)
+    return parse_index(_whole(place, INDEX_LIMIT), place.name)
+
+
+def _whole(place: LocalFile, limit: int) -> bytes:
+    if place.size > limit:
+        raise FormatError(f"is {place.size} bytes long, the limit is {limit}", file=place.name)
+    return place.read(0, place.size)
 
 
 def _open_indexed(target: Target, index: Index, weights: list[str], trust: bool) -> Opened:
@@ -204,10 +204,8 @@ def is_adapter(target: Target) -> bool:
 
 def adapter_config_of(target: Target) -> AdapterConfig:
     """The config of an adapter's folder. Raises FormatError for a malformed one, MissingError for a kind not read."""
-    place = _place(target, ADAPTER_CONFIG)
-    if place.size > CONFIG_LIMIT:
-        raise FormatError(f"is {place.size} bytes long, the limit is {CONFIG_LIMIT}", file=place.name)
-    return parse_config(place.read(0, place.size), place.name)
+    place = target.opened(ADAPTER_CONFIG)
+    return parse_config(_whole(place, CONFIG_LIMIT), place.name)
 
 
 def _open_adapter(target: Target, names: list[str]) -> Opened:

@@ -7,7 +7,7 @@ package `tokenizers`, the same merges for the same text in the same order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,6 @@ def load_tokenizer(folder: Path) -> Any:
         return _package().Tokenizer.from_file(str(path))
     except Exception as error:
         raise FormatError(f"is no tokenizer ({error})", file=path) from error
-
-
-def ids_of(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of each text, <s> before and </s> after it."""
-    return [[*encoded.ids, EOS] for encoded in tokenizer.encode_batch(list(texts))]
 
 
 def _package() -> Any:

@@ -9,9 +9,10 @@
 """
 
 from kaibo.reports.facts import facts
+from kaibo.reports.markup import to_latex, to_markdown
 from kaibo.reports.page import Section, differences_section, facts_section, page, section, sentences_section
 from kaibo.reports.provenance import Mark
-from kaibo.reports.tables import to_csv, to_latex, to_markdown
+from kaibo.reports.tables import to_csv
 from kaibo.reports.terminal import console, show, show_dissection
 from kaibo.reports.tour import show_tour
 from kaibo.reports.writing import write_output

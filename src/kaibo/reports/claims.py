@@ -13,7 +13,7 @@ from typing import Any
 
 from kaibo.errors import escaped
 from kaibo.figures.words import note, word
-from kaibo.reports.tables import cell
+from kaibo.reports.cells import cell
 from kaibo.vocabulary import shown
 from kaibo.vocabulary.claims import Judgement, Verdict
 

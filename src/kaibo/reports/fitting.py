@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import model_name, short
 from kaibo.figures.words import heading, word
+from kaibo.reports.cells import cell
 from kaibo.reports.facts import ADDRESSES
-from kaibo.reports.tables import Table, cell, numeric
+from kaibo.reports.tables import Table, numeric
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -22,9 +22,10 @@ from kaibo.figures.export import specification
 from kaibo.figures.names import model_name
 from kaibo.figures.words import heading, note, word
 from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
+from kaibo.reports.cells import cell
 from kaibo.reports.claims import ClaimGroup, Tally
 from kaibo.reports.facts import Fact, published, without_folders
-from kaibo.reports.tables import cell, digit_shares, numeric, read, to_csv
+from kaibo.reports.tables import digit_shares, numeric, read, to_csv
 from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:

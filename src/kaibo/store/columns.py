@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.store.schemas import Schema, arrow_type
+from kaibo.store.schema import Schema, arrow_type
 
 if TYPE_CHECKING:
     import pyarrow as pa

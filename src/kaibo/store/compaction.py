@@ -18,7 +18,8 @@ from kaibo.store.ledger import Entry
 from kaibo.store.locks import alone
 from kaibo.store.packing import distinct, unpacked
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import SCHEMAS, Schema
+from kaibo.store.schema import Schema
+from kaibo.store.schemas import SCHEMAS
 from kaibo.store.writers import alive, token_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import StorageError
 from kaibo.store.columns import array, table_of
-from kaibo.store.schemas import Schema
+from kaibo.store.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,7 +25,8 @@ from kaibo.store.columns import table_of
 from kaibo.store.damage import Damage
 from kaibo.store.ledger import Entry, decode, disjoint, encode, hashed
 from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
-from kaibo.store.schemas import Schema, schema_of
+from kaibo.store.schema import Schema
+from kaibo.store.schemas import schema_of
 from kaibo.store.writers import token_of, writing
 from kaibo.version import __version__
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kaibo.errors import UsageError
 from kaibo.store.columns import storable, table_of
 from kaibo.store.parts import Parts
-from kaibo.store.schemas import CENSUS_VERSION, SCHEMAS, Schema
+from kaibo.store.schema import Schema
+from kaibo.store.schemas import CENSUS_VERSION, SCHEMAS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.store.columns import array, buffer_of, storable
-from kaibo.store.schemas import TOKEN_LOG, TOKEN_LOG_VERSION, arrow_type
+from kaibo.store.schema import arrow_type
+from kaibo.store.schemas import TOKEN_LOG, TOKEN_LOG_VERSION
 from kaibo.vocabulary import LogKey, TokenLog
 
 if TYPE_CHECKING:

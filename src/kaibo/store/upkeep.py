@@ -15,6 +15,7 @@ from kaibo.store.ledger import Entry, Hashes, hashed
 from kaibo.store.locks import alone
 from kaibo.store.packing import unpacked
 from kaibo.store.parts import Parts
+from kaibo.store.schema import Schema
 from kaibo.store.schemas import (
     CENSUS,
     FAILURES,
@@ -26,7 +27,6 @@ from kaibo.store.schemas import (
     SOURCES,
     SPECTRA,
     VECTORS,
-    Schema,
 )
 
 if TYPE_CHECKING:

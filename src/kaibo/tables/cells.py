@@ -55,7 +55,6 @@ class Cells:
     missing: NDArray[np.bool_]
     bad: tuple[int, ...]
     rewritten: int
-    decimal_comma: bool = False
 
     @property
     def share(self) -> float:
@@ -107,7 +106,6 @@ def read_cells(texts: Sequence[str | None], nothing: frozenset[str] = frozenset(
         np.array([missing for _, _, missing, _ in columns], dtype=bool),
         tuple(place for place, (_, _, _, bad) in enumerate(columns) if bad),
         sum(1 for text in texts if text and distinct[text] != text.strip()),
-        comma,
     )
 
 

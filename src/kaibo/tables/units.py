@@ -55,8 +55,3 @@ def mixed_scales(values: NDArray[np.float64]) -> bool:
     if not len(small) or not len(large) or values.min() < 0 or large.max() > 100 or large.min() < GAP:
         return False
     return bool((100 * small >= 0.5 * large.min()).all() and (100 * small <= 1.5 * large.max()).all())
-
-
-def to_fraction(values: NDArray[np.float64], unit: Unit) -> NDArray[np.float64]:
-    """Percent as fractions; other units as they are."""
-    return values / 100.0 if unit == "percent" else values

@@ -29,17 +29,26 @@ def change_spectrum(
     nothing that the store knows is decomposed again. Raises whatever opening and reading the models raises.
     """
     settings, report = settings or Settings(), on_error or raising
-    found: list[Finding[ChangeSpectrum]] = []
+    compared: list[Compared] = []
     for address in addresses(tuned):
         try:
-            compared = compare_addresses(base, address, settings)
+            compared.append(compare_addresses(base, address, settings))
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
                 raise
             report(error)
-            continue
-        rows, failures = spectra_of_change(compared, settings)
-        found.append(change_spectra(rows, compared.base.model.address))
+    return spectra_of(compared, settings=settings, on_error=report)
+
+
+def spectra_of(
+    compared: Iterable[Compared], *, settings: Settings | None = None, on_error: OnError | None = None
+) -> Finding[ChangeSpectrum]:
+    """The same of models that were compared already: `kaibo.diff(…).compared`."""
+    settings, report = settings or Settings(), on_error or raising
+    found: list[Finding[ChangeSpectrum]] = []
+    for one in compared:
+        rows, failures = spectra_of_change(one, settings)
+        found.append(change_spectra(rows, one.base.model.address))
         for failure in failures:
             report(failure)
     return _together(found)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaibo.analyses.evaluation import EvalPair, EvalRow, evaluation, paired
+from kaibo.analyses.evaluation import EvalRow, evaluation
+from kaibo.analyses.evaluation_pairs import EvalPair, paired
 from kaibo.collect.evaluations import Sat, take_exam
 from kaibo.errors import KaiboError, UnfinishedError, UsageError
 from kaibo.scoring.exams import Exam, ExamSettings, exam

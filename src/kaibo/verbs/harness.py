@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kaibo.analyses.evaluation import EvalPair, EvalRow, reported
+from kaibo.analyses.evaluation import EvalRow, reported
+from kaibo.analyses.evaluation_pairs import EvalPair
 from kaibo.collect.harness import Kept
 from kaibo.errors import KaiboError, MissingError, UsageError, missing_extra
 from kaibo.scoring.planning import ScoreSettings

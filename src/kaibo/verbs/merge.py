@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kaibo.analyses.merging import ConflictRow, Polled, conflict_map, conflicts
+from kaibo.analyses.merging import ConflictRow, Polled, conflict_map, conflicts, nonfinite_notes
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.outputs import Output, open_output
 from kaibo.collect.planning import Plan, Side, plan_merge, poll, with_majority
@@ -96,6 +96,7 @@ class Merge:
                         zip(self.tuned, whole.kept_each, whole.elected_each, strict=True) if whole else ()
                     )
                 ],
+                "nonfinite": None if whole is None else whole.nonfinite,
                 "recipe": asdict(self.recipe),
                 "bytes": None if self.written is None else self.written.bytes,
                 "files": None if self.written is None else self.written.written + self.written.kept,
@@ -222,7 +223,7 @@ def _polled(output: Output) -> tuple[Polled, ...]:
 
 
 def _ballot(kept: dict[str, Any]) -> Ballot:
-    return Ballot(**{**kept, "kept": tuple(kept["kept"]), "elected": tuple(kept["elected"])})
+    return Ballot(**{**kept, **{name: tuple(kept[name]) for name in ("kept", "elected", "nonfinite")}})
 
 
 def _merge(plan: Plan, polled: Sequence[Polled], out: str | None, written: Written | None) -> Merge:
@@ -236,7 +237,7 @@ def _merge(plan: Plan, polled: Sequence[Polled], out: str | None, written: Writt
         by_layer=conflicts(polled, "layer", tuned),
         by_role=conflicts(polled, "role", tuned),
         cells=conflict_map(polled, tuned),
-        notes=(*plan.base.notes, *plan.notes),
+        notes=(*plan.base.notes, *plan.notes, *nonfinite_notes(polled, tuned)),
         model=done.model(),
         written=written,
     )

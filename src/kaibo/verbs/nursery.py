@@ -18,6 +18,7 @@ from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:
     from kaibo.recipes.ablation import AblationRow
+    from kaibo.recipes.judging import ProbeRow
     from kaibo.recipes.samples import Sample
 
 
@@ -26,7 +27,8 @@ class Nursery:
     """A nursery that is made: its runs, what the first and last checkpoints of the family write, and `nursery.json`.
 
     `manifest` is the path of that file, `members` how many models it lists, `seconds` what each phase took this time;
-    `ablation` has rows with the preset of that name only.
+    `ablation` has rows with the preset of that name only, `probes` those of the children that were asked whether they
+    still answer.
     """
 
     runs: Finding[RunRow]
@@ -35,6 +37,7 @@ class Nursery:
     manifest: str
     members: int
     seconds: Mapping[str, float]
+    probes: Finding[ProbeRow]
 
 
 def nursery(
@@ -82,10 +85,24 @@ def nursery(
     finding = Finding("nursery", tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
     said = Finding("samples", tuple(Sample(**sample) for sample in content["samples"]), (), finding.provenance)
     exchanged = tuple(_measured(row) for row in content.get("ablation", []))
-    table = Finding("ablation", exchanged, (), finding.provenance)
+    asked = tuple(_asked(row) for row in content.get("probes", []))
     return Nursery(
-        finding, said, table, str(Path(folder) / "nursery.json"), len(content["members"]), content["seconds"]
+        runs=finding,
+        samples=said,
+        ablation=Finding("ablation", exchanged, (), finding.provenance),
+        manifest=str(Path(folder) / "nursery.json"),
+        members=len(content["members"]),
+        seconds=content["seconds"],
+        probes=Finding("probe", asked, (), finding.provenance),
     )
+
+
+def _asked(record: Mapping[str, Any]) -> ProbeRow:
+    """A row of a probe under the name of its run, which in the manifest stands beside the model's path."""
+    from kaibo.recipes.judging import ProbeRow
+
+    values = {name: value for name, value in record.items() if name != "run"}
+    return ProbeRow(**{**values, "model": record["run"], "faults": tuple(record["faults"])})
 
 
 def _measured(record: Mapping[str, Any]) -> AblationRow:

@@ -87,7 +87,7 @@ class Ballot:
     Of `n` positions `any` have an entry of at least one task vector, `conflict` entries of both signs; `plus` and
     `minus` are the signs that won, `tied` the positions with entries where the vote was zero. `kept` says how many
     entries of each task vector survive trimming, `elected` how many of those have the sign that won (with ties at
-    plus), `magnitude` and `elected_magnitude` are their Σ|Δ|.
+    plus). `nonfinite` counts the entries of each that are NaN or infinite.
     """
 
     n: int
@@ -98,3 +98,4 @@ class Ballot:
     tied: int
     kept: tuple[int, ...]
     elected: tuple[int, ...]
+    nonfinite: tuple[int, ...] = ()

@@ -63,12 +63,6 @@ def refuse(place: Place, start: bytes, reason: str, offset: int | None = None) -
     )
 
 
-def looks_pickled(start: bytes) -> bool:
-    """Whether the first bytes are a pickle or an archive that holds one."""
-    archived = start.startswith(b"PK\x03\x04") or start[257:262] == b"ustar"
-    return _is_pickle(start) or (archived and _PICKLE_INSIDE.search(start) is not None)
-
-
 def _refuse_archive(place: Place, start: bytes, kind: str) -> NoReturn:
     tail = place.read(max(0, place.size - _TAIL), min(place.size, _TAIL))
     if _PICKLE_INSIDE.search(start) or _PICKLE_INSIDE.search(tail):

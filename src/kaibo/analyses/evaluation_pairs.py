@@ -1,0 +1,110 @@
+"""Every two models on the questions that both answered: the difference, its interval, and an exact test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.analyses.answers import PERPLEXITIES, SHARES, values_of
+from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.vocabulary import Finding
+from kaibo.vocabulary.evaluations import Sitting
+
+Floats = NDArray[np.float64]
+DRAWS = 2000
+"""Resamples of a bootstrap."""
+
+
+@dataclass(frozen=True)
+class EvalPair:
+    """Two models on the questions that both answered.
+
+    `difference` is a − b with its 95 % interval of a paired bootstrap over clusters; `only_a` and `only_b` are the
+    questions that one alone got right and `mcnemar_p` the exact test of them; `q` is p corrected over all pairs.
+    """
+
+    a: str
+    b: str
+    task: str
+    metric: str
+    difference: float
+    difference_low: float | None
+    difference_high: float | None
+    only_a: int | None
+    only_b: int | None
+    mcnemar_p: float | None
+    q: float | None
+    n: int
+
+    @property
+    def questions(self) -> int:
+        """`n` under the name that tables give it."""
+        return self.n
+
+
+def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:
+    """Every two models on the first form of every task, on the questions that both answered."""
+    firsts: dict[tuple[str, str], Sitting] = {}
+    for one in sittings:
+        firsts.setdefault((one.task, one.model), one)
+    tasks = dict.fromkeys(task for task, _ in firsts)
+    found = [
+        pair
+        for task in tasks
+        for a, b in combinations([one for (of, _), one in firsts.items() if of == task], 2)
+        for metric in a.metrics
+        if metric not in PERPLEXITIES and (pair := _pair(a, b, metric, seed)) is not None
+    ]
+    tests = [math.nan if one.mcnemar_p is None else one.mcnemar_p for one in found]
+    corrected = zip(found, benjamini_hochberg(tests), strict=True)
+    return Finding("eval-pairs", tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected))
+
+
+def _pair(a: Sitting, b: Sitting, metric: str, seed: int) -> EvalPair | None:
+    one, other = values_of(a, metric), values_of(b, metric)
+    both = sorted(set(one.items) & set(other.items))
+    if a.variant != b.variant or not both:
+        return None
+    first, second = ([dict(zip(of.items, of.values, strict=True))[item] for item in both] for of in (one, other))
+    difference = np.array(first) - np.array(second)
+    clusters = np.array([dict(zip(one.items, one.clusters, strict=True))[item] for item in both])
+    only_a, only_b = int((difference > 0).sum()), int((difference < 0).sum())
+    exact = metric in SHARES
+    low, high = _resampled(difference, clusters, seed)
+    return EvalPair(
+        *(a.model, b.model, a.task, metric, float(difference.mean()), low, high),
+        only_a=only_a if exact else None,
+        only_b=only_b if exact else None,
+        mcnemar_p=mcnemar(only_a, only_b) if exact else None,
+        q=None,
+        n=len(both),
+    )
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The exact two-sided test of whether each of two is alone right equally often (McNemar 1947).
+
+    >>> mcnemar(0, 0), mcnemar(5, 0)
+    (1.0, 0.0625)
+    """
+    from scipy.special import bdtr
+
+    total = only_a + only_b
+    return min(1.0, 2 * float(bdtr(min(only_a, only_b), total, 0.5))) if total else 1.0
+
+
+def _resampled(difference: Floats, clusters: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
+    """The 95 % interval of the mean difference when whole clusters are drawn with replacement."""
+    _, numbers = np.unique(clusters, return_inverse=True)
+    count = int(numbers.max()) + 1
+    if count < 2:
+        return None, None
+    sums, sizes = np.bincount(numbers, difference, count), np.bincount(numbers, minlength=count).astype(np.float64)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
+    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
+    return float(low), float(high)
