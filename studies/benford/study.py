@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import kaibo
+
+from .members import along, beside_score, groups, largest_end, own
 
 REPORTED = "first-digits"
 GAUSSIAN = (0.0001, 0.0235)
@@ -21,40 +23,60 @@ NAMES = {
 }
 """The source's models, and what their claims are called."""
 
+GROUPS = ("optimiser", "data", "kind", "added")
+"""What models are compared by: a base and its fine-tunes as they are, and what the fine-tuning added."""
+
+CHARACTERS = 6_000
+"""Of the text, in the small form, what is read under each model that was made."""
+
 
 @dataclass(frozen=True)
 class Measured:
-    """Digits of the models given, of a family's ends and of its checkpoints; the published MAE beside scores."""
+    """The published MAE beside scores; the models given; and of a family whatever it has members for.
+
+    `reach` is how far the largest member can be moved with every answer the same, `trial` what it costs to leave the
+    law, `groups` the members that differ in one thing, `course` the checkpoints, `beside` MAE against bits per byte.
+    """
 
     reported: Any
     published: dict[str, float]
-    models: Any | None
-    ends: Any | None
-    along: Any | None
-    members: tuple[Mapping[str, Any], ...]
+    models: Any | None = None
+    reach: Any | None = None
+    trial: Any | None = None
+    groups: Any | None = None
+    course: Any | None = None
+    beside: Any | None = None
 
 
 def measure(inputs: kaibo.Inputs) -> Measured:
-    """Correlates the published numbers, and counts the digits of every model and member given."""
+    """Correlates the published numbers, counts the digits of what was given, and makes the models off the law."""
     table = kaibo.score_table(REPORTED)
     at = table.benchmarks.index("MAE")
     published = {model: float(row[at]) for model, row in zip(table.models, table.values, strict=True)}
-    own = [one for one in inputs.members if one.get("place") not in ("adapter", None)]
-    ends = [one for one in own if one.get("last")]
-    along = [one for one in own if one.get("place") == "family"]
-    return Measured(
-        kaibo.correlate(f"{REPORTED}:MAE", f"{REPORTED}:score"),
-        published,
-        digits(list(inputs.models), inputs),
-        digits([one["address"] for one in ends], inputs),
-        digits([one["address"] for one in along], inputs),
-        tuple(own),
-    )
+    reported = kaibo.correlate(f"{REPORTED}:MAE", f"{REPORTED}:score")
+    models = kaibo.digits(list(inputs.models), settings=inputs.settings) if inputs.models else None
+    return Measured(reported, published, models, **of_family(inputs))
 
 
-def digits(addresses: Sequence[str], inputs: kaibo.Inputs) -> Any | None:
-    """First digits of models; None where none were given."""
-    return kaibo.digits(list(addresses), settings=inputs.settings) if addresses else None
+def of_family(inputs: kaibo.Inputs) -> dict[str, Any]:
+    """What the members of a family answer: rescaling and its reach, snapping, groups, checkpoints, score."""
+    members = own(inputs.members)
+    largest = largest_end(members)
+    out: dict[str, Any] = {}
+    if largest is not None:
+        out["reach"] = kaibo.rescale(largest["address"], settings=inputs.settings)
+        out["course"] = kaibo.digit_groups(along(members), course=True, settings=inputs.settings)
+    if compared := groups(members):
+        out["groups"] = kaibo.digit_groups(compared, settings=inputs.settings)
+    if largest is not None and inputs.texts:
+        read = CHARACTERS if inputs.small else None
+        out["trial"] = kaibo.law_trial(largest["address"], inputs.texts[0], characters=read, settings=inputs.settings)
+    runs = [one for one in members if one.get("last") and one.get("kind") == "pretrain"]
+    if len(runs) > 3 and inputs.texts:
+        ends = [kaibo.Grouped(one["address"], "run", str(one["run"])) for one in runs]
+        scored = kaibo.score([one["address"] for one in runs], inputs.texts[0], settings=inputs.settings)
+        out["beside"] = beside_score(kaibo.digit_groups(ends, settings=inputs.settings), scored)
+    return out
 
 
 def analyse(measured: Measured) -> kaibo.Results:
@@ -66,9 +88,9 @@ def analyse(measured: Measured) -> kaibo.Results:
         kaibo.Outcome("inside-gaussian-range", inside(measured.published), n=len(measured.published)),
         *of_models(measured.models),
     ]
-    named = {"reported": measured.reported, "models": measured.models, "ends": measured.ends, "along": measured.along}
-    findings = {name: finding for name, finding in named.items() if finding is not None}
-    return kaibo.Results(findings, tuple(outcomes), sentences(measured))
+    names = ("reported", "reach", "trial", "course", "groups", "beside", "models")
+    findings = {name: getattr(measured, name) for name in names if getattr(measured, name) is not None}
+    return kaibo.Results(findings, tuple(outcomes), tuple(sentences(measured)))
 
 
 def inside(published: Mapping[str, float]) -> bool:
@@ -89,29 +111,66 @@ def of_models(finding: Any | None) -> list[kaibo.Outcome]:
     return out
 
 
-def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """What five models can show, and what members of a family answer."""
+def sentences(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
+    """What five models can show, how far equal models lie apart, what leaving the law costs, what members show."""
     row = measured.reported.rows[0]
     seen = {"n": row.n, "r": row.pearson, "low": row.low, "high": row.high, "needed": row.needed}
-    open_ones = open_questions(measured) if measured.ends is not None else ()
-    return (("correlation", seen), ("range", {"low": GAUSSIAN[0], "high": GAUSSIAN[1]}), *open_ones)
-
-
-def open_questions(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
-    """Optimiser, language and fine-tuning: the MAE of the members that differ in it."""
-    mae = {row.model: row.mae for row in measured.ends.rows} if measured.ends is not None else {}
-    out = []
-    for key, place in (("optimiser", "variant"), ("data", "variant"), ("kind", "child")):
-        found = {str(one[key]): mae[one["address"]] for one in measured.members if chosen(one, (place,), mae)}
-        if len(found) > 1:
-            shown = ", ".join(f"{name} {value:.4f}" for name, value in sorted(found.items()))
-            out.append((f"by_{key}", {"shown": shown}))
+    out: list[tuple[str, dict[str, Any]]] = [("correlation", seen)]
+    out.append(("range", {"low": GAUSSIAN[0], "high": GAUSSIAN[1]}))
+    if measured.reach is not None:
+        law, away = measured.reach.rows
+        out.append(("reach", {"low": law.mae, "high": away.mae, "own": law.mae_before, "channels": law.channels}))
+    if measured.trial is not None:
+        out += of_trial(measured.trial.rows)
+    if measured.groups is not None:
+        out += of_groups(measured.groups.rows)
+    if measured.course is not None:
+        out.append(of_course(measured.course.rows))
+    if measured.beside is not None:
+        one = measured.beside.rows[0]
+        needed = one.needed if one.needed is not None else 0
+        out.append(("beside", {"n": one.n, "r": one.pearson, "low": one.low, "high": one.high, "needed": needed}))
     return out
 
 
-def chosen(member: Mapping[str, Any], places: Sequence[str], mae: Mapping[str, float]) -> bool:
-    """Whether a member is the end of a run of one of these places, and its digits were counted."""
-    return bool(member.get("last")) and member.get("place") in places and member["address"] in mae
+def of_trial(rows: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Whether a model off the law is worse than its control, and how far off the law one with the same answers is."""
+    off = [row for row in rows if row.beside is not None and not row.same]
+    worse = [row for row in off if row.beside_low is not None and row.beside_low > 0]
+    better = [row for row in off if row.beside_high is not None and row.beside_high < 0]
+    farthest = max(off, key=lambda row: float(row.mae))
+    same = {"mae": farthest.mae, "rescaled": farthest.mae_rescaled}
+    verdict = "mixed" if worse and better else "worse" if worse else "better" if better else "undecided"
+    least, most = min(row.beside for row in off), max(row.beside for row in off)
+    counts = {"n": len(off), "worse": len(worse), "better": len(better), "least": least, "most": most}
+    return [(f"trial_{verdict}", counts), ("trial_same", same)]
+
+
+def of_groups(rows: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The distances by what models differ in, each with its interval."""
+    out: list[tuple[str, dict[str, Any]]] = []
+    for key in GROUPS:
+        found = [row for row in rows if row.group == key]
+        if key in ("optimiser", "data") and found:
+            out.append((f"by_{key}", {"shown": ", ".join(shown(row) for row in found)}))
+        elif found:
+            ends = {"low": min(row.mae for row in found), "high": max(row.mae for row in found), "n": len(found)}
+            out.append((f"by_{key}", ends))
+    return out
+
+
+def shown(row: Any) -> str:
+    """A distance with its interval where it has one, beside the Gaussian's."""
+    interval = f" [{row.mae_low:.4f}, {row.mae_high:.4f}]" if row.mae_low is not None else ""
+    return f"{row.label} {row.mae:.4f}{interval}"
+
+
+def of_course(rows: Any) -> tuple[str, dict[str, Any]]:
+    """The largest run's distance at its first and last checkpoint, beside the Gaussian's."""
+    run = [row for row in rows if row.label == rows[-1].label]
+    first, last = run[0], run[-1]
+    ends = {"first": first.mae, "first_null": first.gaussian_mae, "last": last.mae, "last_null": last.gaussian_mae}
+    return "course", {"run": last.label, "step": first.step, "last_step": last.step, **ends}
 
 
 study = kaibo.Study("benford", measure, analyse)

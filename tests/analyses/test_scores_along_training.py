@@ -150,3 +150,12 @@ def test_flat_scores_stay_below_the_null_of_their_shapes():
         shapes = trajectories(table_of(values, stderr=0.03, columns=("task.acc",))).rows[0].shapes
         below += sum(abs(one.linearity) <= one.linearity_null for one in shapes if one.run == "m1000000")
     assert below >= 33
+
+
+def test_a_lead_of_less_than_two_standard_errors_is_none():
+    size, step = (grid.ravel() for grid in np.meshgrid(SIZES, STEPS, indexing="ij"))
+    values = (0.2 + 0.05 * np.log(step) + 0.004 * np.log(size))[:, None]
+    for stderr, there in ((0.001, True), (0.1, False)):
+        crossings = trajectories(table_of(values, columns=("task.acc",), stderr=stderr)).rows[0].crossings
+        assert [one.still_leads for one in crossings] == [there, there]
+        assert all((one.lead_errors >= 2) == there for one in crossings)

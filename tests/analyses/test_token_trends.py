@@ -23,7 +23,7 @@ from kaibo.analyses.trends import (
     trends,
 )
 from kaibo.analyses.trends import classes as rooms
-from kaibo.analyses.trends.alike import correlation
+from kaibo.analyses.trends.alike import by_shifting, correlation
 from kaibo.analyses.trends.classes import false_discovery
 from kaibo.analyses.trends.descent import bumps
 from kaibo.analyses.trends.passages import sentences
@@ -432,3 +432,50 @@ def test_runs_that_cannot_be_told_apart_or_are_not_there_are_refused():
         regress(np.ones((3, 2)), [1.0, 1.0, 1.0])
     with pytest.raises(UsageError, match="no autocorrelation"):
         regress(np.ones((3, 2)), [1.0, 2.0, 3.0], 1.0)
+
+
+def test_what_shares_and_sets_are_held_against_stands_in_their_rows():
+    fields = {"step": "step", "tokens": "trained", "flops": "flops", "ppl": "text_ppl"}
+    for against in ("start", "size", "step", "tokens", "flops", "ppl"):
+        found = trends(sample.runs(600), TrendOptions(starts=(0.1, 0.5), against=against))
+        shares = {"start": "start", "size": "parameters", "ppl": "ppl"}.get(against, fields.get(against))
+        assert all(row.x == getattr(row, shares) and row.against == against for row in found.shares.rows)
+        assert all(row.x == getattr(row, fields.get(against, "step")) for row in found.followed.rows)
+        assert {row.against for row in found.followed.rows} == {against if against in fields else "step"}
+
+
+def test_slopes_stay_on_the_logarithm_of_the_step_whatever_shares_are_held_against():
+    plain, other = (trends(sample.runs(600), TrendOptions(against=one)).shares.rows for one in ("start", "ppl"))
+    assert [row.shares for row in plain] == [row.shares for row in other]
+
+
+def test_a_bump_is_dated_at_its_three_turns_and_drawn_where_it_lies():
+    rows = trends(sample.runs(1200), TrendOptions(starts=(0.1,))).descent.rows
+    found = [row for row in rows if row.found]
+    assert found
+    for row in found:
+        turns = {point.turn: point.step for point in row.curve if point.turn}
+        assert turns == {"low": row.low_step, "peak": row.peak_step, "end": row.end_step}
+        assert row.low_step < row.peak_step < row.end_step
+        assert row.low_from <= row.low_step <= row.low_to
+        assert row.peak_from <= row.peak_step <= row.peak_to
+        assert row.end_from <= row.end_step <= row.end_to
+        by_step = {point.step: point for point in row.curve}
+        assert np.log(by_step[row.peak_step].ppl / by_step[row.low_step].ppl) == pytest.approx(row.rise)
+        assert all(point.ppl_low <= point.ppl <= point.ppl_high for point in row.curve)
+
+
+def test_the_null_of_a_pair_is_the_quantile_over_every_shift():
+    random = np.random.default_rng(2)
+    a = np.convolve(random.normal(size=400), np.ones(5), "same")
+    b = a + random.normal(size=400)
+    every = [np.corrcoef(a, np.roll(b, shift))[0, 1] for shift in range(1, 400)]
+    assert by_shifting(a, b) == pytest.approx(np.quantile(every, 0.95))
+    assert by_shifting(np.ones(10), b[:10]) is None
+
+
+def test_pairs_of_one_perplexity_lie_above_their_null_where_tokens_differ_in_kind():
+    rows = trends(sample.runs(1200), TrendOptions(starts=(0.1,))).pairs.rows
+    assert rows
+    assert all(row.r_low > row.r_null for row in rows)
+    assert all(row.r_neighbour_low <= row.r_neighbour <= row.r_neighbour_high for row in rows)

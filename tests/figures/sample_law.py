@@ -1,5 +1,7 @@
-"""Findings about Benford's law, written down: what a rescaling reaches."""
+"""Findings about Benford's law, written down: what a rescaling reaches, what leaving the law costs, groups."""
 
+from kaibo.analyses.digit_groups import DigitGroupRow
+from kaibo.analyses.law_trial import LawTrialRow
 from kaibo.analyses.scaling import RescaleRow
 from kaibo.vocabulary import Finding
 
@@ -26,3 +28,22 @@ def rescaled(models=1):
         for way, mae in (("law", 1e-6), ("away", 0.0202))
     ]
     return Finding("rescale", tuple(rows))
+
+
+def grouped(course=False):
+    labels = [("optimiser", "adamw"), ("optimiser", "sgd"), ("<b>own</b>", "one")]
+    rows = [
+        DigitGroupRow(f"/m/{label}", group, label, step, 100, 0.01 + 1e-5 * step, 0.005, 0.02, 0.0234, 0.015)
+        for group, label in labels
+        for step in ((1, 10, 100) if course else (100,))
+    ]
+    return Finding("digit-course" if course else "digit-groups", tuple(rows))
+
+
+def trial():
+    names = [("as-is", 6.0, True), ("rescaled-law", 6.0, True), ("digits-1-2-control", 14.0, False)]
+    rows = [
+        LawTrialRow("m", name, None, 0.01, 0.001, 8, 0.2, 99, ppl, ppl - 1, ppl + 1, *(None,) * 6, same)
+        for name, ppl, same in [*names, ("digits-1-2", 12.0, False), ("ternary", 5000.0, False)]
+    ]
+    return Finding("law-trial", tuple(rows))

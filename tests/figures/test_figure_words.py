@@ -57,9 +57,11 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     from kaibo.analyses.corruption import NOTES as CORRUPTION
     from kaibo.analyses.differences import CURVE_NOTE
     from kaibo.analyses.differences import NOTES as DIFFERENCES
+    from kaibo.analyses.digit_groups import NOTES as GROUPS
     from kaibo.analyses.digits import NOTES as DIGITS
     from kaibo.analyses.distances import NOTES as DISTANCES
     from kaibo.analyses.evaluation import NOTES as EVALUATION
+    from kaibo.analyses.law_trial import NOTES as TRIAL
     from kaibo.analyses.perplexity import NOTES as PERPLEXITY
     from kaibo.analyses.seeds import NOTES as SEEDS
     from kaibo.analyses.series import NOTES as SERIES
@@ -95,6 +97,8 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
         *SEEDS,
         *DIGITS,
         *RESCALING,
+        *TRIAL,
+        *GROUPS,
         *STATS,
         *norm_ways.NOTES,
         norm_ways.SIZE_NOTE,

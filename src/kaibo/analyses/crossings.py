@@ -13,6 +13,10 @@ from kaibo.vocabulary.scores import ScoreTable
 Floats = NDArray[np.float64]
 
 
+CLEAR = 2.0
+"""Standard errors of the difference from which a lead is called one."""
+
+
 @dataclass(frozen=True)
 class Crossing:
     """Where a larger model overtakes a smaller one along training FLOPs: at `flops`, after the smaller led by up to
@@ -65,7 +69,7 @@ def _crossing(who: tuple[str, str, str], grid: Floats, lead: Floats, noise: floa
     most = float(lead.max())
     errors = most / noise if noise else None
     ahead = np.flatnonzero(lead > 0)
-    real = most > 0 and (errors is None or errors >= 1)
+    real = most > 0 and (errors is None or errors >= CLEAR)
     if not real or ahead[-1] == len(grid) - 1:
         return Crossing(*who, None, max(most, 0.0), errors, real)
     # the last change of lead after the smaller model's best moment

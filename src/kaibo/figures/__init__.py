@@ -17,6 +17,8 @@ from kaibo.figures import (
     context,
     corruption,
     differences,
+    digit_groups,
+    digit_trials,
     digits,
     evaluation,
     fine_tunes,
@@ -82,6 +84,9 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
         "errors": Figure(laws.errors, "law.errors_title", "law.errors_caption"),
     },
     "correlate": {"scatter": Figure(relation.scatter, "relation.title", "relation.scatter_caption")},
+    "digit-groups": {"groups": Figure(digit_groups.dots, "digit_groups.title", "digit_groups.caption")},
+    "digit-course": {"course": Figure(digit_groups.course, "digit_groups.course_title", "digit_groups.course_caption")},
+    "law-trial": {"trial": Figure(digit_trials.beside_control, "law_trial.title", "law_trial.caption")},
     "rescale": {"range": Figure(rescaling.reach, "rescaling.title", "rescaling.caption")},
     "trajectories": {
         "perplexity": Figure(
@@ -102,6 +107,7 @@ FIGURES: Mapping[str, Mapping[str, Figure]] = {
     "trends-containment": {
         "containment": Figure(trends.containment, "trends.containment_title", "trends.containment_caption")
     },
+    "trends-descent": {"descent": Figure(trends.descent, "trends.descent_title", "trends.descent_caption")},
     "trends-pairs": {"pairs": Figure(trends.pairs, "trends.pairs_title", "trends.pairs_caption")},
     "trends-passages": {"passages": Figure(trends.passages, "trends.passages_title", "trends.passages_caption")},
     "eval": {"scores": Figure(evaluation.scores, "eval.title", "eval.caption")},

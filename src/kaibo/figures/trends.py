@@ -12,6 +12,7 @@ from kaibo.figures.words import word
 if TYPE_CHECKING:
     from kaibo.analyses.trends.alike import PairRow
     from kaibo.analyses.trends.classes import TrendRow
+    from kaibo.analyses.trends.descent import DescentRow
     from kaibo.analyses.trends.passages import PassageRow
     from kaibo.analyses.trends.sets import ContainmentRow, FollowedRow
     from kaibo.vocabulary import Finding
@@ -22,7 +23,6 @@ TINTS = {"upward": "#fbdcdc", "downward": "#d8e7f7", "stagnated": "#dcf0df", "un
 RAMP = ("#9cc3e2", "#64a0cb", "#3a7ab3", "#1c5088", "#0b2149")
 LOGARITHMIC = ("size", "step", "tokens", "flops", "ppl")
 FORMATS = {"start": "~g", "size": "~s", "step": "~s", "tokens": "~s", "flops": "~e", "ppl": "~g"}
-FIELDS = {"start": "start", "size": "parameters", "step": "step", "tokens": "trained", "flops": "flops", "ppl": "ppl"}
 LINE = 780
 """Pixels after which a sentence goes on in the next line."""
 
@@ -56,12 +56,12 @@ def shares(finding: Finding[TrendRow], language: str) -> Any:
     """A panel a class: its share in every run against what was asked for, the uncorrected share as a thin line."""
     import altair as alt
 
-    against = str(finding.provenance.get("against", "start"))
+    against = finding.rows[0].against
     models = _models(finding.rows)
     shade, x = _shades(models, language), _x(against, language)
     panels = []
     for trend in ORDER:
-        rows = [_share(row, trend, against) for row in finding.rows if row.shares[trend] is not None]
+        rows = [_share(row, trend) for row in finding.rows if row.shares[trend] is not None]
         y = alt.Y("share:Q", title=word("trends.share", language) if trend in ORDER[::2] else None)
         bare = alt.Chart(alt.InlineData(values=rows)).encode(x=x)
         base = bare.encode(color=shade)
@@ -81,12 +81,12 @@ def shares(finding: Finding[TrendRow], language: str) -> Any:
     return alt.concat(*panels, columns=2).properties(title=told)
 
 
-def _share(row: TrendRow, trend: str, against: str) -> dict[str, Any]:
+def _share(row: TrendRow, trend: str) -> dict[str, Any]:
     def percent(value: float | None) -> float | None:
         return None if value is None else 100 * value
 
     return {
-        "model": row.model, "start": row.start, "x": getattr(row, FIELDS[against]),
+        "model": row.model, "start": row.start, "x": row.x,
         "share": percent(row.shares[trend]), "plain": percent(row.shares_uncorrected[trend]),
         "low": percent(row.shares_low[trend]), "high": percent(row.shares_high[trend]),
     }  # fmt: skip
@@ -94,8 +94,8 @@ def _share(row: TrendRow, trend: str, against: str) -> dict[str, Any]:
 
 def by_step(finding: Finding[FollowedRow], language: str) -> Any:
     """A panel a set: its perplexity along training (against tokens or FLOPs where those were asked for)."""
-    against = str(finding.provenance.get("against", "step"))
-    return _followed(finding, language, against if against in ("tokens", "flops") else "step", "by_step")
+    against = finding.rows[0].against
+    return _followed(finding, language, against if against != "ppl" else "step", "by_step")
 
 
 def by_perplexity(finding: Finding[FollowedRow], language: str) -> Any:
@@ -182,10 +182,11 @@ def pairs(finding: Finding[PairRow], language: str) -> Any:
         scale=alt.Scale(domain=names, range=[COLOURS["upward"], COLOURS["downward"], MUTED]),
     )  # fmt: skip
     panels = []
-    for place, ((small, large), rows) in enumerate(groupby(finding.rows, key=lambda row: (row.small, row.large))):
+    for place, ((small, large), several) in enumerate(groupby(finding.rows, key=lambda row: (row.small, row.large))):
+        rows = list(several)
         values = [
-            {"x": row.ppl_small, "r": getattr(row, field), "kind": name, "low": row.r_low if field == "r" else None,
-             "high": row.r_high if field == "r" else None, "step": row.step_small, "other": row.step_large}
+            {"x": row.ppl_small, "r": getattr(row, field), "kind": name, "low": getattr(row, f"{field}_low", None),
+             "high": getattr(row, f"{field}_high", None), "step": row.step_small, "other": row.step_large}
             for row in rows for field, name in zip(kinds, names, strict=True)
         ]  # fmt: skip
         base = alt.Chart(alt.InlineData(values=values)).encode(
@@ -193,7 +194,11 @@ def pairs(finding: Finding[PairRow], language: str) -> Any:
         )
         told = word("trends.pair_r", language) if place % 2 == 0 else None
         y = alt.Y("r:Q", title=told, scale=alt.Scale(zero=False))
+        null = [{"x": row.ppl_small, "r": row.r_null} for row in rows if row.r_null is not None]
         layers = [
+            alt.Chart(alt.InlineData(values=null))
+            .mark_line(color=INK, strokeDash=[2, 3], strokeWidth=1.2)
+            .encode(x=_x("ppl", language, reverse=True).title(word("trends.pair_ppl", language)), y=y),
             base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title=told), y2="high:Q"),
             base.mark_line(strokeWidth=1.4, point=True).encode(
                 y=y, tooltip=["kind:N", "step:Q", "other:Q", "x:Q", "r:Q"]
@@ -204,6 +209,61 @@ def pairs(finding: Finding[PairRow], language: str) -> Any:
         )
         panels.append(alt.layer(*layers).properties(width=300, height=180, title=heading))
     return alt.concat(*panels, columns=2).properties(title=title(word("trends.pairs_title", language), []))
+
+
+TURNS = {"low": "triangle-up", "peak": "circle", "end": "triangle-down"}
+"""The marks of a bump: where the rise begins, its top, where the fall ends."""
+
+
+def descent(finding: Finding[DescentRow], language: str) -> Any:
+    """A panel a set: its perplexity under every run with its band, and the turns of each bump that was found."""
+    import altair as alt
+
+    models = _models(finding.rows)
+    panels = []
+    for place, ((run, trend), several) in enumerate(groupby(finding.rows, key=lambda row: (row.set_of, row.trend))):
+        points = [
+            {"model": row.model, "x": point.step, "ppl": point.ppl, "low": point.ppl_low, "high": point.ppl_high,
+             "turn": point.turn if row.found else "", "q": row.q}
+            for row in several for point in row.curve
+        ]  # fmt: skip
+        told = word("trends.set_ppl", language) if place % 2 == 0 else None
+        panels.append(_descent(points, models, told, language).properties(width=300, height=230, title=alt.TitleParams(
+            word("trends.set_of", language, trend=word(f"trends.{trend}", language), run=run),
+            fontSize=12, color=COLOURS[trend], offset=6, limit=300,
+        )))  # fmt: skip
+    chart = alt.concat(*panels, columns=2).resolve_scale(y="independent")
+    return chart.properties(title=title(word("trends.descent_title", language), []))
+
+
+def _descent(points: list[dict[str, Any]], models: list[str], told: str | None, language: str) -> Any:
+    import altair as alt
+
+    how: dict[str, Any] = {
+        "scale": alt.Scale(type="log", nice=False, padding=6),
+        "axis": alt.Axis(format="~g", tickCount=5),
+    }
+    y = alt.Y("ppl:Q", title=told, **how)
+    named = {key: word(f"trends.turn_{key}", language) for key in TURNS}
+    marks = [{**point, "turn": named[point["turn"]]} for point in points if point["turn"]]
+    shape = alt.Shape(
+        "turn:N", sort=list(named.values()), title=word("trends.turn", language),
+        scale=alt.Scale(domain=list(named.values()), range=list(TURNS.values())),
+    )  # fmt: skip
+    base = alt.Chart(alt.InlineData(values=points)).encode(x=_x("step", language), color=_shades(models, language))
+    band = base.mark_area(opacity=0.1, line=False).encode(
+        y=alt.Y("low:Q", title=told, **how), y2="high:Q", fill=_shades(models, language)
+    )
+    turns = alt.Chart(alt.InlineData(values=marks)).mark_point(filled=True, size=90, opacity=1, stroke=INK)
+    layers = [
+        band,
+        base.mark_line(strokeWidth=1.8).encode(y=y, order="x:Q", tooltip=["model:N", "x:Q", "ppl:Q", "q:Q"]),
+        turns.encode(
+            x=_x("step", language), y=y, shape=shape, fill=_shades(models, language),
+            tooltip=["model:N", "turn:N", "x:Q", "ppl:Q", "q:Q"],
+        ),
+    ]  # fmt: skip
+    return alt.layer(*layers)
 
 
 def passages(finding: Finding[PassageRow], language: str) -> Any:

@@ -20,6 +20,10 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "kind" and f"audit.{value}" in catalogue(language):
         return word(f"audit.{value}", language)
+    if name == "group" and f"compared.{value}" in catalogue(language):
+        return word(f"compared.{value}", language)
+    if name == "variant" and f"law_trial.{str(value).replace('-', '_')}" in catalogue(language):
+        return word(f"law_trial.{str(value).replace('-', '_')}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
     if name == "format" and f"formats.{value}" in catalogue(language):

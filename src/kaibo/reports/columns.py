@@ -111,6 +111,12 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "towards", "mae_before", "mae", "gaussian_mae", "mixture_mae", "channels", "scaled"),
         *("kept_back", "reached", "exponent_low", "exponent_high"),
     ),
+    "digit-groups": ("group", "label", "n", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "digit-course": ("label", "step", "mae", "mae_low", "mae_high", "gaussian_mae", "mixture_mae"),
+    "law-trial": (
+        *("variant", "mae", "mae_rescaled", "error", "ppl", "ppl_low", "ppl_high"),
+        *("beside", "beside_low", "beside_high", "same"),
+    ),
     "tour": ("stop", "formula", "difference", "holds", "source"),
     "quantise": ("model", "width", "weight_bytes", "tokens", "ppl", "cost", "cost_low", "cost_high", "seconds"),
     "nursery": (
@@ -150,6 +156,10 @@ READ: Mapping[str, tuple[str, ...]] = {
     "trends-descent": (
         *("set_of", "tokens", "model", "own", "found", "bump", "null", "q", "rise", "fall"),
         *("low_step", "peak_step", "peak_from", "peak_to", "end_step"),
+    ),
+    "trends-pairs": (
+        *("small", "large", "step_small", "step_large", "ppl_small", "ppl_large", "r", "r_low", "r_high", "r_null"),
+        *("r_same_step", "r_neighbour", "r_neighbour_low", "r_neighbour_high", "apart"),
     ),
     "trends-size": ("set_of", "trend", "n", "r2_without", "r2_with", "gain", "statistic", "p"),
     "trends-passages": ("model", "passage", "place", "text", "trend", "uncorrected", "slope", "p", "q", "ratio"),

@@ -25,7 +25,8 @@ class PairRow:
 
     `r` is the correlation of their nats token by token, with a 95 % interval by the jackknife over blocks of the text,
     `apart` their mean absolute difference in nats. Beside it: `r_same_step`, the smaller model's checkpoint with the
-    larger one's at the nearest step; `r_neighbour`, with the next (else the last) checkpoint of its own run.
+    larger one's at the nearest step; `r_neighbour`, with the next (else the last) checkpoint of its own run, with its
+    interval; `r_null`, the 95 % quantile where one of the two is pushed along the text by every distance.
     """
 
     small: str
@@ -40,6 +41,9 @@ class PairRow:
     apart: float
     r_same_step: float
     r_neighbour: float
+    r_neighbour_low: float | None = None
+    r_neighbour_high: float | None = None
+    r_null: float | None = None
 
 
 def pairs(series: Sequence[ScoredSeries]) -> Iterator[PairRow]:
@@ -62,8 +66,22 @@ def _pair(small: ScoredSeries, large: ScoredSeries, at: int, nearest: int) -> Pa
         float(np.exp(first.mean())), float(np.exp(second.mean())), r, low, high,
         float(np.abs(first - second).mean()),
         correlation(first, large.nats[same].astype(np.float64))[0],
-        correlation(first, small.nats[beside].astype(np.float64))[0],
+        *correlation(first, small.nats[beside].astype(np.float64)), by_shifting(first, second),
     )  # fmt: skip
+
+
+def by_shifting(first: Floats, second: Floats) -> float | None:
+    """The 95 % quantile of r over all circular shifts of one of the two; None where one of them does not vary.
+
+    >>> by_shifting(np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0])) < 1.0 + 1e-9
+    True
+    """
+    a, b = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    if not size or len(a) < 4:
+        return None
+    products = np.fft.irfft(np.conj(np.fft.rfft(a)) * np.fft.rfft(b), len(a))
+    return float(np.quantile(products[1:] / size, 0.95))
 
 
 def correlation(first: Floats, second: Floats) -> tuple[float, float | None, float | None]:

@@ -61,6 +61,8 @@ class TrendRow:
     and `ppl` of the text, the last at `last_step` with `last_ppl`. `shares` are after Benjamini–Hochberg over the
     `tokens` of the text, `shares_uncorrected` with each p below 0.05; `shares_low` and `_high` are 95 % over blocks of
     neighbouring tokens. `not_up_not_down` is the other reading of the third class. `rho` is the median autocorrelation.
+    `x` is where the trend begins by what was asked for in `against`: the start itself, the size of the model, or the
+    step, tokens, FLOPs or perplexity of the first checkpoint.
     """
 
     model: str
@@ -81,6 +83,8 @@ class TrendRow:
     last_ppl: float
     parameters: int | None
     rho: float | None
+    against: str = "start"
+    x: float | None = None
     why: dict[str, str] = field(default_factory=dict)
 
     @property

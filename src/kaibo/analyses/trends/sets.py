@@ -39,7 +39,8 @@ class FollowedRow:
 
     The set is a sample of `tokens` out of those that are `trend` in `set_of` from `start` on. `ppl` is exp of their
     mean nats, with a 95 % band over blocks of the text, `smoothed` its exponential average over the checkpoints,
-    `rest_ppl` that of all other tokens, `text_ppl` of all.
+    `rest_ppl` that of all other tokens, `text_ppl` of all. `x` is the checkpoint by what was asked for in `against`:
+    its step, tokens, FLOPs or the text's perplexity.
     """
 
     set_of: str
@@ -57,6 +58,8 @@ class FollowedRow:
     ppl_high: float | None
     smoothed: float
     rest_ppl: float | None
+    against: str = "step"
+    x: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,12 @@ def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> Token
     return TokenSet(found.model, trend, found.start, members, mask)
 
 
-def followed(chosen: TokenSet, series: ScoredSeries, smooth: float) -> Iterator[FollowedRow]:
-    """The set at every checkpoint of a run."""
+def followed(chosen: TokenSet, series: ScoredSeries, smooth: float, against: str = "step") -> Iterator[FollowedRow]:
+    """The set at every checkpoint of a run; `against` is "step", "tokens", "flops" or "ppl"."""
+    x = series.along(against)
     sample = chosen.sample
     means = np.array([row[sample].mean(dtype=np.float64) for row in series.nats])
-    low, high = _band(series.nats[:, sample], np.flatnonzero(sample), len(sample))
+    low, high = band(series.nats[:, sample], np.flatnonzero(sample), len(sample))
     smoothed = exponential_average(means, smooth)
     outside = int((~chosen.all).sum())
     rest = [float(np.exp(row[~chosen.all].mean(dtype=np.float64))) if outside else None for row in series.nats]
@@ -118,7 +122,7 @@ def followed(chosen: TokenSet, series: ScoredSeries, smooth: float) -> Iterator[
             float(ppl[place]), float(np.exp(means[place])),
             None if low is None else float(np.exp(low[place])),
             None if high is None else float(np.exp(high[place])),
-            float(np.exp(smoothed[place])), rest[place],
+            float(np.exp(smoothed[place])), rest[place], against, None if x is None else float(x[place]),
         )  # fmt: skip
 
 
@@ -133,7 +137,7 @@ def block_sums(values: Floats, places: NDArray[np.int64], count: int) -> tuple[F
     return sums[:, sizes > 0], sizes[sizes > 0]
 
 
-def _band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> tuple[Floats | None, Floats | None]:
+def band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> tuple[Floats | None, Floats | None]:
     """95 % of each row's mean over blocks of the text; None for fewer than four blocks."""
     sums, sizes = block_sums(values.astype(np.float64), places, count)
     blocks = len(sizes)
@@ -163,7 +167,7 @@ def _contained(of: TokenTrends, within: str, trend: str, first: Mask, second: Ma
     count = int(first.sum())
     shifted = np.rint(shifted_sums(first, second.astype(np.float64)))
     inside = (first & second)[first].astype(np.float64)[None, :].astype(np.float32)
-    low, high = _band(inside, np.flatnonzero(first), len(first))
+    low, high = band(inside, np.flatnonzero(first), len(first))
     return ContainmentRow(
         trend, of.start, of.model, within, count, int(second.sum()), both, both / count,
         None if low is None else float(max(low[0], 0.0)),

@@ -21,6 +21,9 @@ from kaibo.vocabulary import Finding
 
 STARTS = (0.1, 0.3, 0.5, 0.7)
 
+PLACES = {"start": "start", "size": "parameters", "step": "step", "tokens": "trained", "flops": "flops", "ppl": "ppl"}
+"""The column of a share that each choice of `against` reads."""
+
 NOTES = (
     "upward is forgetting, downward learning: slopes of ppl ÷ ppl(start) over log step, false discovery rate 5 %",
     "stagnated is strict; the looser reading, neither up nor down, is stagnated and undecided together",
@@ -95,6 +98,7 @@ def trends(series: Sequence[ScoredSeries], asked: TrendOptions | None = None) ->
     asked = asked or TrendOptions()
     ordered = _ordered(series, asked)
     rows, chosen = _classified(ordered, asked.starts)
+    rows = [replace(row, against=asked.against, x=getattr(row, PLACES[asked.against])) for row in rows]
     alike = [one for one in ordered if one.tokens.same(ordered[0].tokens)]
     known = {one.model: chosen[one.model] for one in alike if one.model in chosen}
     others = [one.model for one in ordered if one not in alike]
@@ -106,7 +110,8 @@ def trends(series: Sequence[ScoredSeries], asked: TrendOptions | None = None) ->
         kept = tuple(found)
         return Finding(kind, kept, said if kept else (), source)
 
-    along = (row for chosen in sets for one in alike for row in followed(chosen, one, asked.smooth))
+    by = "step" if asked.against in ("start", "size") else asked.against
+    along = (row for chosen in sets for one in alike for row in followed(chosen, one, asked.smooth, by))
     return Trends(
         shares=finding("trends", rows, *NOTES, *notes),
         followed=finding("trends-followed", along, *SETS_NOTES),
