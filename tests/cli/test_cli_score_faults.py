@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,35 @@ def test_white_space_one_byte_nulls_and_one_long_line_are_texts(
     (row,) = ran.document["results"]
     assert row["bytes"] == len(data)
     assert row["tokens"] <= tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("one.txt", "one.txt: is longer than 64 MiB, the most that is read as one text; split it"),
+        ("lines.jsonl", "lines.jsonl: line 1 is longer than 128 MiB, the most that is read as one text; split it"),
+    ],
+)
+def test_one_line_of_a_gigabyte_is_refused_and_not_read_whole(kaibo: Any, made: Path, name: str, said: str) -> None:
+    with open(name, "wb") as file:
+        file.truncate(1 << 30)
+    tracemalloc.start()
+    ran = kaibo("score", str(made), "--text", name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ran.code == 3
+    assert [line.startswith(f"kaibo: {said}") for line in ran.lines] == [True]
+    assert peak < 400 << 20
+
+
+def test_a_long_text_in_a_line_is_measured_without_its_escapes(
+    kaibo: Any, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kaibo.scoring.texts.TEXT_LIMIT", 9)
+    record = json.dumps({"text": "解剖解"})  # nine bytes, eighteen escaped
+    assert score(kaibo, made, record, name="a.jsonl").code == 0
+    ran = score(kaibo, made, record.replace('"}', '."}'), name="b.jsonl")
+    assert (ran.code, "the text of line 1 is longer than" in ran.err) == (3, True)
 
 
 def test_bytes_that_are_not_utf8_are_refused_at_their_offset_unless_asked_otherwise(kaibo: Any, made: Path) -> None:

@@ -236,3 +236,19 @@ def test_the_command_prints_what_scripts_rely_on(
     assert any("50,272" in note for note in document["warnings"])
     assert "下限" in picture.read_text(encoding="utf-8")
     assert main_loop(["corrupt", str(model), "--text", str(text), "--share", "0,half"]) == 2
+
+
+def test_japanese_words_are_runs_of_one_script_and_a_text_that_cannot_be_cut_is_refused() -> None:
+    text = "猫が好きです。犬はカメラを 見た。\n"
+    words = words_of([Document("ja", text)])
+    assert set(words.listed) == {"猫", "が", "好", "きです", "。", "犬", "は", "カメラ", "を", "見", "た"}
+    same, spans = rewritten(Document("ja", text), words.codes[0], words.listed)
+    assert same.text == text
+    how = Corruption(1.0, "shuffle", "word")
+    codes, replaced = corrupted(words.codes[0], how, source(how, words.codes[0], words.codes), "h")
+    other, spans = rewritten(Document("ja", text), codes, words.listed)
+    assert replaced.all()
+    assert sorted(other.text) == sorted(text)
+    assert [other.text[begin:end] for begin, end in spans] == [words.listed[code] for code in codes]
+    with pytest.raises(FormatError, match=r"written without spaces.*--unit token"):
+        words_of([Document("th", "ภาษาไทยเขียนติดกันโดยไม่มีช่องว่าง" * 4)])

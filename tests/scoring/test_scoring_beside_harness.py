@@ -21,6 +21,8 @@ from task_data import ROWS, write_rows
 
 TASKS = ("boolq", "piqa", "hellaswag", "winogrande", "arc", "mmlu", "lambada", "jcommonsenseqa", "jnli")
 KINDS = ("llama", "gpt_neox")
+THEIR_BATCHES = (1, 8, 32)
+OUR_BATCHES = (1, 100, 4096)
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +42,33 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Paper]:
     return made
 
 
+Told = dict[str, list[tuple[float, bool]]]
+"""By task: log-likelihood and "would have been written" of every request."""
+
+
 @pytest.fixture(scope="module")
-def theirs(folders: dict[str, Path], asked: dict[str, Paper]) -> dict[str, dict[str, list[tuple[float, bool]]]]:
-    """What the harness's own `hf` model says of every request, by architecture and task."""
+def theirs(folders: dict[str, Path], asked: dict[str, Paper]) -> dict[tuple[str, int], Told]:
+    """What the harness's own `hf` model says of every request, by architecture and batch size."""
     pytest.importorskip("lm_eval")
     with quiet():
         from lm_eval.models.huggingface import HFLM
 
-        found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
-        for kind, batch in (("llama", 3), ("gpt_neox", 8)):
-            model = HFLM(pretrained=str(folders[kind]), device="cpu", dtype="float32", batch_size=batch)
-            found[kind] = {name: model.loglikelihood(instances(paper), True) for name, paper in asked.items()}
+        found: dict[tuple[str, int], Told] = {}
+        for kind in KINDS:
+            for batch in THEIR_BATCHES:
+                model = HFLM(pretrained=str(folders[kind]), device="cpu", dtype="float32", batch_size=batch)
+                found[kind, batch] = {name: model.loglikelihood(instances(one), True) for name, one in asked.items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(folders: dict[str, Path], asked: dict[str, Paper]) -> dict[tuple[str, int], Told]:
+    """What kaibo says of the same, by architecture and by the number of tokens that are read at a time."""
+    found: dict[tuple[str, int], Told] = {}
+    for kind in KINDS:
+        model, tokenizer = open_causal(folders[kind], dtype="float32"), load_tokenizer(str(folders[kind]))
+        for batch in OUR_BATCHES:
+            found[kind, batch] = {name: ours(model, tokenizer, one, batch) for name, one in asked.items()}
     return found
 
 
@@ -79,17 +97,16 @@ def right(paper: Paper, told: list[tuple[float, bool]]) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("batch", [1, 100, 4096])
-def test_log_likelihoods_and_answers_are_those_of_the_harness(
-    folders: dict[str, Path], asked: dict[str, Paper], theirs: Any, kind: str, batch: int
+@pytest.mark.parametrize("their_batch", THEIR_BATCHES)
+@pytest.mark.parametrize("batch", OUR_BATCHES)
+def test_log_likelihoods_and_answers_are_those_of_the_harness_whatever_either_reads_at_a_time(
+    asked: dict[str, Paper], theirs: Any, told: Any, kind: str, their_batch: int, batch: int
 ) -> None:
-    model, tokenizer = open_causal(folders[kind], dtype="float32"), load_tokenizer(str(folders[kind]))
     for name, paper in asked.items():
-        told = ours(model, tokenizer, paper, batch)
-        expected = theirs[kind][name]
-        assert [one for one, _ in told] == pytest.approx([one for one, _ in expected], abs=1e-4), name
-        assert [one for _, one in told] == [one for _, one in expected], name
-        assert right(paper, told) == right(paper, expected), name
+        found, expected = told[kind, batch][name], theirs[kind, their_batch][name]
+        assert [one for one, _ in found] == pytest.approx([one for one, _ in expected], abs=1e-4), name
+        assert [one for _, one in found] == [one for _, one in expected], name
+        assert right(paper, found) == right(paper, expected), name
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "gpt2"])

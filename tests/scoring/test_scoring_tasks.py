@@ -229,3 +229,29 @@ def test_prompts_of_japanese_tasks_are_there_by_version() -> None:
         assert {"0.3", "0.4"} <= named[name]
     assert isinstance(read_task("jnli").prompts[0], Prompt)
     assert files("kaibo.scoring").joinpath("tasks", "jnli.toml").is_file()
+
+
+def test_stratified_examples_have_every_right_answer_as_often_and_are_drawn_by_the_seed(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": f"q{k}",
+            "passage": "p",
+            "question": f"{k}?",
+            "options": ["a", "b", "c"],
+            "target": 0 if k > 5 else k % 3,
+        }
+        for k in range(40)
+    ]
+    task = read_task(write_task(tmp_path, WORDY + "stratify = true\n", rows=rows))
+    for shots, counts in ((3, (1, 1, 1)), (5, (2, 2, 1)), (9, None)):
+        forms = papers(task, None, shots=shots, variants=3)
+        for form in forms:
+            before = form.questions[0].contexts[0]
+            drawn = [before.count(f"? {one}\n\n") for one in "abc"]
+            assert sum(drawn) == shots
+            assert counts is None or tuple(sorted(drawn, reverse=True)) == counts
+        assert len({form.hash for form in forms}) == 3
+        assert papers(task, None, shots=shots, variants=3) == forms
+    assert read_task("jnli").stratified
+    with pytest.raises(FormatError, match="stratify is a int"):
+        parse_task(WORDY + "stratify = 1\n", "my.toml", "")

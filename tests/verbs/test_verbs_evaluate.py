@@ -142,7 +142,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(
     models: dict[str, Path], tmp_path: Path, text: str
 ) -> None:
     task = write_task(tmp_path, text)
-    options = EvalOptions(limit=8, how=ExamSettings(batch=20))
+    options = EvalOptions(limit=8, how=ExamSettings(batch=4))
     whole = kaibo.evaluate(models["llama"], task, options=options, settings=kept(tmp_path, "whole"))
     with pytest.raises(StoppedError):
         kaibo.evaluate(models["llama"], task, options=options, settings=kept(tmp_path, "parts", progress=Interrupt(2)))
@@ -300,3 +300,54 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
     assert "local_choose" in {row["document"] for row in logs(tmp_path).to_pylist()}
     with quiet(), pytest.raises(UsageError, match='no task "local_chose"'):
         evaluate_harness(models["llama"], ["local_chose"], tmp_path, settings=kept(tmp_path))
+
+
+def test_of_many_models_each_is_compared_with_the_last_one_only() -> None:
+    from kaibo.analyses.evaluation_pairs import COMPARED, paired
+    from kaibo.vocabulary.evaluations import Answered, Sitting
+
+    answers = tuple(Answered(k, str(k), (1.0, 2.0), (1, 1), ("a", "b"), k % 2) for k in range(4))
+    sat = [Sitting(f"m{k}", f"{k}", "t", "en", "0", 0, ("acc",), None, answers) for k in range(COMPARED + 1)]
+    few, many = paired(sat[:COMPARED]), paired(sat)
+    assert (len(few.rows), few.notes) == (COMPARED * (COMPARED - 1) // 2, ())
+    assert [(row.a, row.b) for row in many.rows] == [(f"m{k}", f"m{COMPARED}") for k in range(COMPARED)]
+    assert many.notes
+
+
+def test_requests_of_the_harness_that_are_in_the_store_need_no_weights_and_a_stopped_run_goes_on(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("lm_eval")
+    from kaibo.collect.harness import Kept
+    from kaibo.llama import Causal, open_causal
+
+    with quiet():
+        from lm_eval.api.instance import Instance
+
+        from kaibo.scoring.harness import KaiboLM, Later
+    loads = 0
+
+    def load() -> Causal:
+        nonlocal loads
+        loads += 1
+        return open_causal(models["llama"], dtype="float32")
+
+    def told(store: str, **more: Any) -> Any:
+        keeper = Kept(Store(tmp_path / store), "model", "tokenizer", "float32", **more)
+        model = KaiboLM(Later(str(models["llama"]), 256, frozenset((1,)), load), batch_size=65, keeper=keeper)
+        chosen = [("the quick", " fox"), ("the quick", " dog")]
+        asked = {"until": ["q"], "max_gen_toks": 5}
+        prompts = [(f"{'the fox ' * (k % 3 + 1)}{k}", dict(asked)) for k in range(60)]
+        likely = [Instance("loglikelihood", {}, one, 0, ("t", k, 1)) for k, one in enumerate(chosen)]
+        wrote = [Instance("generate_until", {}, one, 0, ("t", k, 1)) for k, one in enumerate(prompts)]
+        return model.loglikelihood(likely), model.generate_until(wrote)
+
+    whole = told("store")
+    assert loads == 1
+    assert told("store") == whole
+    assert loads == 1
+    with pytest.raises(StoppedError):
+        told("parts", progress=Interrupt(2))
+    assert 0 < logs(tmp_path, "parts").num_rows < logs(tmp_path).num_rows
+    assert told("parts") == whole
+    assert logs(tmp_path, "parts").equals(logs(tmp_path))

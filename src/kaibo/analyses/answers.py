@@ -2,7 +2,9 @@
 
 A score is Σ value ÷ Σ weight over questions. Its standard error is that of a ratio over clusters (Cochran 1977,
 section 6): passages where questions share them, else the questions, where it is σ̂ ÷ √n as lm-evaluation-harness has
-it. The interval of a share is Wilson's (1927) with the number of questions that the standard error is worth.
+it. The interval of a share is Wilson's (1927) with the number of questions that the standard error is worth. Balanced
+accuracy weighs questions so that every right answer counts alike; its standard error, which leaves the differences
+between them in, is no smaller than it should be.
 """
 
 from __future__ import annotations
@@ -41,8 +43,23 @@ def values_of(sitting: Sitting, metric: str) -> Values:
     pairs = [_value(one, metric, sitting.language) for one in sitting.answers]
     names = {name: place for place, name in enumerate(dict.fromkeys(one.group for one in sitting.answers))}
     table = np.array(pairs, np.float64).reshape(-1, 2)
+    if metric == "balanced_acc":
+        table *= _balanced(sitting)[:, None]
     clusters = np.array([names[one.group] for one in sitting.answers], np.intp)
     return Values(table[:, 0], table[:, 1], clusters, tuple(one.item for one in sitting.answers))
+
+
+def _balanced(sitting: Sitting) -> Floats:
+    """The weight of each question by which every right answer counts as much as any other; their mean is 1."""
+    _, kinds = np.unique([right_answer(one) for one in sitting.answers], return_inverse=True)
+    counts = np.bincount(kinds)
+    weights: Floats = len(kinds) / (len(counts) * counts[kinds])
+    return weights
+
+
+def right_answer(one: Answered) -> str:
+    """What the right option says."""
+    return one.options[one.right] if one.right is not None and one.right < len(one.options) else str(one.right)
 
 
 def _value(one: Answered, metric: str, language: str) -> tuple[float, float]:
@@ -57,6 +74,7 @@ def _value(one: Answered, metric: str, language: str) -> tuple[float, float]:
         return math.fsum(one.nats[at] for at in kept), float(sum(one.tokens[at] for at in kept))
     sizes = {
         "acc": [1] * len(one.nats),
+        "balanced_acc": [1] * len(one.nats),
         "acc_norm": [max(len(option), 1) for option in one.options],
         "acc_bytes": [max(len(option.encode()), 1) for option in one.options],
     }[metric]
@@ -70,7 +88,7 @@ def score(values: Values, metric: str) -> float:
     if not weight:
         return math.nan
     ratio = math.fsum(values.values.tolist()) / weight
-    return math.exp(min(ratio, 709.0)) if metric in PERPLEXITIES else ratio
+    return math.exp(min(ratio, 709.0)) if metric in PERPLEXITIES else min(ratio, 1.0)  # weights may round above it
 
 
 def standard_error(values: Values) -> float | None:

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from kaibo.analyses.answers import PERPLEXITIES, SHARES, by_guessing, interval, score, standard_error, values_of
+from kaibo.analyses.answers import (
+    PERPLEXITIES,
+    SHARES,
+    by_guessing,
+    interval,
+    right_answer,
+    score,
+    standard_error,
+    values_of,
+)
 from kaibo.analyses.intervals import wilson
 from kaibo.analyses.overlap import AGREEMENT
 from kaibo.version import __version__
@@ -128,6 +137,8 @@ def _row(forms: Sequence[Sitting], metric: str) -> EvalRow:
 
 
 def _chance(sitting: Sitting, metric: str) -> float | None:
+    if metric == "balanced_acc":
+        return 1 / len({right_answer(one) for one in sitting.answers}) if sitting.answers else None
     if metric in PERPLEXITIES or (metric not in SHARES and sitting.chance is None):
         return None
     if sitting.chance is not None or metric in AGREEMENT or not sitting.answers:

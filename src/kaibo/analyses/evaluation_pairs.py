@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -18,6 +18,11 @@ from kaibo.vocabulary.evaluations import Sitting
 Floats = NDArray[np.float64]
 DRAWS = 2000
 """Resamples of a bootstrap."""
+
+COMPARED = 16
+"""Every two of so many models are compared; two of a hundred checkpoints are 4,950 pairs, which nobody reads."""
+
+MANY = "more than 16 models: each is compared with the last one only."
 
 
 @dataclass(frozen=True)
@@ -48,21 +53,32 @@ class EvalPair:
 
 
 def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:
-    """Every two models on the first form of every task, on the questions that both answered."""
+    """Models two by two on the first form of every task, on the questions that both answered.
+
+    Every two of up to 16 models; of more (a series, a nursery), each with the last one, and a note says so.
+    """
     firsts: dict[tuple[str, str], Sitting] = {}
     for one in sittings:
         firsts.setdefault((one.task, one.model), one)
     tasks = dict.fromkeys(task for task, _ in firsts)
+    together = [[one for (of, _), one in firsts.items() if of == task] for task in tasks]
     found = [
         pair
-        for task in tasks
-        for a, b in combinations([one for (of, _), one in firsts.items() if of == task], 2)
+        for several in together
+        for a, b in _twos(several)
         for metric in a.metrics
         if metric not in PERPLEXITIES and (pair := _pair(a, b, metric, seed)) is not None
     ]
     tests = [math.nan if one.mcnemar_p is None else one.mcnemar_p for one in found]
     corrected = zip(found, benjamini_hochberg(tests), strict=True)
-    return Finding("eval-pairs", tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected))
+    notes = (MANY,) if any(len(several) > COMPARED for several in together) else ()
+    return Finding("eval-pairs", tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected), notes)
+
+
+def _twos(several: Sequence[Sitting]) -> Iterator[tuple[Sitting, Sitting]]:
+    if len(several) <= COMPARED:
+        return combinations(several, 2)
+    return ((one, several[-1]) for one in several[:-1])
 
 
 def _pair(a: Sitting, b: Sitting, metric: str, seed: int) -> EvalPair | None:

@@ -13,7 +13,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-RUNS = re.compile(r"[一-鿿㐀-䶿々〆ヶ]+|[ぁ-ゖゝゞ]+|[ァ-ヺー-ヿ]+|[A-Za-z]+|[0-9]+|\S")
+from kaibo.vocabulary.segments import RUNS
+
 NUMBER = re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?")
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -19,7 +19,9 @@ Mode = Annotated[
         "--mode", metavar="uniform|unigram|shuffle", help="By any unit alike, by frequency, or by each other."
     ),
 ]
-Unit = Annotated[str, typer.Option("--unit", metavar="token|word", help="What is replaced.")]
+Unit = Annotated[
+    str, typer.Option("--unit", metavar="token|word", help="What is replaced; Japanese words are runs of one script.")
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The first seed.")]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help="How many seeds; several give an interval over them.")]
 Differ = Annotated[bool, typer.Option("--differ", help="What replaces a unit is never the same again.")]

@@ -108,7 +108,8 @@ def _measure(
         try:
             for part in _parts(found, key, model, known, batch):
                 recorder.add(part)
-                progress.advance(len(set(part.item.tolist())))
+                if len(part):
+                    progress.advance(len(set(part.item.tolist())))
                 if stopping.signal is not None:
                     break
         finally:
@@ -120,13 +121,13 @@ def _measure(
 def _parts(found: Exam, key: LogKey, model: Causal, known: frozenset[int], batch: int) -> Iterator[TokenLog]:
     """Parts of the log as they are measured; questions that are known are measured again only in others' company."""
     from kaibo.scoring.answering import answers
-    from kaibo.scoring.exams import log_of_answer, log_of_scored
+    from kaibo.scoring.exams import log_of_answers, log_of_scored
     from kaibo.scoring.generating import write_answers
 
     if found.paper.task.written:
         task = found.paper.task
-        for answer in write_answers(model, found.prompts, task.max_tokens, task.stop, known):
-            yield log_of_answer(found, key, answer)
+        for several in write_answers(model, found.prompts, task.max_tokens, task.stop, known, batch):
+            yield log_of_answers(found, key, several)
         return
     for scored in answers(model, found.requests, batch, known):
         yield log_of_scored(found, key, [one for one in scored if one.request.item not in known])

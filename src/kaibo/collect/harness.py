@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from kaibo.store import Store
 from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
 
 if TYPE_CHECKING:
+    from kaibo.scoring.prompts import Answer, Prompted
     from kaibo.scoring.requests import Request, Scored
 
 
@@ -39,25 +40,48 @@ class Kept:
         measure: Callable[[frozenset[int]], Iterator[Sequence[Scored]]],
     ) -> list[tuple[float, bool]]:
         """Log-likelihood and "would have been written" of each request."""
-        settings = hashlib.sha256(f"lm-eval\0{self.settings}".encode()).hexdigest()[:16]
-        key = LogKey(self.model_id, self.tokenizer_hash, hashed, settings)
-        log = self.store.token_logs({key.hash}).get(key.hash) or no_tokens(key, task)
-        log = once_each(log)
+        key = self._key(hashed)
+        log = once_each(self.store.token_logs({key.hash}).get(key.hash) or no_tokens(key, task))
         known = _known(requests, log)
         self.progress.begin(task, len(requests), "requests")
         if len(known) < len(requests):
-            log = self._measured(key, task, log, known, measure)
+            parts = (
+                [row for one in batch if one.request.item not in known for row in _rows(key, task, one)]
+                for batch in measure(known)
+            )
+            log = self._measured(log, parts)
         return _told(requests, log)
 
-    def _measured(self, key: LogKey, task: str, log: TokenLog, known: frozenset[int], measure: Any) -> TokenLog:
+    def written(
+        self,
+        task: str,
+        hashed: str,
+        prompts: Sequence[Prompted],
+        write: Callable[[frozenset[int]], Iterator[Sequence[Answer]]],
+    ) -> list[list[int]]:
+        """The ids that were written after each prompt."""
+        key = self._key(hashed)
+        log = once_each(self.store.token_logs({key.hash}).get(key.hash) or no_tokens(key, task))
+        known = frozenset(log.item.tolist())
+        self.progress.begin(task, len(prompts), "requests")
+        if len(known) < len(prompts):
+            log = self._measured(log, ([_answer_row(key, task, one) for one in batch] for batch in write(known)))
+        return [log.token_id[log.item == one.item].tolist() for one in prompts]
+
+    def _key(self, hashed: str) -> LogKey:
+        settings = hashlib.sha256(f"lm-eval\0{self.settings}".encode()).hexdigest()[:16]
+        return LogKey(self.model_id, self.tokenizer_hash, hashed, settings)
+
+    def _measured(self, log: TokenLog, batches: Iterator[list[TokenLog]]) -> TokenLog:
+        """The log with the rows of all batches, which are kept as they come."""
         parts, pending, since = [log], [], time.monotonic()
         with Stopping() as stopping:
             try:
-                for batch in measure(known):
-                    new = [row for one in batch if one.request.item not in known for row in _rows(key, task, one)]
+                for new in batches:
                     pending += new
                     parts += new
-                    self.progress.advance(len(batch))
+                    if new:
+                        self.progress.advance(len({int(one.item[0]) for one in new}))
                     if time.monotonic() - since >= FLUSH_SECONDS:
                         self.store.record_token_logs(pending)
                         pending, since = [], time.monotonic()
@@ -94,6 +118,15 @@ def _rows(key: LogKey, task: str, one: Scored) -> Iterator[TokenLog]:
             nats=nats,
             context_length=positions.astype(np.int32),
         )
+
+
+def _answer_row(key: LogKey, task: str, answer: Answer) -> TokenLog:
+    """A written answer as a part of the log; places count from the prompt's first token."""
+    count, before = len(answer.ids), len(answer.prompted.ids)
+    none, positions = np.zeros((count, 2), np.int64), np.arange(before, before + count, dtype=np.int64)
+    numbers = np.full(count, answer.prompted.item, np.int32), np.zeros(count, np.int32), np.zeros(count, np.int32)
+    ids, before_each = answer.ids.astype(np.int32), positions.astype(np.int32)
+    return TokenLog(key, task, *numbers, positions, ids, none, none, answer.nats, before_each)
 
 
 def _told(requests: Sequence[Request], log: TokenLog) -> list[tuple[float, bool]]:

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +154,14 @@ class _Held:
 
     def expand(self, batch: int) -> None:
         self.cache.batch_repeat_interleave(batch)
+
+    def repeated(self, batch: int, room: int) -> Kept:
+        made = _Held(deepcopy(self.cache))
+        made.expand(batch)
+        return made
+
+    def select(self, rows: torch.Tensor) -> None:
+        self.cache.batch_select_indices(rows)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 
 from kaibo.llama.config import LlamaConfig
@@ -55,3 +57,17 @@ class Cache:
         if self.batch != 1:
             raise ValueError(f"{self.batch} texts are held, only one can be repeated")
         self.kept = self.kept.repeat(1, 1, batch, 1, 1, 1)
+
+    def repeated(self, batch: int, room: int) -> Cache:
+        """A cache of its own that holds the one text `batch` times, with room for so many more tokens."""
+        if self.batch != 1:
+            raise ValueError(f"{self.batch} texts are held, only one can be repeated")
+        made = copy(self)
+        layers, pair, _, heads, _, size = self.kept.shape
+        made.kept = self.kept.new_empty((layers, pair, batch, heads, self.length + room, size))
+        made.kept[..., : self.length, :] = self.kept[..., : self.length, :]
+        return made
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Forgets all texts but those at the places `rows`, in their order."""
+        self.kept = self.kept.index_select(2, rows)

@@ -28,6 +28,14 @@ class Kept(Protocol):
         """Repeats the one text that is held `batch` times."""
         ...
 
+    def repeated(self, batch: int, room: int) -> Kept:
+        """A cache of its own that holds the one text `batch` times, with room for so many more tokens."""
+        ...
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Forgets all texts but those at the places `rows`, in their order."""
+        ...
+
 
 class Runs(Protocol):
     """A model that can be run. States are what logits can be made of, token by token."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,21 @@ LENGTH_BOUND = ("dynamic", "longrope")
 """Ways to scale positions that turn all tokens by the length of the whole text: no two lengths may share a cache."""
 
 
+def bound_to_length(config: Mapping[str, Any], longest: int) -> bool:
+    """Whether attention windows are shorter than `longest` tokens, or positions turn by the whole text's length."""
+    scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind = scaling.get("rope_type") or scaling.get("type") if isinstance(scaling, dict) else None
+    window = config.get("sliding_window")
+    return kind in LENGTH_BOUND or (isinstance(window, int) and window < longest)
+
+
 @torch.inference_mode()
 def takes_trees(model: Causal, longest: int) -> bool:
     """Whether a model reads trees behind a cache as it reads their branches one by one: it is tried.
 
     False for windows of attention shorter than what is read and for positions that depend on the whole length.
     """
-    config = model.config
-    scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    kind = scaling.get("rope_type") or scaling.get("type") if isinstance(scaling, dict) else None
-    window = config.get("sliding_window")
-    if kind in LENGTH_BOUND or (isinstance(window, int) and window < longest):
+    if bound_to_length(model.config, longest):
         return False
     try:
         return _agree(model)

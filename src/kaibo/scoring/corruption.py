@@ -8,7 +8,6 @@ replaced at any larger one.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 
 from kaibo.errors import FormatError, UsageError
 from kaibo.scoring.texts import Document
+from kaibo.vocabulary.segments import has_words, word_spans
 
 Mode = Literal["uniform", "unigram", "shuffle"]
 Unit = Literal["token", "word"]
-WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -118,15 +117,22 @@ def _random(purpose: str, seed: int, text_hash: str, count: int) -> NDArray[np.f
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """The words of texts (what stands between white space) as codes: their places in the sorted list of all."""
+    """The words of texts (see `word_spans`) as codes: their places in the sorted list of all."""
 
     listed: tuple[str, ...] = field(repr=False)
     codes: tuple[NDArray[np.int64], ...] = field(repr=False)
 
 
 def words_of(documents: Sequence[Document]) -> Words:
-    """Every text's words, and the list that they are numbered by."""
-    found = [WORD.findall(document.text) for document in documents]
+    """Every text's words, and the list that they are numbered by.
+
+    Raises FormatError for a text that cannot be cut into words.
+    """
+    for document in documents:
+        if not has_words(document.text):
+            message = "is written without spaces, and its words cannot be told apart"
+            raise FormatError(message, file=document.name, next="--unit token")
+    found = [[document.text[begin:end] for begin, end in word_spans(document.text)] for document in documents]
     listed = tuple(sorted({word for several in found for word in several}))
     at = {word: place for place, word in enumerate(listed)}
     return Words(listed, tuple(np.array([at[word] for word in several], np.int64) for several in found))
@@ -135,13 +141,13 @@ def words_of(documents: Sequence[Document]) -> Words:
 def rewritten(
     document: Document, codes: NDArray[np.int64], listed: Sequence[str]
 ) -> tuple[Document, NDArray[np.int64]]:
-    """The text with these words between its white space, and where each stands in it: (words, 2) in characters."""
+    """The text with these words in the place of its own, and where each stands in it: (words, 2) in characters."""
     pieces: list[str] = []
     spans, at, end = [], 0, 0
-    for match, code in zip(WORD.finditer(document.text), codes.tolist(), strict=True):
-        space, word = document.text[end : match.start()], listed[code]
+    for (begin, stop), code in zip(word_spans(document.text), codes.tolist(), strict=True):
+        space, word = document.text[end:begin], listed[code]
         spans.append((at + len(space), at + len(space) + len(word)))
         pieces += [space, word]
-        at, end = spans[-1][1], match.end()
+        at, end = spans[-1][1], stop
     pieces.append(document.text[end:])
     return replace(document, text="".join(pieces), skipped=0), np.array(spans, np.int64).reshape(-1, 2)

@@ -102,12 +102,15 @@ def log_of_scored(found: Exam, key: LogKey, scored: Sequence[Scored]) -> TokenLo
     return _joined(found, key, parts)
 
 
-def log_of_answer(found: Exam, key: LogKey, answer: Answer) -> TokenLog:
-    """A written answer as a part of the log."""
-    count, before = len(answer.ids), len(answer.prompted.ids)
+def log_of_answers(found: Exam, key: LogKey, answers: Sequence[Answer]) -> TokenLog:
+    """Written answers as a part of the log."""
+    return _joined(found, key, [_part(_request(one), 0, one.ids, one.nats) for one in answers])
+
+
+def _request(answer: Answer) -> Request:
+    count = len(answer.ids)
     none = np.zeros((count, 2), np.int64)
-    request = Request(answer.prompted.item, 0, np.zeros(before + count, np.int64), count, none, none)
-    return _joined(found, key, [_part(request, 0, answer.ids, answer.nats)])
+    return Request(answer.prompted.item, 0, np.zeros(len(answer.prompted.ids) + count, np.int64), count, none, none)
 
 
 def _part(request: Request, branch: int, ids: NDArray[np.int64], nats: NDArray[np.float32]) -> dict[str, Any]:

@@ -1,17 +1,33 @@
-"""Answers that a model writes itself, greedily: what all prompts begin with is read once, then each goes on alone."""
+"""Answers that a model writes itself, greedily and side by side; what all prompts begin with is read once.
+
+shared prefix ──▶ cache, repeated ─┬─ · · a a a ▸ ▸ ▸      prompts of like length together, filled up on the left;
+                                   ├─ · b b b b ▸          rows that have ended are let go
+                                   └─ c c c c c ▸ ▸
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from kaibo.errors import FormatError
-from kaibo.llama import Causal, Written
+from kaibo.llama import Causal, Kept, Written
+from kaibo.scoring.answering import bound_to_length
 from kaibo.scoring.prompts import Answer, Prompted
+
+ROWS = 32
+"""Answers that are written side by side, at most."""
+
+HELD = 16
+"""Tokens whose keys and values are kept for them at once, at most: so many times what is read at a time."""
+
+Way = Literal["filled", "alike", "alone"]
+"""How a model takes several prompts at once: of any length, of one length only, or not at all."""
 
 
 def write_answers(
@@ -20,27 +36,70 @@ def write_answers(
     max_tokens: int,
     stop: Sequence[str],
     known: frozenset[int] = frozenset(),
-) -> Iterator[Answer]:
-    """The answers to all prompts whose item is not `known`, in their order.
+    batch: int = 512,
+) -> Iterator[list[Answer]]:
+    """The answers to all prompts whose item is not `known`, as they end: a list a token, many of them empty.
 
-    Raises FormatError where the model's logits are not numbers, UsageError for ids that it has no row for.
+    Prompts stand together whether they are known or not, so that an interrupted run ends with the same numbers; where
+    all of a group are known it is passed over. Raises FormatError where the model's logits are not numbers, UsageError
+    for ids that it has no row for.
     """
-    asked = [one for one in prompts if one.item not in known]
-    for one in asked:
+    for one in prompts:
         model.check_ids(torch.from_numpy(one.ids))
-    shared = _shared([one.ids for one in prompts])
-    cache: Any = None
-    for one in asked:
-        if cache is None or not _cropped(cache, shared):
-            cache = model.runs.new_cache(1, shared + 1024)
-            _states(model, one.ids[:shared], cache)
-        yield _answer(model, one, shared, cache, max_tokens, stop)
+    if all(one.item in known for one in prompts):
+        return
+    way = way_of(model, max(len(one.ids) for one in prompts) + max_tokens)
+    shared = 0 if way == "alone" else _shared([one.ids for one in prompts])
+    prefix = _prefix(model, prompts[0].ids[:shared])
+    for rows in _groups(prompts, max_tokens, batch, way):
+        if not all(one.item in known for one in rows):
+            for answers in _Group(model, rows, prefix, shared, max_tokens, stop).answers():
+                yield [one for one in answers if one.prompted.item not in known]
+
+
+def way_of(model: Causal, longest: int) -> Way:
+    """How a model takes several prompts of up to so many tokens, the answers included: it is tried."""
+    try:
+        if not bound_to_length(model.config, longest) and _agree(model, (3, 1)):
+            return "filled"
+        return "alike" if _agree(model, (2, 2)) else "alone"
+    except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError, NotImplementedError):
+        return "alone"
+
+
+def _agree(model: Causal, lengths: Sequence[int]) -> bool:
+    """Two prompts behind a shared prefix, together and each alone: the same tokens, as likely up to rounding."""
+    ids = [
+        np.array([3, 11, *([7, 5, 9][:length]), at], np.int64) % model.vocabulary for at, length in enumerate(lengths)
+    ]
+    prompts = [Prompted(at, one) for at, one in enumerate(ids)]
+    together = _Group(model, prompts, _prefix(model, ids[0][:2]), 2, 2, ())
+    found = {one.prompted.item: one for answers in together.answers() for one in answers}
+    for prompt in prompts:
+        ((alone,),) = [answers for answers in _Group(model, [prompt], None, 0, 2, ()).answers() if answers]
+        other = found[prompt.item]
+        loose = 1e-4 if next(model.runs.model.parameters()).dtype == torch.float32 else 0.1
+        if len(alone.nats) != len(other.nats) or not np.allclose(alone.nats, other.nats, rtol=loose, atol=loose):
+            return False
+    return True
+
+
+def _groups(prompts: Sequence[Prompted], max_tokens: int, batch: int, way: Way) -> Iterator[list[Prompted]]:
+    """Prompts of like length together, the longest first."""
+    held: list[Prompted] = []
+    for one in sorted(prompts, key=lambda one: (-len(one.ids), one.item)):
+        longest = len(held[0].ids) if held else 0
+        full = len(held) == ROWS or (len(held) + 1) * (longest + max_tokens) > HELD * batch
+        if held and (full or way == "alone" or (way == "alike" and len(one.ids) != longest)):
+            yield held
+            held = []
+        held.append(one)
+    if held:
+        yield held
 
 
 def _shared(rows: Sequence[NDArray[np.int64]]) -> int:
     """How many ids all prompts begin with, at least one of each left to be read."""
-    if not rows:
-        return 0
     longest = min(len(one) for one in rows) - 1
     for one in rows[1:]:
         differ = np.flatnonzero(one[:longest] != rows[0][:longest])
@@ -48,37 +107,102 @@ def _shared(rows: Sequence[NDArray[np.int64]]) -> int:
     return longest
 
 
-def _cropped(cache: Any, length: int) -> bool:
-    """Whether a cache could forget what came after the prefix; some kinds cannot, and are filled anew."""
-    try:
-        cache.crop(length)
-    except (ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError):
-        return False
-    return bool(cache.length == length)
-
-
 @torch.inference_mode()
-def _states(model: Causal, ids: NDArray[np.int64], cache: Any) -> torch.Tensor | None:
+def _prefix(model: Causal, ids: NDArray[np.int64]) -> Kept | None:
+    """What the model keeps of the shared prefix; None where there is none."""
     if not len(ids):
         return None
-    found: torch.Tensor = model.runs.states(torch.from_numpy(ids)[None].to(model.device), cache=cache)[0, -1:]
-    return found
+    cache = model.runs.new_cache(1, len(ids))
+    model.runs.states(torch.from_numpy(ids)[None].to(model.device), cache=cache)
+    return cache
 
 
-@torch.inference_mode()
-def _answer(model: Causal, asked: Prompted, shared: int, cache: Any, max_tokens: int, stop: Sequence[str]) -> Answer:
-    written = Written(model.tokenizer, stop)
-    states = _states(model, asked.ids[shared:], cache)
-    ids: list[int] = []
-    nats: list[float] = []
-    while states is not None:
-        logits = model.runs.logits(states)[0].float()
-        top = logits.max(0)
-        nats.append(float(logits.logsumexp(0) - top.values))
-        ids.append(int(top.indices))
-        if not np.isfinite(nats[-1]):
-            raise FormatError("gives logits that are not numbers; it is not evaluated", file=model.address)
-        if ids[-1] in model.ends or written.add(ids[-1]) or len(ids) == max_tokens:
-            break
-        states = _states(model, np.array(ids[-1:], np.int64), cache)
-    return Answer(asked, np.array(ids, np.int64), np.array(nats, np.float32))
+@dataclass
+class _Row:
+    """An answer as it grows."""
+
+    prompted: Prompted
+    written: Written
+    ids: list[int] = field(default_factory=list)
+    nats: list[float] = field(default_factory=list)
+
+    def answer(self) -> Answer:
+        return Answer(self.prompted, np.array(self.ids, np.int64), np.array(self.nats, np.float32))
+
+
+class _Group:
+    """Prompts that are answered together, behind a prefix that they share.
+
+    `filled` says how many places each row's prompt was filled up by; where none was, the model needs neither mask nor
+    positions.
+    """
+
+    def __init__(
+        self, model: Causal, prompts: Sequence[Prompted], prefix: Kept | None, shared: int, count: int,
+        stop: Sequence[str],
+    ) -> None:  # fmt: skip
+        self._model, self._shared, self._count, self._stop = model, shared, count, stop
+        lengths = np.array([len(one.ids) - shared for one in prompts])
+        self._width = int(lengths.max())
+        self._filled = self._width - lengths
+        self._prompts = prompts
+        room = self._width + count
+        self._cache: Any
+        if prefix is None:
+            self._cache = model.runs.new_cache(len(prompts), room)
+        else:
+            self._cache = prefix.repeated(len(prompts), room)
+
+    def answers(self) -> Iterator[list[Answer]]:
+        """What has ended with each token that all rows have written."""
+        going = [_Row(one, Written(self._model.tokenizer if self._stop else None, self._stop)) for one in self._prompts]
+        places = list(range(len(going)))  # the row of the cache that each of them has
+        ids = np.zeros((len(going), self._width), np.int64)
+        for place, one in enumerate(self._prompts):
+            ids[place, self._filled[place] :] = one.ids[self._shared :]
+        for step in range(self._count):
+            tokens, nats = self._next(ids, step)
+            ended = [self._ends(row, int(tokens[at]), float(nats[at])) for row, at in zip(going, places, strict=True)]
+            yield [row.answer() for row, end in zip(going, ended, strict=True) if end]
+            places = [at for at, end in zip(places, ended, strict=True) if not end]
+            going = [row for row, end in zip(going, ended, strict=True) if not end]
+            if not going:
+                return
+            ids = tokens[:, None]
+            if 2 * len(going) <= len(ids):
+                ids, places = self._let_go(ids, places)
+
+    def _ends(self, row: _Row, token: int, nats: float) -> bool:
+        if not np.isfinite(nats):
+            raise FormatError("gives logits that are not numbers; it is not evaluated", file=self._model.address)
+        row.ids.append(token)
+        row.nats.append(nats)
+        return token in self._model.ends or row.written.add(token) or len(row.ids) == self._count
+
+    @torch.inference_mode()
+    def _next(self, ids: NDArray[np.int64], step: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The most likely next token of every row, and −ln p of each; `ids` (rows, new) are read first."""
+        runs, device = self._model.runs, self._model.device
+        given: dict[str, Any] = {}
+        if self._filled.any():
+            first = 0 if step == 0 else self._width + step - 1
+            places = np.arange(first, first + ids.shape[1])
+            depths = np.maximum(places - self._filled[:, None], 0) + self._shared
+            seen = np.arange(first + ids.shape[1]) >= self._filled[:, None]
+            seen = np.concatenate([np.ones((len(ids), self._shared), bool), seen], axis=1)
+            given = {
+                "positions": torch.from_numpy(depths).to(device),
+                "mask": torch.from_numpy(seen).to(device),
+            }
+        states = runs.states(torch.from_numpy(ids).to(device), cache=self._cache, **given)[:, -1]
+        logits = runs.logits(states).float()
+        top = logits.max(1)
+        nats = (logits.logsumexp(1) - top.values).cpu().numpy()
+        return top.indices.cpu().numpy(), nats
+
+    @torch.inference_mode()
+    def _let_go(self, ids: NDArray[np.int64], places: list[int]) -> tuple[NDArray[np.int64], list[int]]:
+        """Only the rows at these places are kept."""
+        self._cache.select(torch.tensor(places, device=self._model.device))
+        self._filled = self._filled[places]
+        return ids[places], list(range(len(places)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,12 +37,29 @@ MOST = 2048
 Measure = Callable[[frozenset[int]], Iterator[Sequence[Scored]]]
 
 
+Write = Callable[[frozenset[int]], Iterator[Sequence[Answer]]]
+
+
 class Keeper(Protocol):
-    """Looks up what is known of requests and keeps what is measured."""
+    """Looks up what is known of requests and keeps what is measured; `measure` and `write` are told what is known."""
 
     def scored(self, task: str, hashed: str, requests: Sequence[Request], measure: Measure) -> list[tuple[float, bool]]:
-        """Log-likelihood and "would have been written" of each request; `measure` is told which items are known."""
+        """Log-likelihood and "would have been written" of each request."""
         ...
+
+    def written(self, task: str, hashed: str, prompts: Sequence[Prompted], write: Write) -> list[list[int]]:
+        """The ids that were written after each prompt."""
+        ...
+
+
+@dataclass(frozen=True)
+class Later:
+    """A model that is loaded only if something has to be measured; what is known of it before."""
+
+    address: str
+    context: int | None
+    ends: frozenset[int]
+    load: Callable[[], Causal]
 
 
 class KaiboLM(LM):  # type: ignore[misc]
@@ -53,7 +71,7 @@ class KaiboLM(LM):  # type: ignore[misc]
 
     def __init__(
         self,
-        pretrained: str | Causal,
+        pretrained: str | Later,
         tokenizer: Tokenizer | None = None,
         dtype: str = "float32",
         device: str | None = "cpu",
@@ -64,18 +82,26 @@ class KaiboLM(LM):  # type: ignore[misc]
         **ignored: Any,
     ) -> None:
         super().__init__()
+        self._causal: Causal | None = None
         if isinstance(pretrained, str):
-            self.causal: Causal = open_causal(pretrained, dtype=dtype, device=_here(device), rope=rope)
-        else:
-            self.causal = pretrained
-        folder = target_of(self.causal.address, weights=True).root
+            opened = open_causal(pretrained, dtype=dtype, device=_here(device), rope=rope)
+            pretrained = Later(opened.address, opened.context, opened.ends, lambda: opened)
+        self._later = pretrained
+        folder = target_of(pretrained.address, weights=True).root
         self.own = tokenizer or load_tokenizer(folder)
         self.own.backend.encode_special_tokens = False
         asked = int(str(batch_size)) if str(batch_size).isdigit() else 0
         self.batch = asked if asked > 64 else 512
-        self.max_length = int(max_length) if max_length else self.causal.context or MOST
-        self.ends = frozenset(() if self.own.eos is None else (self.own.eos,))
-        self.keeper = keeper
+        self.max_length = int(max_length) if max_length else pretrained.context or MOST
+        self.ends = pretrained.ends | frozenset(() if self.own.eos is None else (self.own.eos,))
+        self.keeper = keeper or _Forgetful()
+
+    @property
+    def causal(self) -> Causal:
+        """The model with its weights, loaded when it is first needed."""
+        if self._causal is None:
+            self._causal = self._later.load()
+        return self._causal
 
     @property
     def tokenizer_name(self) -> str:
@@ -130,17 +156,17 @@ class KaiboLM(LM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """What the model writes after each prompt, until one of its stop texts."""
         found = [""] * len(requests)
-        groups: dict[str, list[int]] = {}
+        groups: dict[tuple[str, str], list[int]] = {}
         for place, request in enumerate(requests):
-            groups.setdefault(repr(sorted(request.args[1].items())), []).append(place)
-        for places in groups.values():
+            groups.setdefault((_task(request), repr(sorted(request.args[1].items()))), []).append(place)
+        for (task, _), places in groups.items():
             asked = dict(requests[places[0]].args[1])
-            texts = self._written([requests[place].args[0] for place in places], asked)
+            texts = self._written(task, [requests[place].args[0] for place in places], asked)
             for place, text in zip(places, texts, strict=True):
                 found[place] = text
         return found
 
-    def _written(self, prompts: Sequence[str], asked: dict[str, Any]) -> Iterator[str]:
+    def _written(self, task: str, prompts: Sequence[str], asked: dict[str, Any]) -> Iterator[str]:
         until = asked.get("until") or []
         stop = [one for one in ([until] if isinstance(until, str) else until) if one]
         names = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -154,8 +180,13 @@ class KaiboLM(LM):  # type: ignore[misc]
         if asked.get("do_sample") and float(asked.get("temperature", 1.0)) > 0:
             yield from (self._sampled(one, asked, count, stop) for one in rows)
             return
-        for answer in write_answers(self.causal, rows, count, stop):
-            yield self._text(answer, stop)
+
+        def write(known: frozenset[int]) -> Iterator[Sequence[Answer]]:
+            return write_answers(self.causal, rows, count, stop, known, self.batch)
+
+        hashed = hashlib.sha256(repr((task, list(prompts), stop, count, self.max_length)).encode()).hexdigest()[:32]
+        for one in self.keeper.written(task, hashed, rows, write):
+            yield text_of(self.own, one, stop, self.ends)
 
     def _sampled(self, prompt: Prompted, asked: dict[str, Any], count: int, stop: Sequence[str]) -> str:
         chosen = Sampling(
@@ -163,9 +194,6 @@ class KaiboLM(LM):  # type: ignore[misc]
         )
         found: str = generate(self.causal, prompt.ids.tolist(), chosen).text
         return found
-
-    def _text(self, answer: Answer, stop: Sequence[str]) -> str:
-        return text_of(self.own, answer.ids.tolist(), stop, self.causal.ends | self.ends)
 
     def _has_bos(self, text: str) -> bool:
         """A prompt that brings the first token is given no second one."""
@@ -190,7 +218,7 @@ class KaiboLM(LM):  # type: ignore[misc]
         _warn_cut(sum(len(ids) > most for ids, _ in rows), self.max_length)
         cut = [(ids[-most:], min(scored, most - 1)) for ids, scored in rows]
         if any(scored < 1 for _, scored in cut):
-            raise FormatError(f"{task}: a continuation has no token of its own", file=self.causal.address)
+            raise FormatError(f"{task}: a continuation has no token of its own", file=self._later.address)
         order = sorted(range(len(cut)), key=lambda place: (cut[place][0].tolist(), names[place]))
         made = {place: Request(at, 0, *cut[place], *spans[place]) for at, place in enumerate(order)}
         ordered = [made[place] for place in order]
@@ -199,8 +227,7 @@ class KaiboLM(LM):  # type: ignore[misc]
             return answers(self.causal, ordered, self.batch, known)
 
         hashed = hashlib.sha256(repr((task, list(texts), self.max_length)).encode()).hexdigest()[:32]
-        keeper = self.keeper or _Forgetful()
-        told = dict(zip(order, keeper.scored(task, hashed, ordered, measure), strict=True))
+        told = dict(zip(order, self.keeper.scored(task, hashed, ordered, measure), strict=True))
         return [told[place] for place in range(len(cut))]
 
 
@@ -210,6 +237,10 @@ class _Forgetful:
     def scored(self, task: str, hashed: str, requests: Sequence[Request], measure: Measure) -> list[tuple[float, bool]]:
         found = {one.request.item: one for batch in measure(frozenset()) for one in batch}
         return [told(found[one.item]) for one in requests]
+
+    def written(self, task: str, hashed: str, prompts: Sequence[Prompted], write: Write) -> list[list[int]]:
+        found = {one.prompted.item: one.ids.tolist() for batch in write(frozenset()) for one in batch}
+        return [found[one.item] for one in prompts]
 
 
 def told(scored: Scored) -> tuple[float, bool]:
@@ -222,8 +253,12 @@ def told(scored: Scored) -> tuple[float, bool]:
 def _by_task(requests: Sequence[Any]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for place, one in enumerate(requests):
-        found.setdefault(str(getattr(one, "task_name", None) or "requests"), []).append(place)
+        found.setdefault(_task(one), []).append(place)
     return found
+
+
+def _task(request: Any) -> str:
+    return str(getattr(request, "task_name", None) or "requests")
 
 
 def _warn_cut(count: int, length: int) -> None:

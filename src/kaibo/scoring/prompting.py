@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -97,7 +98,7 @@ def _elsewhere(task: Task) -> Any:
 
 
 def _paper(task: Task, prompt: Prompt, seed: int, data: Rows, pool: Rows, count: int, limit: int | None) -> Paper:
-    drawn = _drawn(pool, count, seed)
+    drawn = _drawn(pool, count, seed, _answers(prompt, pool) if task.stratified and count else None)
     examples = "".join(_shot(prompt, pool, place) for place in drawn)
     before = _text(prompt.description, {}, pool, 0) + examples
     held_out = set(drawn) if pool is data else set()
@@ -111,12 +112,29 @@ def _paper(task: Task, prompt: Prompt, seed: int, data: Rows, pool: Rows, count:
     return Paper(task, prompt, variant, count, questions, hashlib.sha256(said.encode()).hexdigest()[:32], tuple(notes))
 
 
-def _drawn(pool: Rows, count: int, seed: int) -> list[int]:
-    """The rows that are worked examples."""
+def _drawn(pool: Rows, count: int, seed: int, answers: Sequence[str] | None) -> list[int]:
+    """The rows that are worked examples; with `answers`, each answer in turn, as far as there are rows with it."""
     if count < 0 or count > len(pool):
         raise UsageError(f"{count} worked examples of {len(pool)} rows", file=pool.file, next="give fewer --shots")
-    order: list[int] = np.random.default_rng(seed).permutation(len(pool))[:count].tolist()
-    return order
+    order: list[int] = np.random.default_rng(seed).permutation(len(pool)).tolist()
+    if answers is not None:
+        seen: Counter[str] = Counter()
+        turns = {}
+        for place in order:
+            turns[place] = seen[answers[place]]
+            seen[answers[place]] += 1
+        order.sort(key=turns.__getitem__)  # stable: the first of every answer, then the second …
+    return order[:count]
+
+
+def _answers(prompt: Prompt, pool: Rows) -> list[str]:
+    """What is right in each row."""
+    found = []
+    for place, row in enumerate(pool.rows):
+        options = _options(prompt, row, pool, place)
+        right, wanted = _target(prompt, options, row, pool, place)
+        found.append(wanted[0] if right is None else options[right])
+    return found
 
 
 def _shot(prompt: Prompt, data: Rows, place: int) -> str:

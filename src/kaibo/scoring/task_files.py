@@ -39,7 +39,7 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
         "before": int,
     },
     "prompt": {**PROMPT, "variants": list},
-    "few_shot": {"n": int, "source": str, "seed": int, "template": str},
+    "few_shot": {"n": int, "source": str, "seed": int, "template": str, "stratify": bool},
     "metric": {"names": list, "chance": (int, float)},
     "generate": {"stop": list, "max_tokens": int},
 }
@@ -86,7 +86,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Task:
-    """A task as its file says; `hash` is that of the file, `folder` what its paths are relative to."""
+    """A task as its file says; `hash` is that of the file, `folder` what its paths are relative to.
+
+    With `stratified` the worked examples have each right answer as often as any other.
+    """
 
     name: str
     version: str
@@ -98,6 +101,7 @@ class Task:
     shots: int
     shots_source: str | None
     seed: int
+    stratified: bool
     stop: tuple[str, ...]
     max_tokens: int
     hash: str
@@ -157,6 +161,7 @@ def parse_task(text: str, file: str, folder: str) -> Task:
         shots=few.get("n", 0),
         shots_source=few.get("source"),
         seed=few.get("seed", 0),
+        stratified=few.get("stratify", False),
         stop=tuple(generate.get("stop", ("\n\n",))),
         max_tokens=generate.get("max_tokens", 64),
         hash=hashlib.sha256(text.encode()).hexdigest()[:16],
@@ -189,7 +194,7 @@ def _fields(given: Mapping[str, Any], known: Mapping[str, Any], section: str, fi
         if name not in known:
             advice = f"[{section}] has {nearest(name, list(known))}"
             raise UsageError(f'[{section}] has no field "{name}"', file=file, next=advice)
-        if not isinstance(value, known[name]) or isinstance(value, bool):
+        if not isinstance(value, known[name]) or (isinstance(value, bool) and known[name] is not bool):
             raise FormatError(f"[{section}] {name} is a {type(value).__name__}", file=file)
         if isinstance(value, list) and name != "variants" and not all(isinstance(one, str) for one in value):
             raise FormatError(f"[{section}] {name} holds something that is no text", file=file)

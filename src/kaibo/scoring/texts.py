@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from kaibo.errors import FormatError, MissingError, UsageError
 
@@ -20,6 +20,12 @@ SUFFIXES = (".txt", ".md", ".rst", ".text")
 
 FIELDS = ("text", "content")
 """Where a line of JSONL may have its text."""
+
+TEXT_LIMIT = 64 << 20
+"""Bytes of one text at most: finding its tokens takes up to 260 bytes of memory for each of them, 150 as a rule."""
+
+LINE_LIMIT = 2 * TEXT_LIMIT
+"""Bytes of a line of JSONL at most; escapes make it longer than its text."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ def read_texts(
 
     A `.jsonl` file holds a document a line (`text` or `content`), every other file is one document. Raises
     MissingError for what cannot be read or holds no text files, FormatError (with the offset or line) for bytes
-    that are not UTF-8, and for JSONL that is malformed or whose text holds half a surrogate pair.
+    that are not UTF-8, for JSONL that is malformed or whose text holds half a surrogate pair, and for a text longer
+    than `TEXT_LIMIT`, which is not read.
     """
     if errors not in ("strict", "replace", "ignore"):
         raise UsageError(f'"{errors}" is no way to treat bytes that are not UTF-8', next="strict, replace or ignore")
@@ -77,14 +84,23 @@ def _read(path: str, errors: Errors) -> Iterator[Document]:
 def _file(path: str, name: str, errors: Errors) -> Iterator[Document]:
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            if path.lower().endswith(".jsonl"):
+                yield from _lines(file, path, name, errors)
+                return
+            size = os.fstat(file.fileno()).st_size
+            data = b"" if size > TEXT_LIMIT else file.read(TEXT_LIMIT + 1)
     except OSError as problem:
         raise MissingError(f"cannot be read: {problem.strerror}", file=path) from problem
-    if path.lower().endswith(".jsonl"):
-        yield from _lines(data, path, name, errors)
-        return
+    _check_length(max(size, len(data)), path)
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     yield Document(name, _decoded(data[mark:], path, mark, errors), mark)
+
+
+def _check_length(size: int, path: str, where: str = "", most: int | None = None) -> None:
+    limit = most or TEXT_LIMIT
+    if size > limit:
+        message = f"{where}is longer than {limit >> 20} MiB, the most that is read as one text"
+        raise FormatError(message, file=path, next="split it: a file, or a line of .jsonl, is a text")
 
 
 def _decoded(data: bytes, path: str, offset: int, errors: Errors) -> str:
@@ -98,12 +114,17 @@ def _decoded(data: bytes, path: str, offset: int, errors: Errors) -> str:
         ) from wrong
 
 
-def _lines(data: bytes, path: str, name: str, errors: Errors) -> Iterator[Document]:
+def _lines(file: BinaryIO, path: str, name: str, errors: Errors) -> Iterator[Document]:
+    """A document a line; one line is in memory at a time."""
     offset = 0
-    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+    for number, whole in enumerate(iter(lambda: file.readline(LINE_LIMIT + 1), b""), 1):
+        _check_length(len(whole), path, f"line {number} ", LINE_LIMIT)
+        line = whole.removeprefix(codecs.BOM_UTF8) if number == 1 else whole
         if line.strip():
-            yield Document(f"{name}:{number}", _text_of(_decoded(line, path, offset, errors), path, number))
-        offset += len(line) + 1
+            text = _text_of(_decoded(line.rstrip(b"\n"), path, offset + len(whole) - len(line), errors), path, number)
+            _check_length(len(text.encode()), path, f"the text of line {number} ")
+            yield Document(f"{name}:{number}", text)
+        offset += len(whole)
 
 
 def _text_of(line: str, path: str, number: int) -> str:

@@ -16,8 +16,9 @@ from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.scoring.texts import Document, Errors, read_texts
 from kaibo.scoring.tokens import Tokenizer
 from kaibo.verbs.addresses import Address, OnError, raising
+from kaibo.verbs.checkpoints import checkpoints
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.scorer import Opened, Scorer, ahead_of, checkpoints
+from kaibo.verbs.scorer import Opened, Scorer, ahead_of
 from kaibo.vocabulary import Finding, TokenLog
 
 SHARES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)

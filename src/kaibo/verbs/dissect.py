@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kaibo import analyses
-from kaibo.analyses.differences import PERCENTS
-from kaibo.analyses.highlights import Highlight, highlights
-from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Collected
-from kaibo.collect.differences import Compared
 from kaibo.errors import UsageError
-from kaibo.verbs.adapters import Adapters, adapters_of
 from kaibo.verbs.addresses import Address, raising
-from kaibo.verbs.diff import Differences, DiffOptions, compare_addresses, exact_bins, gathered
-from kaibo.verbs.inspect import inspect
-from kaibo.verbs.measuring import Settings, measured, with_notes
-from kaibo.version import __version__
-from kaibo.vocabulary import LEVELS, Architecture, Finding, jsonable
+from kaibo.verbs.chapters import Chapters, chapters_of
+from kaibo.verbs.diff import compare_addresses
+from kaibo.verbs.dissected import document_of, page_of, static_figures
+from kaibo.verbs.measuring import Settings, measured
+from kaibo.vocabulary import jsonable
 
 LANGUAGES = ("en", "ja")
-
-
-@dataclass(frozen=True)
-class Chapters:
-    """The findings of one model, each level of digits and statistics in the order of `LEVELS`.
-
-    `diff` is what changed from the base, a level each, empty where no base was named; `adapters` what is to be said
-    of a model that is an adapter of it, None where no base was named.
-    """
-
-    inspect: Finding[Architecture]
-    digits: tuple[Finding[DigitsRow], ...]
-    stats: tuple[Finding[StatsRow], ...]
-    profile: Finding[ProfileRow]
-    magnitudes: Finding[MagnitudeRow]
-    highlights: tuple[Highlight, ...]
-    diff: tuple[Differences, ...] = ()
-    adapters: Adapters | None = None
 
 
 @dataclass(frozen=True)
@@ -122,8 +97,7 @@ def dissect(
     settings = settings or Settings()
     compared = () if base is None else (compare_addresses(base, model, settings),)  # first: it reads both at once
     collected = next(iter(measured(model, replace(settings, verify=settings.verify and base is None), raising)))
-    chapters = replace(_chapters(collected, tokens, settings), diff=_changed(compared, settings))
-    chapters = replace(chapters, adapters=adapters_of(compared, settings=settings) if compared else None)
+    chapters = chapters_of(collected, compared, tokens=tokens, settings=settings)
     sentences = tuple(sentence(found.key, found.values, output.language) for found in chapters.highlights)
     folder = Path(output.folder) if output.folder else Path("kaibo-report") / _file_name(collected.model.name)
     paths = _write(collected, chapters, sentences, folder, output)
@@ -149,135 +123,19 @@ def _check(output: Output) -> None:
         raise UsageError(f'no figures as "{unknown[0]}"', next=f"choose from {', '.join(FORMATS)}")
 
 
-def _chapters(collected: Collected, tokens: int | None, settings: Settings) -> Chapters:
-    rows = collected.rows
-    digits = tuple(analyses.digits(rows, by) for by in LEVELS)
-    stats = tuple(analyses.stats(rows, by) for by in LEVELS)
-    profile = analyses.profile(rows)
-    return Chapters(
-        inspect=inspect(collected.model.address, tokens=tokens, trust_shards=settings.trust_shards),
-        digits=digits,
-        stats=(with_notes(stats[0], [collected]), *stats[1:]),
-        profile=profile,
-        magnitudes=analyses.magnitudes(rows),
-        highlights=highlights(digits[0], stats[0], stats[3], profile),
-    )
-
-
-def _changed(compared: tuple[Compared, ...], settings: Settings) -> tuple[Differences, ...]:
-    if not compared:
-        return ()
-    resolved = exact_bins(compared, PERCENTS, settings)
-    return tuple(gathered(compared, by, DiffOptions(PERCENTS), resolved=resolved) for by in LEVELS)
-
-
 def _write(
     collected: Collected, chapters: Chapters, sentences: Sequence[str], folder: Path, output: Output
 ) -> tuple[Path, ...]:
     from kaibo.reports import Mark, write_output
 
     page = "index.html" if output.language == "en" else f"index.{output.language}.html"
+    written = page_of(collected, chapters, sentences, language=output.language, command=output.command)
     files = {
-        page: _page(collected, chapters, sentences, output).encode("utf-8", "backslashreplace"),
-        "dissection.json": _document(collected, chapters).encode(),
-        **dict(_static(chapters, output)),
+        page: written.encode("utf-8", "backslashreplace"),
+        "dissection.json": document_of(collected, chapters).encode(),
+        **dict(static_figures(chapters, output.language, output.formats)),
     }
     return write_output(folder, files, mark=Mark("dissect", collected.model.name), force=output.force)
-
-
-def _page(collected: Collected, chapters: Chapters, sentences: Sequence[str], output: Output) -> str:
-    from kaibo.reports import differences_section, facts, facts_section, page, section, sentences_section
-
-    language = output.language
-    provenance = {
-        "models": {collected.model.address: collected.model_id},
-        "kaibo": __version__,
-        "command": output.command,
-    }
-    sections = [
-        facts_section(facts(chapters.inspect.rows[0], language), language),
-        sentences_section(sentences, language),
-        *(section(part, language) for part in _parts(chapters)),
-    ]
-    if chapters.diff:
-        found = chapters.diff[0]
-        norms = [level.norms for level in chapters.diff]
-        drawn = [finding for finding in (found.depth, found.curve) if finding.rows]
-        lists = [found.changes, *_adapter_findings(chapters), found.unmatched]
-        sections.insert(2, differences_section(norms, drawn, lists, language))
-    return page(sections, title=collected.model.name, language=language, provenance=provenance)
-
-
-def _adapter_findings(chapters: Chapters) -> list[Finding[Any]]:
-    return [found for found in chapters.adapters.findings if found.rows] if chapters.adapters is not None else []
-
-
-def _parts(chapters: Chapters) -> Iterator[list[Finding[Any]]]:
-    """The findings under each heading of the page; a chapter without rows is left out."""
-    candidates: tuple[list[Finding[Any]], ...] = (
-        [chapters.inspect],
-        list(chapters.digits),
-        [chapters.magnitudes],
-        [chapters.profile],
-        list(chapters.stats),
-    )
-    return (findings for findings in candidates if findings[0].rows)
-
-
-def _static(chapters: Chapters, output: Output) -> Iterator[tuple[str, bytes]]:
-    from kaibo.figures import figure, names, render
-
-    changed = [[found] for level in chapters.diff[:1] for found in (level.depth, level.curve)]
-    for findings in (*_parts(chapters), *changed) if output.formats else ():
-        for name in names(findings[0]):
-            chart = figure(findings[0], name=name, language=output.language)
-            for form in output.formats:
-                yield f"figures/{findings[0].kind}-{name}.{form}", render(chart, form)
-
-
-def _document(collected: Collected, chapters: Chapters) -> str:
-    """Every finding at every level as one JSON document."""
-    levels = dict(zip(LEVELS, range(len(LEVELS)), strict=True))
-    document = {
-        "command": "dissect",
-        "version": __version__,
-        "model": collected.model.address,
-        "model_id": collected.model_id,
-        "inspect": chapters.inspect.records()[0],
-        "highlights": [{"key": found.key, "values": jsonable(found.values)} for found in chapters.highlights],
-        "digits": {by: chapters.digits[place].records() for by, place in levels.items()},
-        "stats": {by: chapters.stats[place].records() for by, place in levels.items()},
-        "profile": chapters.profile.records(),
-        "magnitudes": chapters.magnitudes.records(),
-        "tensors": [
-            {
-                "tensor": row.tensor,
-                "role": row.role,
-                "layer": row.layer,
-                "dtype": row.dtype,
-                "shape": row.shape,
-                "content": row.content,
-            }
-            for row in collected.rows
-        ],
-        "notes": list(chapters.inspect.notes) + list(chapters.stats[0].notes),
-    }
-    return json.dumps({**document, **_diff_document(chapters)}, ensure_ascii=True, allow_nan=False)
-
-
-def _diff_document(chapters: Chapters) -> dict[str, Any]:
-    """What changed, at every level, beside what stands in no number."""
-    if not chapters.diff:
-        return {}
-    first = chapters.diff[0]
-    levels = {by: found.norms.records() for by, found in zip(LEVELS, chapters.diff, strict=True)}
-    others = {
-        "curve": first.curve.records(),
-        "changes": first.changes.records(),
-        "unmatched": first.unmatched.records(),
-        **{found.kind: found.records() for found in _adapter_findings(chapters)},
-    }
-    return {"diff": {**levels, **others}}
 
 
 def _file_name(name: str) -> str:

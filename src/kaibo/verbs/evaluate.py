@@ -17,8 +17,9 @@ from kaibo.scoring.prompting import Paper, papers
 from kaibo.scoring.task_files import read_task
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
+from kaibo.verbs.checkpoints import checkpoints
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.scorer import Opened, Scorer, checkpoints
+from kaibo.verbs.scorer import Opened, Scorer
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
 

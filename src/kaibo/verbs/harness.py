@@ -18,9 +18,10 @@ from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.tokens import load_tokenizer
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, raising
-from kaibo.verbs.evaluate import EvalOptions, Evaluations, loaded_model, tidy
+from kaibo.verbs.checkpoints import checkpoints
+from kaibo.verbs.evaluate import EvalOptions, Evaluations, ends_of, loaded_model, tidy
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.scorer import Opened, Scorer, checkpoints
+from kaibo.verbs.scorer import Opened, Scorer
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import nearest
 
@@ -121,17 +122,10 @@ class _Run:
 
     def results(self, opened: Opened) -> Mapping[str, Any]:
         """What the harness reports of a checkpoint."""
-        how = self.options.how
-        kept = Kept(
-            self.store, opened.model_id, opened.tokenizer.hash, f"{how.dtype} {how.rope}", self.settings.progress
-        )
-        causal = loaded_model(opened, how)
         with _quiet():
             from lm_eval.evaluator import simple_evaluate
 
-            from kaibo.scoring.harness import KaiboLM
-
-            own = KaiboLM(causal, load_tokenizer(opened.folder), batch_size=how.batch, keeper=kept)
+            own = self._own(opened)
             try:
                 found: Mapping[str, Any] = simple_evaluate(
                     model=own,
@@ -149,3 +143,16 @@ class _Run:
                 message = f"lm-evaluation-harness could not run it ({type(problem).__name__}: {said})"
                 raise MissingError(message, file=",".join(self.tasks), next="is the task's data here?") from problem
         return found
+
+    def _own(self, opened: Opened) -> Any:
+        """The checkpoint as a model of the harness; its weights are loaded only if something is not in the store."""
+        from kaibo.scoring.harness import KaiboLM, Later
+
+        how = self.options.how
+        settings = f"{how.dtype} {how.rope}"
+        kept = Kept(self.store, opened.model_id, opened.tokenizer.hash, settings, self.settings.progress)
+        later = Later(opened.address, opened.context, ends_of(opened), lambda: loaded_model(opened, how))
+        if how.rope or opened.context is None:  # how far scaled positions reach is known once the model is there
+            causal = later.load()
+            later = replace(later, context=causal.context, load=lambda: causal)
+        return KaiboLM(later, load_tokenizer(opened.folder), batch_size=how.batch, keeper=kept)

@@ -12,8 +12,9 @@ from kaibo.scoring.memory import memory_of
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document, Errors, read_texts
 from kaibo.verbs.addresses import Address, OnError, raising
+from kaibo.verbs.checkpoints import checkpoints
 from kaibo.verbs.measuring import Settings, open_store
-from kaibo.verbs.scorer import Scorer, ahead_of, checkpoints, first_ids, texts_of
+from kaibo.verbs.scorer import Scorer, ahead_of, first_ids, texts_of
 from kaibo.vocabulary import Finding
 
 

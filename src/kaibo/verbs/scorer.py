@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from kaibo.collect.scores import Scored, take_scores
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
-from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
+from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import target_of
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
 from kaibo.scoring.prefetch import Ahead
@@ -23,31 +23,12 @@ from kaibo.scoring.texts import Document
 from kaibo.scoring.tokens import FILES, Tokenizer, load_tokenizer
 from kaibo.scoring.words import words
 from kaibo.store import Store
-from kaibo.verbs.addresses import Address, OnError, addresses
+from kaibo.verbs.addresses import OnError
 from kaibo.verbs.measuring import Settings
 from kaibo.vocabulary import Model
 
 if TYPE_CHECKING:
     from kaibo.scoring.causal import Causal
-
-CONFIGS = ("config.json", "adapter_config.json")
-
-
-def checkpoints(models: Address | Iterable[Address]) -> list[Checkpoint]:
-    """Each model with the step that its name says; a folder that holds checkpoints stands for them, sorted by step."""
-    found: list[Checkpoint] = []
-    for address in addresses(models):
-        found += checkpoints_of([address]) if _holds_models(address) else [checkpoint_at(address)]
-    return found
-
-
-def _holds_models(folder: str) -> bool:
-    """Whether a folder is no model itself and has folders in it."""
-    try:
-        names = os.listdir(folder)
-    except OSError:  # no folder, or one that opening it will say more about
-        return False
-    return not set(CONFIGS) & set(names) and any(os.path.isdir(os.path.join(folder, name)) for name in names)
 
 
 def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractContextManager[Ahead | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-CHOICES = ("acc", "acc_norm", "acc_bytes", "ppl_right", "ppl_wrong")
+CHOICES = ("acc", "acc_norm", "acc_bytes", "balanced_acc", "ppl_right", "ppl_wrong")
 """Measures of questions with options."""
 
 WRITTEN = ("exact_match", "exact_number", "f1", "rouge1", "rouge2", "rougeL")
