@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+import sample_comparing as comparing
 import sample_evaluations as evaluations
 import sample_findings as sample
 import sample_law as law
@@ -74,6 +75,7 @@ FINDINGS = {
     "loss by context, three": scoring.contexts(3),
     "context": running.context_finding(),
     "tour": running.tour_finding(),
+    **comparing.comparing_findings(),
     "reported norms": vectors.reported(),
     "ways to norm": vectors.ways(),
     "ways to norm two": vectors.ways(2),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,11 @@ def test_the_reviews_tables_are_judged_by_their_own_rows() -> None:
     assert verdicts["llama65-palm540"] == verdicts["llama70-best"] == verdicts["toxigen"] == "reproduced"
     assert verdicts["llama34-below-65"] == verdicts["truthfulqa"] == "differs"
     assert verdicts["elyza-gpt35"] == "not measured"
+    assert verdicts["rope-distance"] == verdicts["gqa-forms"] == verdicts["fewer-parameters"] == "reproduced"
+    assert verdicts["gqa-70-only"] == "differs"  # the review's text says 70B only, the table it prints has 34B too
+    order = list(ran.results.findings)
+    firsts = ["anatomy", "tour", "common-parameters", "gains", "code", "languages", "japanese", "open-models"]
+    assert sorted(firsts, key=order.index) == firsts
     anatomy = {Path(row.model).name: row for row in ran.results.findings["anatomy"].rows}
     assert anatomy["LLaMA-7B"].parameters == 6_738_415_616
     assert anatomy["LLaMA-65B"].parameters == 65_285_660_672
@@ -124,6 +130,21 @@ def test_the_reviews_tables_are_judged_by_their_own_rows() -> None:
     assert anatomy["Qwen2-7B"].parameters == 7_615_616_512
     assert anatomy["gemma-2-9b"].parameters == 9_241_705_984
     assert anatomy["gpt-neox-20b"].parameters == 20_554_567_680
+
+
+def test_without_torch_the_tour_is_left_out_and_the_study_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(of: str) -> None:
+        raise kaibo.KaiboError("the reference needs torch", next="pip install kaibo[torch]")
+
+    study = declared("llama_family")
+    part = sys.modules["kaibo_study_llama_family.tour"]
+    monkeypatch.setattr(kaibo, "tour", absent, raising=False)
+    walked = part.results(part.measure())
+    assert not walked.findings
+    assert {outcome.value for outcome in walked.outcomes} == {None}
+    ((key, values),) = walked.sentences
+    assert "pip install" in study.sentence(key, values, "en")
+    assert {outcome.name for outcome in walked.outcomes} <= {claim.of for claim in study.claims}
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the reference tables are not here")

@@ -127,18 +127,24 @@ def own_template(template: str, messages: Sequence[Message], tags: Tags, file: s
     Raises PolicyError for a template that reaches for Python or for too much, FormatError for one that is broken,
     UsageError where it does not take the conversation.
     """
+    return own_templates(template, [messages], tags, file)[0]
+
+
+def own_templates(
+    template: str, conversations: Sequence[Sequence[Message]], tags: Tags, file: str
+) -> list[list[Piece]]:
+    """Several conversations under one template, rendered in one process; raises as `own_template` does."""
     if len(template) > TEMPLATE_LIMIT:
         raise PolicyError(f"is {len(template):,} characters long, the limit is {TEMPLATE_LIMIT:,}", file=file)
-    marked = [{"role": one.role, "content": _marked(one.content, tags)} for one in messages]
+    marked = [[{"role": one.role, "content": _marked(one.content, tags)} for one in each] for each in conversations]
     variables = {
-        "messages": marked,
         "add_generation_prompt": True,
         "bos_token": tags.bos,
         "eos_token": tags.eos,
         "tools": None,
         "documents": None,
     }
-    return _pieces(_rendered(template, variables, file))
+    return [_pieces(text) for text in _rendered(template, variables, marked, file)]
 
 
 def _marked(text: str, tags: Tags) -> str:
@@ -159,13 +165,16 @@ def _pieces(text: str) -> list[Piece]:
     return pieces
 
 
-def _rendered(template: str, variables: Mapping[str, Any], file: str) -> str:
-    request = {"template": template, "variables": variables, "seconds": SECONDS, "bytes": BYTES}
+def _rendered(
+    template: str, variables: Mapping[str, Any], conversations: Sequence[Sequence[Mapping[str, str]]], file: str
+) -> list[str]:
+    bounds = {"seconds": SECONDS, "bytes": BYTES, "characters": CHARACTERS}
+    request = {"template": template, "variables": variables, "conversations": conversations, **bounds}
     script = Path(__file__).with_name("rendering.py")
     try:
         run = subprocess.run(
             [sys.executable, "-I", str(script)],
-            input=json.dumps(request | {"characters": CHARACTERS}).encode(),
+            input=json.dumps(request).encode(),
             capture_output=True,
             timeout=2 * SECONDS,
             check=False,
@@ -181,10 +190,10 @@ def _rendered(template: str, variables: Mapping[str, Any], file: str) -> str:
             raise PolicyError(message, file=file) from None
         why = run.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise MissingError(f"the chat template could not be rendered ({escaped(why, 200)})", file=file) from None
-    return _text(answer, file)
+    return _texts(answer, file)
 
 
-def _text(answer: Mapping[str, str], file: str) -> str:
+def _texts(answer: Mapping[str, Any], file: str) -> list[str]:
     if "refused" in answer:
         message = f"the chat template {escaped(answer['refused'], 200)}, which no template may"
         raise PolicyError(message, file=file, next="--template llama-2, or --prompt for plain text")
@@ -192,4 +201,5 @@ def _text(answer: Mapping[str, str], file: str) -> str:
         raise UsageError(f"the chat template says: {escaped(answer['raised'], 300)}", file=file)
     if "broken" in answer:
         raise FormatError(f"the chat template is broken ({escaped(answer['broken'], 200)})", file=file)
-    return answer["text"]
+    texts: list[str] = answer["texts"]
+    return texts

@@ -1,8 +1,9 @@
 """Renders one chat template from a stranger: run as a script of its own, bounded in time and memory, in a sandbox.
 
-Reads `{"template", "variables", "seconds", "bytes", "characters"}` from stdin and writes `{"text"}`, or
-`{"refused"}` (it tried to reach Python, or more than it may have), `{"raised"}` (its own `raise_exception`) or
-`{"broken"}` (no valid template). Only the standard library and jinja2 are imported here.
+Reads `{"template", "variables", "conversations", "seconds", "bytes", "characters"}` from stdin and writes `{"texts"}`,
+one for each conversation, or `{"refused"}` (it tried to reach Python, or more than it may have), `{"raised"}` (its own
+`raise_exception`) or `{"broken"}` (no valid template).
+Only the standard library and jinja2 are imported here.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         raise SecurityError(f"reaches for {type(obj).__name__}.{attribute}")
 
 
-def rendered(request: dict[str, Any]) -> dict[str, str]:
+def rendered(request: dict[str, Any]) -> dict[str, Any]:
     """The answer to a request."""
     try:
-        return {"text": _render(request)}
+        return {"texts": _render(request)}
     except (SecurityError, RefusedError) as refused:
         return {"refused": str(refused)}
     except MemoryError:
@@ -64,18 +65,22 @@ def rendered(request: dict[str, Any]) -> dict[str, str]:
         return {"refused": "reads other files"} if reaches else {"broken": f"{type(broken).__name__}: {broken}"}
 
 
-def _render(request: dict[str, Any]) -> str:
+def _render(request: dict[str, Any]) -> list[str]:
     environment = _Environment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
-    parts, length = [], 0
-    for part in environment.from_string(request["template"]).generate(**request["variables"]):
-        length += len(part)
-        if length > request["characters"]:
-            raise RefusedError(f"writes more than {request['characters']:,} characters")
-        parts.append(part)
-    return "".join(parts)
+    template, length = environment.from_string(request["template"]), 0
+    texts = []
+    for messages in request["conversations"]:
+        parts = []
+        for part in template.generate(**request["variables"], messages=messages):
+            length += len(part)
+            if length > request["characters"]:
+                raise RefusedError(f"writes more than {request['characters']:,} characters")
+            parts.append(part)
+        texts.append("".join(parts))
+    return texts
 
 
 def _tojson(value: Any, indent: int | None = None, ensure_ascii: bool = False, **others: Any) -> str:

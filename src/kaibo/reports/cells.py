@@ -26,6 +26,8 @@ def cell(name: str, value: Any, language: str = "en") -> str:
         return word(f"law_trial.{str(value).replace('-', '_')}", language)
     if name in ("trend", "uncorrected") and f"trends.{value}" in catalogue(language):
         return word(f"trends.{value}", language)
+    if name == "format" and f"formats.{value}" in catalogue(language):
+        return word(f"formats.{value}", language)
     if name in ("best", "over") and f"trajectories.{value}_short" in catalogue(language):
         return word(f"trajectories.{value}_short", language)
     if name == "verdict":

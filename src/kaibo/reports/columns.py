@@ -179,6 +179,25 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("model", "step", "share", "mode", "unit", "tokens", "replaced", "ppl", "ppl_low", "ppl_high", "floor"),
         *("clean_ppl", "replaced_ppl", "kept_ppl"),
     ),
+    "against": ("benchmark", "model", "series", "x", "value", "leads", "needed_times"),
+    "paired": (
+        *("one", "other", "benchmark", "value_a", "value_b", "difference", "difference_low", "difference_high"),
+        *("questions", "p", "q"),
+    ),
+    "pass-curves": ("model", "benchmark", "k", "value", "low", "high", "alike", "problems"),
+    "shares": ("label", "share", "share_low", "share_high", "amount", "amount_low", "amount_high"),
+    "anatomy": (
+        *("model", "family", "parameters", "layers", "hidden", "intermediate", "attention", "heads", "kv_heads"),
+        *("head_size", "context", "vocabulary", "tied", "kv_bytes_per_token"),
+    ),
+    "anatomy-cache": (
+        *("model", "attention", "heads", "kv_heads", "kv_bytes_per_token", "ungrouped", "saved", "context"),
+        *("full", "ungrouped_full"),
+    ),
+    "formats": (
+        *("model", "format", "ppl", "cost", "cost_error", "cost_low", "cost_high", "ppl_times", "worse"),
+        *("chats", "tokens"),
+    ),
     "profile": ("model", "layer", "role", "n", "std", "kurtosis", "mae"),
     "magnitudes": ("model", "exponent", "count", "share", "gaussian", "mixture"),
 }

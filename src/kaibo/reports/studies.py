@@ -19,6 +19,7 @@ from kaibo.reports.facts import published
 from kaibo.reports.opening import opened
 from kaibo.reports.page import Chart, PageTable, Section, charts, page, page_table
 from kaibo.reports.tables import to_csv
+from kaibo.reports.tour import tour_sentences
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.claims import Judgement
@@ -123,6 +124,7 @@ def _finding_section(anchor: str, key: str, finding: Finding[Any], texts: Mappin
         f"finding-{anchor}",
         _title(key, texts["titles"]),
         paragraphs=(about,) if about else (),
+        sentences=tour_sentences(finding, language) if finding.kind == "tour" else (),
         charts=_placed(charts(finding, names(finding), language), anchor),
         tables=(replace(table, file=f"kaibo-{finding.kind}-{_slug(key)}.csv"),),
         notes=tuple(dict.fromkeys(note(text, language) for text in finding.notes)),

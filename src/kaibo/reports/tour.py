@@ -34,6 +34,14 @@ def _check(row: TourRow, language: str) -> str:
     return word("tour.holds" if row.holds else "tour.fails", language, difference=difference) + "  "
 
 
+def tour_sentences(finding: Finding[TourRow], language: str = "en") -> tuple[str, ...]:
+    """The stops for a page: title, formula, the text with live numbers, and the check."""
+    return tuple(
+        f"{word(f'tour.{row.stop}_title', language)} — {stop_text(row, language)} {_check(row, language)}".strip()
+        for row in finding
+    )
+
+
 def stop_text(row: TourRow, language: str = "en") -> str:
     """The sentences of a stop with its numbers filled in."""
     shown = {name: f"{value:,.0f}" if value == int(value) else f"{value:.4g}" for name, value in row.numbers.items()}

@@ -18,3 +18,10 @@ def sources() -> dict[str, dict[str, Any]]:
 def shipped_bytes(name: str) -> bytes:
     """The CSV of a shipped table."""
     return resources.files("kaibo.tables.published").joinpath(f"{name}.csv").read_bytes()
+
+
+@cache
+def test_sizes() -> dict[str, dict[str, Any]]:
+    """What is known of the test sets of the shipped tables' benchmarks: `questions`, `source`, whether a `share`."""
+    text = resources.files("kaibo.tables.published").joinpath("test-sizes.toml").read_text(encoding="utf-8")
+    return {one["name"]: one for one in tomllib.loads(text)["benchmark"]}

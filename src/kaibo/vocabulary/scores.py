@@ -81,6 +81,12 @@ class ScoreTable:
             return self.flops if name == "flops" else self.facts[name]
         raise UsageError(f'no column "{name}" in {self.name}', next=f"it has {nearest(name, self.benchmarks)}")
 
+    def place(self, model: str) -> int:
+        """Where a model stands. Raises UsageError for one that the table has not."""
+        if model not in self.models:
+            raise UsageError(f'no model "{model}" in {self.name}', next=f"it has {nearest(model, self.models)}")
+        return self.models.index(model)
+
     def rows(self, keep: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> ScoreTable:
         """The table of some of its models, by index or mask, in the order given."""
         index = np.asarray(keep)

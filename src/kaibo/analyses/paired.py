@@ -1,0 +1,149 @@
+"""Two rows of a score table, benchmark by benchmark: the difference, and how far chance alone could move it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from kaibo.analyses.intervals import Z, mean_interval
+from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.version import __version__
+from kaibo.vocabulary import Finding
+from kaibo.vocabulary.scores import ScoreTable
+
+UNKNOWN = "the number of questions is not known"
+NO_SHARE = "it is no share of right answers"
+
+
+@dataclass(frozen=True)
+class TestSize:
+    """How many questions a benchmark has (None where that is not known), and where the number is from.
+
+    `share` says whether its score is a share of right answers, which alone has a binomial standard error.
+    """
+
+    questions: int | None
+    source: str = ""
+    share: bool = True
+
+
+@dataclass(frozen=True)
+class PairedRow:
+    """One benchmark of two models: `difference` is the score of `one` minus that of `other`, in the unit of the table.
+
+    The interval (95 %) takes the answers of the two models for independent: two binomial shares of `questions`. On
+    the same questions models agree more than that, so it is too wide rather than too narrow. `p` is two-sided, `q`
+    is corrected over all rows of the finding (Benjamini–Hochberg). Without a known number of questions these are
+    None and `why` says so.
+    """
+
+    one: str
+    other: str
+    benchmark: str
+    value_a: float
+    value_b: float
+    difference: float
+    difference_low: float | None = None
+    difference_high: float | None = None
+    questions: int | None = None
+    p: float | None = None
+    q: float | None = None
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairedSum:
+    """Two models over all benchmarks that both have: on how many `one` is `higher`, and the mean difference.
+
+    `sign_p` is the probability of so lopsided a count if each benchmark were a toss (two-sided, ties left out). The
+    interval of the mean is Student's over benchmarks, as if these were drawn from many.
+    """
+
+    one: str
+    other: str
+    benchmarks: int
+    higher: int
+    mean: float
+    low: float | None
+    high: float | None
+    sign_p: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The differences by benchmark, and the sum over them for each pair."""
+
+    rows: Finding[PairedRow]
+    sums: Finding[PairedSum]
+
+
+def paired(table: ScoreTable, pairs: Sequence[tuple[str, str]], sizes: Mapping[str, TestSize]) -> Paired:
+    """The differences of pairs (a, b) of a table's models on every benchmark that both have.
+
+    Raises UsageError for a model that the table has not.
+    """
+    rows = [row for a, b in pairs for row in _of_pair(table, a, b, sizes)]
+    corrected = benjamini_hochberg([math.nan if row.p is None else row.p for row in rows])
+    found = tuple(replace(row, q=q) for row, q in zip(rows, corrected, strict=True))
+    provenance = {"table": table.name, "kaibo": __version__}
+    sums = tuple(_sum([row for row in found if (row.one, row.other) == pair]) for pair in dict.fromkeys(_pairs(found)))
+    return Paired(Finding("paired", found, _notes(found), provenance), Finding("paired-sums", sums, (), provenance))
+
+
+def _pairs(rows: Iterable[PairedRow]) -> list[tuple[str, str]]:
+    return [(row.one, row.other) for row in rows]
+
+
+def _of_pair(table: ScoreTable, a: str, b: str, sizes: Mapping[str, TestSize]) -> list[PairedRow]:
+    one, other = (table.values[table.place(name)] for name in (a, b))
+    return [
+        _row((a, b, name), (float(one[k]), float(other[k])), sizes.get(name), 1.0 if unit == "fraction" else 100.0)
+        for k, (name, unit) in enumerate(zip(table.benchmarks, table.units, strict=True))
+        if not math.isnan(one[k]) and not math.isnan(other[k])
+    ]
+
+
+def _row(names: tuple[str, str, str], values: tuple[float, float], size: TestSize | None, whole: float) -> PairedRow:
+    difference = values[0] - values[1]
+    if size is None or size.questions is None or not size.share:
+        reason = NO_SHARE if size is not None and not size.share else UNKNOWN
+        return PairedRow(*names, *values, difference, why={"difference_low": reason})
+    shares = [value / whole for value in values]
+    error = whole * math.sqrt(math.fsum(share * (1 - share) for share in shares) / size.questions)
+    p = math.erfc(abs(difference) / error / math.sqrt(2)) if error else float(difference == 0)
+    reach = Z * error
+    return PairedRow(*names, *values, difference, difference - reach, difference + reach, size.questions, p)
+
+
+def _sum(rows: Sequence[PairedRow]) -> PairedSum:
+    from scipy.stats import binomtest
+
+    differences = np.array([row.difference for row in rows])
+    higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
+    toss = float(binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
+    mean, count = mean_interval(differences), len(rows)
+    low, high = (mean.low, mean.high) if count > 1 else (None, None)
+    return PairedSum(rows[0].one, rows[0].other, count, higher, mean.mean, low, high, toss)
+
+
+def _notes(rows: Sequence[PairedRow]) -> tuple[str, ...]:
+    """Which benchmarks have an interval, and from how many questions; which have none, and why."""
+    known = {row.benchmark: row.questions for row in rows if row.questions is not None}
+    unknown = {row.benchmark: row.why["difference_low"] for row in rows if row.questions is None}
+    said = []
+    if known:
+        listed = ", ".join(f"{name} {count:,}" for name, count in known.items())
+        said = [f"questions of the test sets: {listed}", INDEPENDENT]
+    for reason in dict.fromkeys(unknown.values()):
+        listed = ", ".join(name for name, why in unknown.items() if why == reason)
+        said.append(f"no interval for {listed}, since {reason}")
+    return tuple(said)
+
+
+INDEPENDENT = (
+    "Intervals take the two models' answers for independent; on the same questions they agree more, so the intervals "
+    "are too wide rather than too narrow."
+)
