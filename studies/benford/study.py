@@ -26,7 +26,7 @@ NAMES = {
 GROUPS = ("optimiser", "data", "kind", "added")
 """What models are compared by: a base and its fine-tunes as they are, and what the fine-tuning added."""
 
-CHARACTERS = 6_000
+CHARACTERS = 4_000
 """Of the text, in the small form, what is read under each model that was made."""
 
 
