@@ -17,6 +17,7 @@ from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import target_of
+from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
 from kaibo.scoring.prefetch import Ahead
 from kaibo.scoring.texts import Document
@@ -97,7 +98,9 @@ class Scorer:
 
     def forget_tokenizers(self) -> None:
         """Lets go of the tokenizers: a large vocabulary takes memory that nobody needs once texts are planned."""
-        self._tokenizers.clear()
+        if self._tokenizers:
+            self._tokenizers.clear()
+            give_back()
 
     def plan(self, opened: Opened, documents: Sequence[Document]) -> Plan:
         """How the checkpoint will read the texts; made once for all checkpoints with this tokenizer and context."""
