@@ -250,8 +250,9 @@ def _descent(points: list[dict[str, Any]], models: list[str], told: str | None, 
         "turn:N", sort=list(named.values()), title=word("trends.turn", language),
         scale=alt.Scale(domain=list(named.values()), range=list(TURNS.values())),
     )  # fmt: skip
-    base = alt.Chart(alt.InlineData(values=points)).encode(x=_x("step", language), color=_shades(models, language))
-    band = base.mark_area(opacity=0.1, line=False).encode(
+    bare = alt.Chart(alt.InlineData(values=points)).encode(x=_x("step", language))
+    base = bare.encode(color=_shades(models, language))
+    band = bare.mark_area(opacity=0.1, line=False).encode(
         y=alt.Y("low:Q", title=told, **how), y2="high:Q", fill=_shades(models, language)
     )
     turns = alt.Chart(alt.InlineData(values=marks)).mark_point(filled=True, size=90, opacity=1, stroke=INK)

@@ -88,8 +88,7 @@ class ContainmentRow:
 def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> TokenSet | None:
     """The tokens of a class and a random share of them (at least twenty); None for a set of fewer than twenty.
 
-        >>> from kaibo.analyses.curves import exponential_average
-    from kaibo.analyses.trends.classes import CLASSES
+        >>> from kaibo.analyses.trends.classes import CLASSES
         >>> CLASSES[2]
         'stagnated'
     """
