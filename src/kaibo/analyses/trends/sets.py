@@ -88,9 +88,9 @@ class ContainmentRow:
 def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> TokenSet | None:
     """The tokens of a class and a random share of them (at least twenty); None for a set of fewer than twenty.
 
-        >>> from kaibo.analyses.trends.classes import CLASSES
-        >>> CLASSES[2]
-        'stagnated'
+    >>> from kaibo.analyses.trends.classes import CLASSES
+    >>> CLASSES[2]
+    'stagnated'
     """
     members = found.corrected == CLASSES.index(trend)
     places = np.flatnonzero(members)
