@@ -32,5 +32,5 @@ def read_parquet(data: bytes, path: Path, hints: Hints) -> Sheet:
             columns.append(Column(name, numbers, originals=empty))
         else:
             cells = [[text_of(value)] for value in values.to_pylist()]
-            columns.append(sheet_of(Grid(path, (name,), cells, rows, word="row"), hints).columns[0])
+            columns.append(sheet_of(Grid(path, (name,), cells, rows, word="row", typed=True), hints).columns[0])
     return Sheet(str(path), tuple(columns), table.num_rows, notes)

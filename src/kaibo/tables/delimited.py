@@ -50,7 +50,8 @@ def _grid(text: str, path: Path, notes: tuple[str, ...]) -> Grid:
         raise FormatError(f"line {text.count(chr(10), 0, nul) + 1}: a NUL byte; this is no text table", file=path)
     first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
     csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first, path), strict=True)
+    delimiter = _delimiter(first, path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -68,7 +69,7 @@ def _grid(text: str, path: Path, notes: tuple[str, ...]) -> Grid:
         raise FormatError(f"line {begin}: {_reason(error)}", file=path) from error
     if not header:
         raise FormatError("the file is empty; a table needs a header and rows", file=path)
-    return Grid(path, tuple(header), rows, lines, notes)
+    return Grid(path, tuple(header), rows, lines, notes, delimiter=delimiter)
 
 
 def _reason(error: csv.Error) -> str:

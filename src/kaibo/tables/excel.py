@@ -38,7 +38,7 @@ def read_excel(data: bytes, path: Path, hints: Hints) -> Sheet:
     others = [other for other in book.sheetnames if other != name]
     book.close()
     notes = (f'read the sheet "{name}"' + (f"; not read: {', '.join(others)}" if others else ""),)
-    return sheet_of(Grid(path, grid.header, grid.rows, grid.lines, notes, "row"), hints)
+    return sheet_of(Grid(path, grid.header, grid.rows, grid.lines, notes, "row", typed=True), hints)
 
 
 def _look_inside(data: bytes, path: Path) -> None:
@@ -72,7 +72,7 @@ def _grid(rows: Any, path: Path, name: str) -> Grid:
         lines.append(number)
     if not header:
         raise FormatError(f'the sheet "{name}" is empty', file=path, next="name another with --sheet")
-    return Grid(path, header, kept, lines, word="row")
+    return Grid(path, header, kept, lines, word="row", typed=True)
 
 
 def _cell(value: object, header: tuple[str, ...], place: int, row: int, path: Path) -> str | None:

@@ -100,14 +100,14 @@ def _split(columns: list[Any], data: list[Any], path: Path) -> Grid:
         if not isinstance(row, list) or len(row) != len(columns):
             raise FormatError(f"record {number}: not the {len(columns)} cells that the columns name", file=path)
     rows = [[text_of(cell) for cell in row] for row in data]
-    return Grid(path, tuple(map(str, columns)), rows, range(1, len(rows) + 1), word="record")
+    return Grid(path, tuple(map(str, columns)), rows, range(1, len(rows) + 1), word="record", typed=True)
 
 
 def grid_of(records: Sequence[Mapping[str, Any]], path: Path, lines: Sequence[int], word: str = "line") -> Grid:
     """Text cells of flat records; nested objects become columns `outer.inner`, absent keys missing cells."""
     flat = [_flat(record, path, line) for record, line in zip(records, lines, strict=True)]
     header = tuple(dict.fromkeys(name for record in flat for name in record))
-    return Grid(path, header, [[record.get(name) for name in header] for record in flat], lines, word=word)
+    return Grid(path, header, [[record.get(name) for name in header] for record in flat], lines, word=word, typed=True)
 
 
 def _flat(record: Mapping[str, Any], path: Path, line: int, prefix: str = "") -> dict[str, str | None]:
