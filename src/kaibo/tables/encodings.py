@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 JAPANESE = ("cp932", "euc_jp", "euc_jis_2004")
 """Tried in this order; the last only where its vendor characters are needed."""
@@ -19,7 +19,18 @@ JAPANESE = ("cp932", "euc_jp", "euc_jis_2004")
 MOST_RUNS = 20_000
 """Runs that are looked at: the language of a table shows long before."""
 
-_SHIFT_JIS = ("shift_jis", "shiftjis", "sjis", "s_jis", "windows_31j", "ms932", "ms_kanji", "mskanji", "x_sjis", "cp932")
+_SHIFT_JIS = (
+    "shift_jis",
+    "shiftjis",
+    "sjis",
+    "s_jis",
+    "windows_31j",
+    "ms932",
+    "ms_kanji",
+    "mskanji",
+    "x_sjis",
+    "cp932",
+)
 _RUNS = re.compile(r"[^\x00-\x7f]+")
 _LONE_KANA_MARKS = "ﾞﾟｰｧｨｩｪｫｬｭｮｯ"
 _VOICED = frozenset("ｳｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾊﾋﾌﾍﾎ")
@@ -110,7 +121,7 @@ def _spelled(run: str) -> bool:
     """Whether half-width kana stand as they are written: marks of voice and length only behind a kana."""
     if run[0] in _LONE_KANA_MARKS:
         return False
-    pairs = zip(run, run[1:], strict=False)
+    pairs = pairwise(run)
     return all(second not in "ﾞﾟ" or first in _VOICED for first, second in pairs) and not set(run) <= set("｡｢｣､･")
 
 

@@ -47,7 +47,9 @@ _ROW_NUMBERS = frozenset(
     (
         "", "no", "no.", "nr", "nr.", "num", "number", "id", "idx", "index", "row", "row number", "row id", "rank",
         "ranking", "position", "pos", "pos.", "place", "s/n", "sl no", "sl. no.", "serial", "level 0", "index level 0",
-        "番号", "番", "順位", "順番", "連番", "通番", "通し番号", "行", "行番号", "ランク", "ランキング", "序号", "排名", "번호", "순위",
+        "番号", "番", "順位", "順番", "連番", "通番", "通し番号", "行", "行番号",
+        "ランク", "ランキング",
+        "序号", "排名", "번호", "순위",
     )
 )  # fmt: skip
 _UNNAMED = re.compile(r"unnamed: ?\d{1,9}(?:\.\d{1,9})?")

@@ -106,7 +106,9 @@ def sheet_of(grid: Grid, hints: Hints) -> Sheet:
         None if _is_name(name, hints) else scan([row[place] for row in grid.rows], hints.missing)
         for name, place in zip(names, keep, strict=True)
     ]
-    written, told = notations(names, scans, Written(str(grid.path), grid.delimiter, grid.typed, hints.decimal, hints.units))
+    written, told = notations(
+        names, scans, Written(str(grid.path), grid.delimiter, grid.typed, hints.decimal, hints.units)
+    )
     columns = []
     rewritten = 0
     for name, place, found, notation in zip(names, keep, scans, written, strict=True):

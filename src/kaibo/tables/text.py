@@ -19,7 +19,13 @@ NAMES = "utf-8, utf-16, shift_jis, euc_jp, cp1252"
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SHOWN = {"utf-8-sig": "UTF-8 with a byte order mark", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
-_SHOWN |= {"cp932": "Shift_JIS", "euc_jp": "EUC-JP", "euc_jis_2004": "EUC-JP", "iso2022_jp_2": "ISO-2022-JP", "cp1252": "CP1252"}
+_SHOWN |= {
+    "cp932": "Shift_JIS",
+    "euc_jp": "EUC-JP",
+    "euc_jis_2004": "EUC-JP",
+    "iso2022_jp_2": "ISO-2022-JP",
+    "cp1252": "CP1252",
+}
 
 
 def read_bytes(path: Path) -> bytes:
