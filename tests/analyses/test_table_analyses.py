@@ -199,6 +199,34 @@ def test_three_families_give_no_interval_but_a_reason():
     assert np.isfinite(row.explained_interval_models[0]).all()
 
 
+def shifted_families(seed, shift, families=12, each=5):
+    """A score that follows size by a law, each family above or below it by its own amount."""
+    rng = np.random.default_rng(seed)
+    size = rng.uniform(8, 12, families * each)
+    family = np.repeat(np.arange(families), each)
+    score = 1 / (
+        1 + np.exp(-(size - 10) - shift * rng.normal(size=families)[family] - 0.1 * rng.normal(size=len(size)))
+    )
+    values = np.column_stack([score, rng.uniform(0.3, 0.7, len(size))])
+    return table_of(values, [f"f{k}" for k in family], parameters=10**size)
+
+
+def test_an_interval_made_with_a_family_in_it_does_not_say_how_well_a_new_one_is_covered():
+    """Coverage under --by-family was that of a law that had seen the family."""
+    table = shifted_families(0, 0.8)
+    settings = LawSettings(split=Split("family"), fit=FitSettings(draws=100, starts=4))
+    row = fit_laws(table, "c0", settings).row
+    rest = fit_laws(
+        table.rows(np.array([one != "f3" for one in table.families])), "c0", replace(settings, split=Split())
+    )
+    size = np.log(table.facts["parameters"][15:20])[:, None]
+    low, high = rest.fitted["size"].prediction_interval(size)
+    ours = [one for one in row.residuals if one.family == "f3"]
+    assert row.chosen == "size"
+    np.testing.assert_allclose([one.low for one in ours], low, atol=0.06)
+    np.testing.assert_allclose([one.high for one in ours], high, atol=0.06)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_the_derivatives_of_every_form_are_right(name):
     rng = np.random.default_rng(0)
