@@ -37,7 +37,9 @@ def tables_beside(found: Mapping[str, Finding[ComponentsRow]]) -> Finding[TableS
 
 
 def _shares(name: str, row: ComponentsRow) -> list[TableShare]:
-    bounds = [(None, None) if math.isnan(low) else (low, high) for low, high in row.explained_interval]
+    bounds = [
+        (None if math.isnan(low) else low, None if math.isnan(high) else high) for low, high in row.explained_interval
+    ]
     return [
         TableShare(
             name, len(row.models), len(row.benchmarks), place + 1, share, *bounds[place], row.parallel[place],
