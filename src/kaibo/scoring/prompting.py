@@ -66,7 +66,18 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 def _unbracketed(text: str) -> str:
     """The filter `unbracketed`: a text without what stands in square brackets."""
-    return re.sub(r"\[[^\]\n]*\]", "", text)
+    return "\n".join(map(_line_unbracketed, text.split("\n")))
+
+
+def _line_unbracketed(line: str) -> str:
+    # By hand: a regular expression looks from each of a thousand open brackets to the end of the line.
+    out, done = [], 0
+    begin = line.find("[")
+    while begin >= 0 and (end := line.find("]", begin)) >= 0:
+        out.append(line[done:begin])
+        done = end + 1
+        begin = line.find("[", done)
+    return "".join([*out, line[done:]])
 
 
 def papers(
