@@ -32,7 +32,7 @@ from kaibo.store.schemas import (
     VECTORS,
 )
 from kaibo.store.spectra import spectra_from, spectra_table
-from kaibo.store.upkeep import StoredModel, listing, remove, verify
+from kaibo.store.upkeep import Outdated, StoredModel, listing, outdated, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum, TokenLog, joined_logs
 from kaibo.vocabulary.resolved import Resolved
@@ -278,6 +278,10 @@ class Store:
     def verify(self) -> list[Damage]:
         """Checks every part and ledger entry; damaged ones are set aside, and what they held is measured again."""
         return verify(self.parts)
+
+    def outdated(self) -> list[Outdated]:
+        """Rows that an older kaibo measured in another way, which answer nothing any more."""
+        return outdated(self.parts)
 
     def compact(self) -> Compaction:
         """Merges small parts and clears away what killed writers left.
