@@ -66,7 +66,12 @@ def test_a_score_is_looked_up_under_another_spelling_of_the_config(model: Path, 
     first, measured = nats(model, tmp_path / "store")
     config = json.loads((model / "config.json").read_text())
     rope = config.pop("rope_parameters")
-    config |= {"rope_theta": int(rope["rope_theta"]), "_name_or_path": "x", "torch_dtype": "bfloat16", "use_cache": False}
+    config |= {
+        "rope_theta": int(rope["rope_theta"]),
+        "_name_or_path": "x",
+        "torch_dtype": "bfloat16",
+        "use_cache": False,
+    }
     (model / "config.json").write_text(json.dumps(config))
     again, measured_again = nats(model, tmp_path / "store")
     assert measured > 0 == measured_again

@@ -26,7 +26,9 @@ SCALED = {"factor": 4.0, "original_max_position_embeddings": 64}
 
 
 def key(config: dict[str, Any], how: Running | None = None, model_id: str = "m", tokenizer: str = "t") -> str:
-    return function_of(Model("./m", "m", "llama", (), config), model_id, tokenizer, how or Running("float32")).function_id
+    return function_of(
+        Model("./m", "m", "llama", (), config), model_id, tokenizer, how or Running("float32")
+    ).function_id
 
 
 @pytest.mark.parametrize(

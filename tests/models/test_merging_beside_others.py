@@ -288,9 +288,7 @@ def test_under_ties_a_negative_weight_votes_and_agrees_against_its_task_vector(
     floats: tuple[Path, list[Path]], tmp_path: Path, weights: tuple[float, ...], vote: str, divide: str
 ) -> None:
     base, tuned = floats
-    found, done = merged(
-        base, tuned, tmp_path, densities=(1.0,), weights=weights, vote=vote, divide=divide, tie="plus"
-    )
+    found, done = merged(base, tuned, tmp_path, densities=(1.0,), weights=weights, vote=vote, divide=divide, tie="plus")
     before, deltas = read(base), vectors(read(base), tuned)
     for name, values in found.items():
         wanted = elected([delta[name].reshape(-1) for delta in deltas], weights, vote, divide)

@@ -156,9 +156,12 @@ def remove(parts: Parts, model: str) -> int:
         _forget(parts, SPECTRA, "content", contents)
         _forget(parts, SOURCES, "content", contents)
         _forget(parts, FAILURES, "model", addresses)
-        _forget(parts, TOKEN_LOG, "model_id", {row["model_id"] for row in leaving} - {
-            row["model_id"] for row in rows if row not in leaving
-        })
+        _forget(
+            parts,
+            TOKEN_LOG,
+            "model_id",
+            {row["model_id"] for row in leaving} - {row["model_id"] for row in rows if row not in leaving},
+        )
         gone = {(row["model"], row["model_id"]) for row in leaving}
         _rewrite(parts, MODELS, lambda table: [pair not in gone for pair in _pairs(table)])
         tidy(parts)
