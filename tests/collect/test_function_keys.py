@@ -12,13 +12,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from scoring_models import TEXT, save_causal
-
 from kaibo.scoring.planning import ScoreSettings
+from kaibo.scoring.texts import Document
 from kaibo.store import Store
 from kaibo.verbs.measuring import Settings
 from kaibo.verbs.score import scores
-from kaibo.scoring.texts import Document
+from scoring_models import TEXT, save_causal
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,8 @@ class Sitting:
     """One model's answers to one form (prompt and worked examples) of a task.
 
     `variant` names the form, `metrics` what is asked of the answers, `chance` what guessing gives (None: it follows
-    from the number of options); `grouped` says whether questions share passages, `failed` how many were not asked. `origin` names
-    what decides the answers beside the questions' number: what the model does, and the form with its data.
+    from the number of options); `grouped` says whether questions share passages, `failed` how many were not asked.
+    `origin` names what decides the answers beside their number: what the model does, and the form with its data.
     """
 
     model: str

@@ -43,8 +43,9 @@ class Recipe:
     TIES trims each task vector to its density in a `scope` with `ties` at the threshold dealt with as `largest`
     does, elects a sign by `vote` (over the entries w·Δ: of their sum with every |w| taken as 1, of their sum, or of
     how many are positive), takes `tie` where the vote is zero (the sign that won most elsewhere, or plus), sums w·Δ
-    over the entries w·Δ of that sign and divides by their `count`, by the sum of their `weights` or by nothing. The result is base + `factor` · that. `least` is how
-    many values any tensor or task vector keeps at least. `t` is how far `slerp` goes, `seed` is for `dare`.
+    over the entries w·Δ of that sign and divides by their `count`, by the sum of their `weights` or by nothing. The
+    result is base + `factor` · that. `least` is how many values any tensor or task vector keeps at least. `t` is how
+    far `slerp` goes, `seed` is for `dare`.
     """
 
     method: Method = "ties"
