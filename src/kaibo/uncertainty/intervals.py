@@ -89,16 +89,18 @@ def bounded(mean: Floats, reach: Floats, least: float = 0.0, most: float = math.
     with np.errstate(all="ignore"):
         if math.isinf(most):
             factor = np.exp(np.minimum(reach / (mean - least), 700.0))
-            ends = least + (mean - least) / factor, least + (mean - least) * factor
+            low, high = least + (mean - least) / factor, least + (mean - least) * factor
         else:
             share = (mean - least) / (most - least)
             odds = share / (1 - share)
             factor = np.exp(np.minimum(reach / ((most - least) * share * (1 - share)), 700.0))
-            ends = tuple(least + (most - least) / (1 + 1 / end) for end in (odds / factor, odds * factor))
+            low = least + (most - least) / (1 + factor / odds)
+            high = least + (most - least) / (1 + 1 / (odds * factor))
     inside = (mean > least) & (mean < most)
-    plain = np.clip(mean - reach, least, most), np.clip(mean + reach, least, most)
-    low, high = (np.where(inside, end, cut) for end, cut in zip(ends, plain, strict=True))
-    return low, high
+    return (
+        np.where(inside, low, np.clip(mean - reach, least, most)),
+        np.where(inside, high, np.clip(mean + reach, least, most)),
+    )
 
 
 def worth(share: float, error: float, most: float) -> float:
