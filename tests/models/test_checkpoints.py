@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kaibo.errors import MissingError, UsageError
 from kaibo.models.checkpoints import checkpoints_of, step_of
 from kaibo.testing import tiny_model
-from measured import scales
+from measured import linear
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_where_no_name_says_a_step_epochs_or_bare_numbers_order_a_series(tmp_pat
 
 @pytest.mark.parametrize("name", ["step", "ep1-ba", "step-1.", "iter_", "1", "step1", "checkpoint-9k", "epoch"])
 def test_a_long_name_costs_time_in_proportion_to_its_length(name: str) -> None:
-    assert scales(lambda size: step_of((name * size)[:size]), 50_000) < 10
+    assert linear(lambda size: step_of((name * size)[:size]), 10_000)
 
 
 @pytest.mark.parametrize("given", [["absent"], [], ["hf:a/b"]])

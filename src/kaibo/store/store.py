@@ -40,6 +40,8 @@ from kaibo.vocabulary.resolved import Resolved
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kaibo.store.questions import Answered, Limits
+
 Sums = TypeVar("Sums", Joint, Crossed, Signs)
 
 
@@ -267,9 +269,13 @@ class Store:
 
         Raises UsageError with the first line of what DuckDB says when the query fails.
         """
+        return self.ask(query, None).table
+
+    def ask(self, query: str, limits: Limits | None) -> Answered:
+        """The same within limits of time and size: an answer that is too large is cut, and says so."""
         from kaibo.store.questions import ask
 
-        return ask(self.parts, query)
+        return ask(self.parts, query, limits)
 
     def listing(self) -> list[StoredModel]:
         """The models that the store holds."""
