@@ -10,4 +10,16 @@ from kaibo.sandbox.limits import VERDICTS, VERSION, Judged, Limits
 from kaibo.sandbox.problems import Problem, problems, samples
 from kaibo.sandbox.ways import Way
 
-__all__ = ["VERDICTS", "VERSION", "Desk", "Judged", "Limits", "Problem", "Way", "chosen", "problems", "proven", "samples"]
+__all__ = [
+    "VERDICTS",
+    "VERSION",
+    "Desk",
+    "Judged",
+    "Limits",
+    "Problem",
+    "Way",
+    "chosen",
+    "problems",
+    "proven",
+    "samples",
+]

@@ -26,6 +26,8 @@ MODULES = {
 }
 """The modules of each program inside, each after those that it imports."""
 
+SIGNALS = {int(each) for each in signal.Signals}
+
 STARTING = 60.0
 """Seconds within which a program behind walls must be ready: a bound on the machine, not on the sample."""
 
@@ -163,7 +165,7 @@ class Boxed:
         number = -status if status < 0 else status - 128 if status > 128 else 0
         if number == signal.SIGXCPU:
             return EndedError("timeout", "it ran out of processor time")
-        if number in iter(signal.Signals):
+        if number in SIGNALS:
             return EndedError("killed", f"ended by {signal.Signals(number).name}")
         return EndedError("error", f"it ended itself with exit code {status}")
 
@@ -206,11 +208,19 @@ _next_users = _numbers()
 _free_users: list[int] = []
 
 
+def _user() -> int:
+    """A number that no other sample has now: the kernel counts its threads by it."""
+    try:
+        return _free_users.pop()
+    except IndexError:
+        return next(_next_users)
+
+
 def started(program: str, way: Way, limits: Limits, packages: tuple[str, ...] = ()) -> Boxed:
     """Start `sample` or `desk` behind walls and wait until they stand. Raises PolicyError where they do not."""
     paths, hidden = readable(packages)
     key = secrets.token_hex(16)
-    user = (_free_users.pop() if _free_users else next(_next_users)) if os.geteuid() == 0 and way.walled else None
+    user = _user() if os.geteuid() == 0 and way.walled else None
     plan = {
         "way": way.name,
         "key": key,

@@ -174,16 +174,8 @@ def _outputs(entry: _Entry) -> Problem:
 def _check(entry: _Entry) -> Problem:
     """HumanEval: the prompt begins the function, the test defines `check(candidate)`."""
     prompt, solution = entry.text("prompt"), entry.text("canonical_solution", "")
-    reference = prompt + solution if solution.strip() else _begun(prompt)
-    told = {"setup": "", "reference": reference, "solved": bool(solution.strip()), "test": entry.text("test")}
+    told = {"reference": prompt + solution, "solved": bool(solution.strip()), "test": entry.text("test")}
     return _made(entry, prompt, entry.text("entry_point"), "check", False, told)
-
-
-def _begun(prompt: str) -> str:
-    """A prompt as code of its own: its last function, which has a docstring at most, is given a body."""
-    last = prompt.rstrip().rsplit("\n", 1)[-1]
-    indent = " " * (len(last) - len(last.lstrip()) + (4 if last.rstrip().endswith(":") else 0))
-    return f"{prompt.rstrip()}\n{indent or '    '}pass\n"
 
 
 def _asserts(entry: _Entry) -> Problem:

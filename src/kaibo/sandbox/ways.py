@@ -81,7 +81,18 @@ def _bubblewrap(paths: list[str], hidden: list[str]) -> list[str]:
 
 def _unshare(_paths: list[str], _hidden: list[str]) -> list[str]:
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return [_found("unshare"), *user, "--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child"]
+    return [
+        _found("unshare"),
+        *user,
+        "--mount",
+        "--pid",
+        "--net",
+        "--ipc",
+        "--uts",
+        "--cgroup",
+        "--fork",
+        "--kill-child",
+    ]
 
 
 def _bare(_paths: list[str], _hidden: list[str]) -> list[str]:

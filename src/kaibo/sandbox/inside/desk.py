@@ -64,6 +64,7 @@ class Remote(Handle):
         object.__setattr__(self, "_asked", asked)
 
     def __call__(self, *given: Any, **named: Any) -> Any:
+        """What the object gives when the sample calls it."""
         return self._asked.ask("object", self, given, named)
 
     def __getattr__(self, name: str) -> Any:
@@ -154,12 +155,9 @@ def _verdict(judge: Judge, asked: Asked) -> tuple[str, str, int]:
         return "ended", "", asked.calls
     except Unfit as error:
         return "broken", str(error), asked.calls
-    except AssertionError as error:
-        if error is not asked.raised:
-            return "wrong", _told(error), asked.calls
-        return "error", _told(error), asked.calls
     except BaseException as error:  # noqa: BLE001 - what a test raises over a sample's value is an answer
-        return "error" if error is asked.raised else "wrong", _told(error), asked.calls
+        verdict = "broken" if not asked.calls else "error" if error is asked.raised else "wrong"
+        return verdict, _told(error), asked.calls
     return ("passed", "", asked.calls) if asked.calls else ("broken", "the test never asked the sample", 0)
 
 
@@ -177,9 +175,21 @@ def _strict(code: str) -> Any:
     return compile(strict(ast.parse(code)), "<test>", "exec")
 
 
+def _reference(problem: dict[str, Any]) -> dict[str, Any]:
+    """The names of the reference. Where nobody solved the problem, those of its prompt, as far as it is code."""
+    code = problem["reference"]
+    for ending in ("",) if problem["solved"] else ("\n    pass\n", "", None):
+        try:
+            return _run("" if ending is None else code.rstrip() + ending, "<reference>", {"__name__": "reference"})
+        except SyntaxError:
+            if problem["solved"]:
+                raise
+    raise AssertionError("nothing is always code")
+
+
 def _of_check(problem: dict[str, Any]) -> Judge:
     """A test that defines `check(candidate)`. The names of the reference, its own among them, are the reference's."""
-    reference = _run(problem["setup"] + "\n" + problem["reference"], "<reference>", {"__name__": "reference"})
+    reference = _reference(problem)
     test = _strict(problem["test"])
     own = reference.get(problem["entry"]) if problem["solved"] else None
 

@@ -20,8 +20,10 @@ DEEPEST = 64
 MOST = 1_000_000
 """How many values one message may hold."""
 
-ITERATORS = (
-    *(type(each) for each in (iter([]), iter(()), iter({}), iter(set()), iter(""), iter(range(0)), iter({}.items()))),
+SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset, "deque": collections.deque}
+EMPTY: tuple[Any, ...] = (iter([]), iter(()), iter({}), iter(set()), iter(""), iter(range(0)), iter({}.items()))
+ITERATORS: tuple[Any, ...] = (
+    *map(type, EMPTY),
     *(map, filter, zip, enumerate, reversed, type(_ for _ in ()), type({}.keys()), type({}.values()), type({}.items())),
     *(itertools.chain, itertools.islice, itertools.permutations, itertools.combinations, itertools.product),
     *(itertools.accumulate, itertools.takewhile, itertools.starmap),
@@ -77,7 +79,7 @@ class _Writer:
         return self._container(value, depth + 1)
 
     def _container(self, value: Any, depth: int) -> Any:
-        for kind, name in ((tuple, "tuple"), (set, "set"), (frozenset, "frozenset"), (collections.deque, "deque")):
+        for name, kind in SEQUENCES.items():
             if isinstance(value, kind):
                 return {name: self._all(kind.__iter__(value), depth)}
         if isinstance(value, list):

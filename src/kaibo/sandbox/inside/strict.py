@@ -59,7 +59,7 @@ STRICT: dict[str, Any] = {"__kaibo_compared__": _compared}
 
 
 class _Strict(ast.NodeTransformer):
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802 - the name that NodeTransformer calls
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         if not any(isinstance(each, REPLACED) for each in node.ops):
             return node
@@ -70,7 +70,8 @@ class _Strict(ast.NodeTransformer):
 
 def strict(tree: ast.Module) -> ast.Module:
     """The tree with its comparisons replaced."""
-    return ast.fix_missing_locations(_Strict().visit(tree))
+    replaced: ast.Module = _Strict().visit(tree)
+    return ast.fix_missing_locations(replaced)
 
 
 def top_names(code: str) -> set[str]:

@@ -149,6 +149,4 @@ def _filtered(machine: str) -> None:
         raise OSError(f"no filter of system calls for {machine}")
     held = ctypes.create_string_buffer(lines, len(lines))
     whole = struct.pack("@HP", len(lines) // 8, ctypes.addressof(held))
-    _checked(
-        _libc.prctl(ctypes.c_ulong(22), ctypes.c_ulong(2), whole, ctypes.c_ulong(0), ctypes.c_ulong(0)), "seccomp"
-    )
+    _checked(_libc.prctl(ctypes.c_ulong(22), ctypes.c_ulong(2), whole, ctypes.c_ulong(0), ctypes.c_ulong(0)), "seccomp")
