@@ -152,7 +152,8 @@ def _fetched(answer: Any, limit: int) -> Answered:
     import pyarrow as pa
 
     reader = answer.to_arrow_reader(BATCH)
-    batches, size = [], 0
+    batches: list[pa.RecordBatch] = []
+    size = 0
     for batch in reader:
         size += batch.nbytes
         if size > limit:
@@ -192,9 +193,8 @@ def _type(kind: Any) -> str | None:
         inner = _type(kind.children[0][1])
         return None if inner is None else f"{inner}[]"
     if kind.id == "struct":
-        inner = {name: _type(child) or str(child) for name, child in kind.children}
-        fields = ", ".join(f"{_quoted(name)} {child}" for name, child in inner.items())
-        return None if all(_type(child) is None for _, child in kind.children) else f"STRUCT({fields})"
+        fields = [f"{_quoted(name)} {_type(child) or child}" for name, child in kind.children]
+        return None if all(_type(child) is None for _, child in kind.children) else f"STRUCT({', '.join(fields)})"
     return "VARCHAR"
 
 

@@ -125,12 +125,15 @@ def outdated(parts: Parts) -> list[Outdated]:
 
 def _check_rows(parts: Parts, entry: Entry, schema: Schema, data: bytes) -> None:
     try:
-        rows = unpacked(data, schema).num_rows
+        table = unpacked(data, schema)
+        keys = hashed(table[schema.key].unique().to_pylist())
     except (ValueError, KeyError, TypeError, OSError) as error:
         parts.set_aside(entry, f"it does not hold the table {entry.table}: {error}")
         return
-    if rows != entry.rows:
-        parts.set_aside(entry, f"it has {rows} rows, the ledger says {entry.rows}")
+    if table.num_rows != entry.rows:
+        parts.set_aside(entry, f"it has {table.num_rows} rows, the ledger says {entry.rows}")
+    elif not np.array_equal(keys, entry.keys):
+        parts.set_aside(entry, "its rows have other keys than the ledger says")
 
 
 def remove(parts: Parts, model: str) -> int:
