@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 Verdict = Literal[
     "reproduced",
@@ -16,7 +16,8 @@ Verdict = Literal[
     "not measured",
 ]
 
-SEEN, NOT_SEEN = "direction seen at another scale", "direction not seen at another scale"
+SEEN: Final = "direction seen at another scale"
+NOT_SEEN: Final = "direction not seen at another scale"
 ROUNDING = 1e-12
 """How far two equal numbers may be apart, relative to the larger."""
 
