@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 import kaibo
+from kaibo.chapters.merge.ask import Writing
 from kaibo.collect.outputs import MANIFEST
 from kaibo.errors import FormatError, KaiboError, StorageError, UsageError
 from kaibo.models import open_model
 from kaibo.store import disk
 from kaibo.testing import tiny_model
-from kaibo.verbs.merge import Writing
 from kaibo.vocabulary import Buffer
 from kaibo.vocabulary.merging import Recipe
 
@@ -259,12 +259,12 @@ def test_a_merge_cannot_go_into_one_of_its_models(models: Path) -> None:
 
 
 def test_a_trimmed_task_vector_measures_as_its_census_says(models: Path, tmp_path: Path) -> None:
-    from kaibo.analyses.largest import by_size, exactly, largest, needed
-    from kaibo.analyses.trimming import quotas, wanted_bins
-    from kaibo.census import position_after
+    from kaibo.chapters.diff.largest import by_size, exactly, largest, needed
+    from kaibo.chapters.diff.trimming import quotas, wanted_bins
     from kaibo.collect import take_census
     from kaibo.collect.differences import take_difference
     from kaibo.collect.resolving import resolved_bins
+    from kaibo.counting import position_after
     from kaibo.models.derived.difference import difference
     from kaibo.models.derived.trimmed import trimmed
     from kaibo.models.pairing import pair_models

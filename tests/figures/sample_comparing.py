@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import kaibo
-from kaibo.analyses.formats import FormatRow
-from kaibo.analyses.side_by_side import side_by_side
+from kaibo.chapters.generate.formats import FormatRow
+from kaibo.chapters.inspect.side_by_side import side_by_side
 from kaibo.models.anatomy import architecture
 from kaibo.vocabulary import Finding
 

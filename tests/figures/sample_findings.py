@@ -4,9 +4,11 @@ import dataclasses
 import math
 import random
 
-from kaibo.analyses.distance_records import DistanceCell
-from kaibo.analyses.merging import ConflictRow
-from kaibo.analyses.records import CurveRow, DifferenceCell, DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
+from kaibo.chapters.census.rows import Quantile
+from kaibo.chapters.diff.rows import CurveRow, DifferenceCell, DistanceCell
+from kaibo.chapters.digits.rows import DigitsRow
+from kaibo.chapters.merge.conflicts import ConflictRow
+from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow, StatsRow
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Activation, Architecture, Norm, PositionEncoding
 

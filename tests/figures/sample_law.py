@@ -1,8 +1,8 @@
 """Findings about Benford's law, written down: what a rescaling reaches, what leaving the law costs, groups."""
 
-from kaibo.analyses.digit_groups import DigitGroupRow
-from kaibo.analyses.law_trial import LawTrialRow
-from kaibo.analyses.scaling import RescaleRow
+from kaibo.chapters.digits.families import DigitGroupRow
+from kaibo.chapters.rescale.law_trial import LawTrialRow
+from kaibo.chapters.rescale.powers_of_two import RescaleRow
 from kaibo.vocabulary import Finding
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kaibo.analyses.corruption import CorruptRow
-from kaibo.analyses.token_losses import ContextRow, TokenCell
+from kaibo.chapters.corrupt.corruption import CorruptRow
+from kaibo.chapters.score.token_losses import ContextRow, TokenCell
 from kaibo.vocabulary import Finding
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kaibo.analyses.series import needed
-from kaibo.analyses.series import series as analyse
-from kaibo.analyses.series_audit import path_of
+from kaibo.chapters.series.audit import path_of
+from kaibo.chapters.series.following import needed
+from kaibo.chapters.series.following import series as analyse
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.series import CheckpointFacts
 

@@ -1,9 +1,9 @@
 """Findings about norms and about fine-tunes of one base, made by hand."""
 
-from kaibo.analyses.distance_records import SizeRow, WayRow
-from kaibo.analyses.fine_tune_records import ApartRow, KeptRow, MethodRow, RankRow, RatioRow, TunedRow
-from kaibo.analyses.norm_ways import BY_TENSOR, MEAN, REPORTED, RIGHT
-from kaibo.verbs.norms import norms
+from kaibo.chapters.fine_tunes.rows import ApartRow, KeptRow, MethodRow, RankRow, RatioRow, TunedRow
+from kaibo.chapters.norms.ask import norms
+from kaibo.chapters.norms.rows import SizeRow, WayRow
+from kaibo.chapters.norms.ways import BY_TENSOR, MEAN, REPORTED, RIGHT
 from kaibo.vocabulary import Finding
 
 HOWS = (RIGHT, BY_TENSOR.format(form="float16"), BY_TENSOR.format(form="bfloat16"), MEAN)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sample_trends
-from kaibo.analyses.tables_beside import tables_beside
-from kaibo.analyses.trends import TrendOptions, trends
+from kaibo.chapters.pca.tables_beside import tables_beside
+from kaibo.chapters.trends.whole import TrendOptions, trends
 from kaibo.errors import UsageError
 from kaibo.figures import FIGURES, caption, figure, names
 from kaibo.figures.export import specification
@@ -143,7 +143,7 @@ values = st.floats(allow_nan=True, allow_infinity=True) | st.none()
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=6))
 def test_numbers_that_no_axis_can_hold_are_left_out(pairs):
-    from kaibo.analyses.records import ProfileRow
+    from kaibo.chapters.stats.rows import ProfileRow
 
     rows = tuple(ProfileRow("m", place, "mlp.up", 1, *pair, 0.0) for place, pair in enumerate(pairs))
     for name in FIGURES["profile"]:

@@ -52,26 +52,28 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 
 
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
-    from kaibo.analyses import fine_tune_pairs, fine_tunes, norm_ways
-    from kaibo.analyses.change_spectra import NOTES as CHANGES
-    from kaibo.analyses.corruption import NOTES as CORRUPTION
-    from kaibo.analyses.differences import CURVE_NOTE
-    from kaibo.analyses.differences import NOTES as DIFFERENCES
-    from kaibo.analyses.digit_groups import NOTES as GROUPS
-    from kaibo.analyses.digits import NOTES as DIGITS
-    from kaibo.analyses.distances import NOTES as DISTANCES
-    from kaibo.analyses.evaluation import NOTES as EVALUATION
-    from kaibo.analyses.law_trial import NOTES as TRIAL
-    from kaibo.analyses.perplexity import NOTES as PERPLEXITY
-    from kaibo.analyses.seeds import NOTES as SEEDS
-    from kaibo.analyses.series import NOTES as SERIES
-    from kaibo.analyses.spectra import NOTES as SPECTRA
-    from kaibo.analyses.stats import NOTES as STATS
-    from kaibo.analyses.token_losses import NOTES as LOSSES
-    from kaibo.analyses.trends import whole as trends
+    from kaibo.chapters.corrupt.corruption import NOTES as CORRUPTION
+    from kaibo.chapters.diff.change_spectra import NOTES as CHANGES
+    from kaibo.chapters.diff.differences import CURVE_NOTE
+    from kaibo.chapters.diff.differences import NOTES as DIFFERENCES
+    from kaibo.chapters.diff.distances import NOTES as DISTANCES
+    from kaibo.chapters.diff.seeds import NOTES as SEEDS
+    from kaibo.chapters.digits.benford import NOTES as DIGITS
+    from kaibo.chapters.digits.families import NOTES as GROUPS
+    from kaibo.chapters.eval.accuracy import NOTES as EVALUATION
+    from kaibo.chapters.fine_tunes import changes as fine_tunes
+    from kaibo.chapters.fine_tunes import pairs as fine_tune_pairs
+    from kaibo.chapters.norms import ask as norms
+    from kaibo.chapters.norms import ways as norm_ways
+    from kaibo.chapters.rescale.ask import NOTES as RESCALING
+    from kaibo.chapters.rescale.law_trial import NOTES as TRIAL
+    from kaibo.chapters.score.perplexity import NOTES as PERPLEXITY
+    from kaibo.chapters.score.token_losses import NOTES as LOSSES
+    from kaibo.chapters.series.following import NOTES as SERIES
+    from kaibo.chapters.spectrum.effective_ranks import NOTES as SPECTRA
+    from kaibo.chapters.stats.statistics import NOTES as STATS
+    from kaibo.chapters.trends import whole as trends
     from kaibo.models.anatomy import architecture
-    from kaibo.verbs import norms
-    from kaibo.verbs.rescale import NOTES as RESCALING
 
     shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
     config = {

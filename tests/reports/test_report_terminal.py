@@ -114,7 +114,7 @@ def test_few_rows_stand_side_by_side_and_many_lose_their_last_columns_by_name():
 
 
 def test_sentences_are_folded_before_a_table_is_turned():
-    from kaibo.analyses.series_audit import AuditRow
+    from kaibo.chapters.series.audit import AuditRow
     from kaibo.vocabulary import Finding
 
     rows = tuple(AuditRow("jump", (f"checkpoint-{n}",), "so far from its neighbours " * 6) for n in range(9))

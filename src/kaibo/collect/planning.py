@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from kaibo.analyses.merging import Polled
-from kaibo.analyses.trimming import Quota, quotas, wanted_bins
-from kaibo.census import position_after
+from kaibo.chapters.diff.trimming import Quota, quotas, wanted_bins
+from kaibo.chapters.merge.conflicts import Polled
 from kaibo.collect.censuses import Options
 from kaibo.collect.differences import Compared, take_difference
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.resolving import resolved_bins
 from kaibo.collect.stopping import Stopping
+from kaibo.counting import position_after
 from kaibo.errors import FormatError, KaiboError
 from kaibo.models.derived.difference import difference_of
 from kaibo.models.derived.merged import Merged, slerp_weights

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses import scaling
-from kaibo.analyses.scaling import CANDIDATES, Towards
-from kaibo.census.scaling import Small, Tally
+from kaibo.chapters.rescale import powers_of_two as scaling
+from kaibo.chapters.rescale.powers_of_two import CANDIDATES, Towards
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named
 from kaibo.collect.progress import quiet
 from kaibo.collect.stopping import Stopping
+from kaibo.counting.scaling import Small, Tally
 from kaibo.errors import KaiboError
 from kaibo.models.derived.couplings import Coupling, Side
 from kaibo.models.derived.rescaled import Factors

@@ -9,40 +9,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.context import draw as context
+from kaibo.chapters.correlate import draw as relation
+from kaibo.chapters.corrupt import draw as corruption
+from kaibo.chapters.diff import draw as differences
+from kaibo.chapters.digits import draw as digit_groups
+from kaibo.chapters.digits import draw as digits
+from kaibo.chapters.eval import draw as evaluation
+from kaibo.chapters.fine_tunes import draw as fine_tunes
+from kaibo.chapters.generate import draw as formats
+from kaibo.chapters.inspect import draw as anatomy
+from kaibo.chapters.inspect import draw as parameters
+from kaibo.chapters.law import draw as laws
+from kaibo.chapters.merge import draw as merging
+from kaibo.chapters.norms import draw as norms
+from kaibo.chapters.pca import draw as components
+from kaibo.chapters.pca import draw as tables_beside
+from kaibo.chapters.published import draw as against
+from kaibo.chapters.published import draw as paired
+from kaibo.chapters.published import draw as passes
+from kaibo.chapters.published import draw as shares
+from kaibo.chapters.rescale import draw as digit_trials
+from kaibo.chapters.rescale import draw as rescaling
+from kaibo.chapters.score import draw as token_losses
+from kaibo.chapters.series import draw as series
+from kaibo.chapters.spectrum import draw as spectra
+from kaibo.chapters.stats import draw as magnitudes
+from kaibo.chapters.stats import draw as profile
+from kaibo.chapters.tour import draw as tour
+from kaibo.chapters.trajectories import draw as trajectories
+from kaibo.chapters.trends import draw as trends
 from kaibo.errors import UsageError
-from kaibo.figures import (
-    against,
-    anatomy,
-    components,
-    context,
-    corruption,
-    differences,
-    digit_groups,
-    digit_trials,
-    digits,
-    evaluation,
-    fine_tunes,
-    formats,
-    laws,
-    magnitudes,
-    merging,
-    norms,
-    paired,
-    parameters,
-    passes,
-    profile,
-    relation,
-    rescaling,
-    series,
-    shares,
-    spectra,
-    style,
-    tables_beside,
-    token_losses,
-    tour,
-    trajectories,
-    trends,
-)
+from kaibo.figures import style
 from kaibo.figures.export import FORMATS, render, save
 from kaibo.figures.words import LANGUAGES, word
 from kaibo.vocabulary import Finding

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kaibo.analyses.digits import digit_counts, mean_absolute_error
-from kaibo.census import Workspace, count_span, merged, spans
+from kaibo.chapters.digits.benford import digit_counts, mean_absolute_error
+from kaibo.counting import Workspace, count_span, merged, spans
 from kaibo.models import open_model
 
 

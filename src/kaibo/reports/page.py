@@ -15,9 +15,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.digits.draw import MOST_PANELS
 from kaibo.errors import escaped
 from kaibo.figures import caption, figure, names
-from kaibo.figures.digits import MOST_PANELS
 from kaibo.figures.export import specification
 from kaibo.figures.names import model_name
 from kaibo.figures.words import heading, note, word

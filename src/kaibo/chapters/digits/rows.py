@@ -1,0 +1,47 @@
+"""The columns of its findings; field names are the names that `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kaibo.vocabulary import By
+
+Why = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DigitsRow:
+    """First digits of one model, layer, role or tensor.
+
+    `counts` and all shares have nine entries, for the digits 1 to 9; shares are fractions of the nonzero finite
+    values. `mae` is the mean over the nine digits of |share − law|, `mae_low` and `mae_high` its 95 % bootstrap
+    interval over tensors (None for a single tensor). `gaussian_mae` and `mixture_mae` are the same distance from
+    the law for the two nulls: one Gaussian with the same σ, and the mixture of per-tensor Gaussians with the
+    measured σ's. `from_gaussian` and `from_mixture` are the mean |share − null's share|. `conformity` is
+    Nigrini's class of the MAE; `kl` the Kullback–Leibler divergence from the law in nats; `cramers_v`
+    √(χ²/(n·8)), which can pass 1 where few digits occur, since the law's shares differ.
+    """
+
+    model: str
+    by: By
+    key: str | int | None
+    n: int
+    zeros: int
+    nonfinite: int
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+    mae: float
+    mae_low: float | None
+    mae_high: float | None
+    conformity: str | None
+    kl: float
+    cramers_v: float
+    gaussian_mae: float
+    mixture_mae: float
+    from_gaussian: float
+    from_mixture: float
+    gaussian_shares: tuple[float, ...]
+    mixture_shares: tuple[float, ...]
+    tensors: int
+    why: Why = field(default_factory=dict)

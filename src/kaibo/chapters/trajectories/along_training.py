@@ -1,0 +1,255 @@
+"""Scores along training: is accuracy a function of perplexity, of FLOPs or of size, and where do small models lead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.chapters.trajectories.crossings import Crossing, crossings
+from kaibo.chapters.trajectories.nested import SizeGivenPerplexity, size_adds
+from kaibo.chapters.trajectories.shapes import Shape, shapes, smoothed_by_run
+from kaibo.chapters.trends.curves import cross_validated, fitted, knots_of, natural_basis, r_squared
+from kaibo.errors import UsageError
+from kaibo.uncertainty.discovery import benjamini_hochberg
+from kaibo.version import __version__
+from kaibo.vocabulary import Finding
+from kaibo.vocabulary.scores import ScoreTable
+
+Floats = NDArray[np.float64]
+AGAINST = ("perplexity", "flops", "tokens", "step", "size")
+GRID = 60
+NOTES = (
+    "checkpoints at step 0 are left out (no FLOPs)",
+    "curves: natural cubic splines with five knots, in logarithms",
+    "checkpoints of one run are not independent, so R² over left-out sizes decides, not p",
+)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How much of a score one variable explains: R² of a smooth curve, the same predicted over left-out sizes (for
+    size itself over left-out steps), and the curve as points (x, y) with x in natural units.
+    """
+
+    against: str
+    r2: float
+    r2_left_out: float
+    curve: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class TrajectoryPoint:
+    """One checkpoint: model, size, step, tokens, FLOPs, perplexity and the score with its 95 % interval (standard error
+    × 1.96, of a perplexity on the scale of nats), and the exponential average of the run up to it.
+    """
+
+    model: str
+    parameters: float
+    step: float
+    tokens: float
+    flops: float
+    perplexity: float
+    value: float
+    low: float | None = None
+    high: float | None = None
+    smoothed: float | None = None
+
+
+@dataclass(frozen=True)
+class TrajectoryRow:
+    """One score over all checkpoints. `best` is the variable whose curve predicts left-out sizes best; linearity and
+    breakthroughness are those over size, `shapes` has them with their intervals, over the FLOPs of each run as well.
+    """
+
+    benchmark: str
+    n: int
+    explained: tuple[Explained, ...]
+    best: str
+    size_adds: SizeGivenPerplexity | None
+    crossings: tuple[Crossing, ...]
+    linearity: float
+    breakthroughness: float
+    points: tuple[TrajectoryPoint, ...]
+    shapes: tuple[Shape, ...] = ()
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def checkpoints(self) -> int:
+        """`n` under the name that tables give it."""
+        return self.n
+
+    @property
+    def r2_perplexity(self) -> float | None:
+        """How well perplexity predicts left-out sizes."""
+        return self._left_out("perplexity")
+
+    @property
+    def r2_flops(self) -> float | None:
+        """How well training FLOPs predict left-out sizes."""
+        return self._left_out("flops")
+
+    @property
+    def r2_size(self) -> float | None:
+        """How well size predicts left-out steps."""
+        return self._left_out("size")
+
+    @property
+    def gain(self) -> float | None:
+        """What size adds to perplexity, in R² on left-out sizes."""
+        return self.size_adds.gain if self.size_adds else None
+
+    @property
+    def gain_null(self) -> float | None:
+        """The 95 % quantile of that gain where size adds nothing."""
+        return self.size_adds.gain_null if self.size_adds else None
+
+    @property
+    def gain_p(self) -> float | None:
+        """The share of draws without any effect of size that gain as much."""
+        return self.size_adds.gain_p if self.size_adds else None
+
+    def _left_out(self, against: str) -> float | None:
+        return next((one.r2_left_out for one in self.explained if one.against == against), None)
+
+
+def find_perplexity(table: ScoreTable) -> str | None:
+    """The first column that is a perplexity."""
+    return next((name for name in table.benchmarks if name.rsplit(".", 1)[-1] in ("ppl", "perplexity")), None)
+
+
+def is_surprise(benchmark: str) -> bool:
+    """Whether a column is a perplexity: lower is better, and its logarithm is what is fitted."""
+    metric = benchmark.rsplit(".", 1)[-1]
+    return metric == "perplexity" or metric.split("_", 1)[0] == "ppl"
+
+
+def trajectories(
+    table: ScoreTable,
+    benchmarks: Sequence[str] | None = None,
+    perplexity: str | None = None,
+    *,
+    smooth: float = 0.0,
+    seed: int = 0,
+) -> Finding[TrajectoryRow]:
+    """The finding for each score (by default: `acc` but of subjects of a larger test, and perplexities of options).
+
+    `smooth` is how much of its past an exponential average keeps, for the shapes and the lines. Needs parameters and
+    step; raises UsageError without them. Checkpoints at step 0 have no FLOPs and are left out.
+    """
+    if np.isnan(table.fact("step")).all() or np.isnan(table.fact("parameters")).all():
+        raise UsageError(f"{table.name} names no training steps or no sizes", next="add columns step and parameters")
+    if not 0 <= smooth < 1:
+        raise UsageError(f"--smooth {smooth:g} is no share below 1", next="write --smooth 0.5")
+    chosen = tuple(benchmarks) if benchmarks else _usual(table)
+    column = perplexity or find_perplexity(table)
+    begun = table.rows(table.fact("step") > 0)
+    asked = [(name, column) for name in chosen if name != column]
+    if column is not None and not benchmarks:
+        asked.append((column, None))
+    rows = tuple(_row(begun, name, held, smooth, seed) for name, held in asked)
+    corrected = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
+    rows = tuple(_corrected(row, q) for row, q in zip(rows, corrected, strict=True))
+    source = {"table": table.name, "kaibo": __version__, "perplexity": column, "smooth": smooth}
+    return Finding("trajectories", rows, (*table.notes, *NOTES), source)
+
+
+def _usual(table: ScoreTable) -> tuple[str, ...]:
+    scores = [name for name in table.benchmarks if name.endswith(".acc")]
+    whole = [name for name in scores if not name.startswith(("hendrycksTest-", "mmlu_", "crows_pairs", "bigbench_"))]
+    options = [name for name in table.benchmarks if name.rsplit(".", 1)[-1] in ("ppl_right", "ppl_wrong")]
+    chosen = [*(whole or scores), *options]
+    return tuple(chosen or [name for name in table.benchmarks if name != find_perplexity(table)])
+
+
+def _corrected(row: TrajectoryRow, q: float | None) -> TrajectoryRow:
+    return row if row.size_adds is None else replace(row, size_adds=replace(row.size_adds, q=q))
+
+
+def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, seed: int) -> TrajectoryRow:
+    log = is_surprise(name)  # a perplexity spans decades: its logarithm is the score
+    table = table.rows(~np.isnan(table.column(name)))
+    values = table.column(name)
+    y = np.log(values) if log else values
+    error = _errors(table, name, log)
+    even = smoothed_by_run(table, y, smooth)
+    shaped = shapes(table, name, (y, error), smooth, seed) if len(values) else ()
+    explained = _all_explained(table, perplexity, y, log)
+    best = max(explained, key=lambda one: np.nan_to_num(one.r2_left_out, nan=-np.inf)).against if explained else ""
+    sizes = table.fact("parameters")
+    over_size = next((one for one in shaped if one.over == "size"), None)
+    none = float("nan")
+    return TrajectoryRow(
+        name, len(values), explained, best,
+        size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
+        crossings(table, name, y, error, better=-1.0 if log else 1.0),
+        over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
+        _points(table, values, (error, even, log), perplexity), shaped,
+        {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},
+    )  # fmt: skip
+
+
+def _errors(table: ScoreTable, name: str, log: bool) -> Floats | None:
+    """The standard errors of a score, of a perplexity on the scale of nats; None where none is known."""
+    if table.stderr is None:
+        return None
+    error = table.stderr[:, table.benchmarks.index(name)]
+    found: Floats = error / table.column(name) if log else error
+    return None if np.isnan(found).all() else found
+
+
+def _all_explained(table: ScoreTable, perplexity: str | None, y: Floats, log: bool) -> tuple[Explained, ...]:
+    explained = []
+    for against, x in _variables(table, perplexity).items():
+        good = np.isfinite(x)
+        if good.sum() < 8 or np.ptp(x[good]) == 0:
+            continue
+        folds = table.fact("step" if against == "size" else "parameters")[good]
+        explained.append(_explained(against, x[good], y[good], folds.tolist(), log))
+    return tuple(explained)
+
+
+def _variables(table: ScoreTable, perplexity: str | None) -> dict[str, Floats]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variables = {
+            "flops": np.log(table.flops),
+            "tokens": np.log(table.fact("tokens")),
+            "step": np.log(table.fact("step")),
+            "size": np.log(table.fact("parameters")),
+        }
+        if perplexity is not None:
+            variables = {"perplexity": np.log(table.column(perplexity)), **variables}
+    return variables
+
+
+def _explained(against: str, x: Floats, y: Floats, folds: list[float], log: bool) -> Explained:
+    knots = knots_of(x)
+    design = natural_basis(x, knots)
+    weights = fitted(design, y)
+    grid = np.linspace(x.min(), x.max(), GRID)
+    heights = natural_basis(grid, knots) @ weights
+    curve = zip(np.exp(grid).tolist(), (np.exp(heights) if log else heights).tolist(), strict=True)
+    return Explained(against, r_squared(y, design @ weights), cross_validated(design, y, folds), tuple(curve))
+
+
+def _points(
+    table: ScoreTable, values: Floats, drawn: tuple[Floats | None, Floats, bool], perplexity: str | None
+) -> tuple[TrajectoryPoint, ...]:
+    """Every checkpoint; `drawn` are the standard errors, the exponential average, and whether both are logs."""
+    error, even, log = drawn
+    named = table.labels.get("model", table.models)
+    surprise = table.column(perplexity) if perplexity else np.full(len(values), np.nan)
+    facts = [table.fact("parameters"), table.fact("step"), table.fact("tokens"), table.flops, surprise, values]
+    y = np.log(values) if log else values
+    reach = np.full(len(values), np.nan) if error is None else 1.959964 * error
+    ends = [np.exp(one) if log else one for one in (y - reach, y + reach, even)]
+
+    def known(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    return tuple(
+        TrajectoryPoint(str(named[i]), *(float(one[i]) for one in facts), *(known(one[i]) for one in ends))
+        for i in range(len(values))
+    )
