@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaibo.chapters.census.groups import BUFFER
 from kaibo.collect import Collected, Options, Progress, granted_workers, quiet, take_census
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.store import Store
 from kaibo.vocabulary import Finding, Row
-from kaibo.vocabulary.findings import R
+from kaibo.vocabulary.findings import BUFFER
+from kaibo.vocabulary.kinds import R
 
 
 @dataclass(frozen=True)

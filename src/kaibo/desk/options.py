@@ -126,7 +126,7 @@ def export(
             }
         )
     )
-    mark = Mark(finding.kind, model)
+    mark = Mark(str(finding.kind), model)
     if table is not None:
         writers = {".csv": lambda: to_csv(finding), ".md": lambda: to_markdown(finding, language)}
         writers[".tex"] = lambda: to_latex(finding, language)

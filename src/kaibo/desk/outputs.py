@@ -44,19 +44,19 @@ def write_differences(folder: Folder, found: Any, others: Sequence[Any]) -> tupl
 
     drawn = [finding for finding in (found.depth, found.curve, found.distances) if finding.rows]
     lists = [finding for finding in (found.changes, *others, found.unmatched) if finding.rows]
-    both = [finding for finding in lists if finding.kind == "diff-spectrum"]
+    both = [finding for finding in lists if str(finding.kind) == "diff-spectrum"]
     chapter = differences_section([found.norms], [*drawn, *both], lists, folder.language)
     return _written(folder, "diff", [found.norms, *drawn, *lists], [chapter])
 
 
 def _written(folder: Folder, name: str, shown: Sequence[Any], sections: Sequence[Any]) -> tuple[Path, ...]:
-    from kaibo.figures import figure, names, render
+    from kaibo.figures import figure, render, shown_by
     from kaibo.reports import Mark, page, to_csv, write_output
 
     files: dict[str, bytes] = {}
     for finding in shown:
         files[f"{finding.kind}.csv"] = to_csv(finding).encode("utf-8", "backslashreplace")
-        for drawing in names(finding):
+        for drawing in shown_by(finding):
             chart = figure(finding, name=drawing, language=folder.language)
             files |= {f"{finding.kind}-{drawing}.{kind}": render(chart, kind) for kind in ("svg", "png")}
     provenance = shown[0].provenance if shown else {}

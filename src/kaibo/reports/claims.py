@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import note, word
 from kaibo.reports.cells import cell
 from kaibo.vocabulary import shown
 from kaibo.vocabulary.claims import Judgement, Verdict
+from kaibo.words import said, word
 
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "differs", "not measured")
 
@@ -70,7 +70,9 @@ class ClaimGroup:
 def tally(judgements: Sequence[Judgement], language: str = "en", *, title: str = "", target: str = "") -> Tally:
     """The judgements counted by verdict, in the order of the verdicts."""
     counts = Counter(judgement.verdict for judgement in judgements)
-    said = tuple((_style(verdict), counts[verdict], cell("verdict", verdict, language)) for verdict in VERDICTS)
+    said = tuple(
+        (_style(verdict), counts[verdict], cell("verdict", verdict, language, "study")) for verdict in VERDICTS
+    )
     return Tally(title, target, said)
 
 
@@ -107,7 +109,7 @@ def _line(one: Judgement, language: str) -> ClaimLine:
 
 def _badges(one: Judgement, language: str) -> tuple[tuple[str, str], ...]:
     """The verdict, and the direction of what was measured at another scale."""
-    verdict = (_style(one.verdict), cell("verdict", one.verdict, language))
+    verdict = (_style(one.verdict), cell("verdict", one.verdict, language, "study"))
     if one.same_direction is None:
         return (verdict,)
     style = "same" if one.same_direction else "other"
@@ -125,7 +127,7 @@ def _value(value: Any, language: str) -> str:
 
 
 def _why(one: Judgement, language: str) -> str:
-    return "; ".join(escaped(note(str(reason), language), 1000) for reason in _reasons(one.why))
+    return "; ".join(escaped(said(str(reason), language), 1000) for reason in _reasons(one.why))
 
 
 def _reasons(why: Mapping[str, str]) -> list[str]:

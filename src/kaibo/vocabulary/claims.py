@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kaibo.vocabulary.kinds import Kind
+
 Verdict = Literal["reproduced", "differs", "not measured"]
 
 Reported = float | tuple[float, float] | bool
@@ -75,6 +77,14 @@ class Judgement:
     verdict: Verdict
     why: Mapping[str, str] = field(default_factory=dict)
     same_direction: bool | None = None
+
+
+CLAIMS = Kind(
+    "claims",
+    Judgement,
+    columns=("verdict", "claim", "reported", "ours", "low", "high", "n", "scale", "why"),
+    terms={"verdict": "study"},
+)
 
 
 def judge(claims: Sequence[Claim], outcomes: Mapping[str, Outcome], language: str = "en") -> tuple[Judgement, ...]:

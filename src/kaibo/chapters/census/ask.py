@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from kaibo.chapters.census.rows import CENSUS, CensusRow
 from kaibo.collect import Collected
 from kaibo.desk.addresses import Address, OnError
 from kaibo.desk.measuring import Settings, measured, notes_of
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-
-
-@dataclass(frozen=True)
-class CensusRow:
-    """One model whose census is in the store.
-
-    `tensors` and `values` count what was measured as weights, `listed` the tensors that are not weights; `read` of
-    the tensors were read now and `known` looked up; `bytes` were read in `seconds` (0 where all was known).
-    """
-
-    model: str
-    model_id: str | None
-    family: str
-    tensors: int
-    values: int
-    listed: int
-    read: int
-    known: int
-    bytes: int
-    seconds: float
-    why: dict[str, str] = field(default_factory=dict)
 
 
 def census(
@@ -43,7 +22,7 @@ def census(
     collected = list(measured(models, settings, on_error))
     notes = tuple(note for one in collected for note in notes_of(one))
     provenance = {"models": {one.model.address: one.model_id for one in collected}, "kaibo": __version__}
-    return Finding("census", tuple(_row(one) for one in collected), notes, provenance)
+    return Finding(CENSUS, tuple(_row(one) for one in collected), notes, provenance)
 
 
 def _row(collected: Collected) -> CensusRow:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from kaibo.errors import UsageError
 from kaibo.vocabulary import LEVELS, By, Census, Row, total
+from kaibo.vocabulary.findings import BUFFER
 
 Key = str | int | None
-
-BUFFER = "buffer"
-"""The role of masks and frequency tables: stored as floats, but no weights that anybody trained."""
 
 
 @dataclass(frozen=True)

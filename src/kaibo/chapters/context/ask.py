@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaibo.chapters.context.by_position import loss_curve, passkey_row
+from kaibo.chapters.context.rows import CONTEXT
 from kaibo.collect import Progress, quiet
 from kaibo.desk.addresses import Address
 from kaibo.desk.running import Running, opened, tokenizer_of
@@ -62,7 +63,7 @@ def context(
         rows += _curves(causal, rope, words, chosen)
         notes += [note for note in (*causal.notes, *_limits(causal, chosen)) if note not in notes]
     notes.append("Intervals are 95 %: Student's over windows for losses, Wilson's over prompts for passkeys.")
-    return Finding("context", tuple(rows), tuple(notes), {"kaibo": __version__, "models": {os.fspath(model): None}})
+    return Finding(CONTEXT, tuple(rows), tuple(notes), {"kaibo": __version__, "models": {os.fspath(model): None}})
 
 
 def _limits(causal: Causal, chosen: ContextOptions) -> Iterator[str]:

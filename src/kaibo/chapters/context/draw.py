@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import model_name
 from kaibo.figures.style import MUTED, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.vocabulary import Finding

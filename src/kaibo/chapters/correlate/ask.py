@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from kaibo.chapters.correlate.relation import CorrelateRow, Pair
 from kaibo.chapters.correlate.relation import correlate as relate
+from kaibo.chapters.correlate.rows import MEASURES, MeasureRow
 from kaibo.chapters.digits import benford
 from kaibo.chapters.stats import statistics
 from kaibo.chapters.table.ask import Address, TableOptions, read
@@ -24,15 +25,6 @@ from kaibo.vocabulary import Finding, Row
 from kaibo.vocabulary.scores import nearest
 
 MOST_PAIRS = 5000
-
-
-@dataclass(frozen=True)
-class MeasureRow:
-    """One measurement of the store: its name as `store:NAME` takes it, how many models have it, what it is."""
-
-    name: str
-    models: int
-    meaning: str
 
 
 def _kinds() -> Mapping[str, tuple[Callable[[list[Row]], Finding[Any]], str]]:
@@ -98,7 +90,7 @@ def measures(*, store: Address | None = None) -> Finding[MeasureRow]:
         MeasureRow(name, len(values), meanings[name.split(".")[0]])
         for name, values in sorted(stored_measures(store).items())
     )
-    return Finding("measures", rows, (), {"kaibo": __version__})
+    return Finding(MEASURES, rows, (), {"kaibo": __version__})
 
 
 def correlate(

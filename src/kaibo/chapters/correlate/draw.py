@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.scatter import named_points
 from kaibo.figures.style import INK, MIXTURE, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.chapters.correlate.relation import CorrelateRow

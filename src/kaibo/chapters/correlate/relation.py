@@ -16,6 +16,7 @@ from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.uncertainty.permutation import permutation_p
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Drawing, Kind
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +74,14 @@ class CorrelateRow:
     why: Mapping[str, str] = field(default_factory=dict)
 
 
+CORRELATE = Kind(
+    "correlate",
+    CorrelateRow,
+    __package__,
+    figures={"scatter": Drawing("scatter", "relation.title", "relation.scatter_caption")},
+)
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two measurements by model, and a third to hold fixed if there is one."""
@@ -93,7 +102,7 @@ def correlate(pairs: Sequence[Pair], seed: int = 0) -> Finding[CorrelateRow]:
         rows = [replace(row, q=q) for row, q in zip(rows, corrected, strict=True)]
     scope = (f"q: Benjamini–Hochberg over {len(rows)} pairs",) if len(rows) > 1 else ()
     notes = ("intervals: Fisher's z (Pearson), Bonett and Wright (Spearman), Fieller (Kendall)", *scope)
-    return Finding("correlate", tuple(rows), notes, {"kaibo": __version__, "seed": seed})
+    return Finding(CORRELATE, tuple(rows), notes, {"kaibo": __version__, "seed": seed})
 
 
 def _row(pair: Pair, seed: int) -> CorrelateRow:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.corrupt.rows import CORRUPT, CorruptRow
 from kaibo.chapters.score.perplexity import OTHER_TOKENS, clusters, safe_exp
 from kaibo.uncertainty.intervals import mean_interval, ratio_interval
 from kaibo.version import __version__
@@ -49,36 +50,6 @@ class CorruptedText:
     vocabulary: int
 
 
-@dataclass(frozen=True)
-class CorruptRow:
-    """One model at one share: perplexity over all seeds, beside the floor and the model's own clean perplexity.
-
-    `floor` is the perplexity that no model can beat in expectation, `above_floor` how many nats per token the model
-    lies above it. `replaced_ppl` and `kept_ppl` are perplexities of the replaced tokens alone, and of the others.
-    `ppl_low` to `ppl_high` is a 95 % interval over seeds where there are several, else over documents or blocks.
-    """
-
-    model: str
-    step: int | None
-    share: float
-    mode: str
-    unit: str
-    seeds: int
-    tokens: int
-    replaced: int
-    vocabulary: int
-    nats: float
-    ppl: float | None
-    ppl_low: float | None
-    ppl_high: float | None
-    floor: float | None
-    above_floor: float
-    clean_ppl: float | None
-    replaced_ppl: float | None
-    kept_ppl: float | None
-    why: dict[str, str] = field(default_factory=dict)
-
-
 PER_TOKEN = ("ppl", "ppl_low", "ppl_high", "floor", "clean_ppl", "replaced_ppl", "kept_ppl")
 
 
@@ -96,7 +67,7 @@ def corruption(texts: Iterable[CorruptedText]) -> Finding[CorruptRow]:
         none: dict[str, Any] = dict.fromkeys(PER_TOKEN)
         rows = [replace(row, why={**row.why, **hidden}, **none) for row in rows]
     told = {one.model: one.model_id for one in given}
-    return Finding("corrupt", tuple(rows), NOTES, {"models": told, "kaibo": __version__})
+    return Finding(CORRUPT, tuple(rows), NOTES, {"models": told, "kaibo": __version__})
 
 
 def _row(texts: Sequence[CorruptedText]) -> CorruptRow:

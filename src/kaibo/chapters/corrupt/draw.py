@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import labels_of
 from kaibo.figures.style import INK, MUTED, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.corrupt.corruption import CorruptRow
+    from kaibo.chapters.corrupt.rows import CorruptRow
     from kaibo.vocabulary import Finding
 
 WIDTH, HEIGHT = 520, 340

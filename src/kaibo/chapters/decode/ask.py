@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kaibo.chapters.decode.inverse_scaling import InverseRow, SequenceLog, inverse_scaling
+from kaibo.chapters.decode.inverse_scaling import SequenceLog, inverse_scaling
+from kaibo.chapters.decode.rows import DECODE, DecodeRow, InverseRow
 from kaibo.chapters.score.ask import scored_by_step
 from kaibo.collect.stopping import Stopping
 from kaibo.desk.addresses import Address, OnError, addresses
@@ -46,27 +47,6 @@ class DecodeSettings:
 
 
 @dataclass(frozen=True)
-class DecodeRow:
-    """What the models wrote after one prompt.
-
-    `ended` says why it ends: `end`, `limit`, or `empty` where no token had a probability above zero. `mass` is the
-    mean of the positive part before it was renormalised; None where nothing was written.
-    """
-
-    models: tuple[str, ...]
-    combine: str
-    weights: tuple[float, ...]
-    sequence: int
-    prompt: str
-    text: str
-    tokens: int
-    ended: str
-    mass: float | None
-    seed: int
-    why: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Decodings:
     """The texts, and which of them show inverse scaling over a series (no rows where none was given)."""
 
@@ -97,7 +77,7 @@ def decode(
     weights = weights_of(what.combine, len(named))
     rows = tuple(_rows(named, weights, several, what, settings))
     told = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", named, strict=False))
-    texts = Finding("decode", rows, NOTES, {"models": told, "kaibo": __version__})
+    texts = Finding(DECODE, rows, NOTES, {"models": told, "kaibo": __version__})
     series = addresses(score_by)
     logs = list(_logs(rows, series, what, settings, on_error)) if series else []
     return Decodings(texts, inverse_scaling(logs))

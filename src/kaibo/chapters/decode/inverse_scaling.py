@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.decode.rows import INVERSE_SCALING, InverseRow
 from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.uncertainty.intervals import block_mean
 from kaibo.version import __version__
@@ -41,36 +42,12 @@ class SequenceLog:
     log: TokenLog = field(repr=False)
 
 
-@dataclass(frozen=True)
-class InverseRow:
-    """One sequence over a series: nats per token under each checkpoint, and how they rise from first to last.
-
-    `kendall` is the rank correlation of nats with the order of the checkpoints. `inverse` says that the rise is above
-    0 and q is below 5 %.
-    """
-
-    sequence: int
-    text: str
-    tokens: int
-    checkpoints: tuple[str, ...]
-    steps: tuple[int | None, ...]
-    mean_nats: tuple[float, ...]
-    rise: float | None
-    rise_low: float | None
-    rise_high: float | None
-    p: float | None
-    q: float | None
-    kendall: float | None
-    inverse: bool
-    why: dict[str, str] = field(default_factory=dict)
-
-
 def inverse_scaling(logs: Sequence[SequenceLog]) -> Finding[InverseRow]:
     """A row for each sequence, in order; checkpoints in the order given."""
     several = sorted({one.sequence for one in logs})
     rows = [_row([one for one in logs if one.sequence == sequence]) for sequence in several]
     told = {one.model: one.model_id for one in logs}
-    return Finding("inverse-scaling", tuple(_corrected(rows)), NOTES, {"models": told, "kaibo": __version__})
+    return Finding(INVERSE_SCALING, tuple(_corrected(rows)), NOTES, {"models": told, "kaibo": __version__})
 
 
 def _row(logs: Sequence[SequenceLog]) -> InverseRow:

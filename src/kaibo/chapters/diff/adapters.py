@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from kaibo.chapters.census.rows import Why
+from kaibo.chapters.diff.rows import (
+    ADAPTERS,
+    OVERLAPS,
+    QUANTISED,
+    STORING,
+    AdapterRow,
+    OverlapFound,
+    QuantisedRow,
+    StoringRow,
+)
 from kaibo.vocabulary import By, Finding
 from kaibo.vocabulary.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
 
@@ -24,87 +32,6 @@ OVERLAP_NOTES = (
 )
 AGREE = 1e-5
 """How far the norm that the factors give and the one that was counted may be apart; float32 gives 6e-8 a value."""
-
-
-@dataclass(frozen=True)
-class AdapterRow:
-    """An adapter, or its part in a layer, role or tensor.
-
-    `rank` is the greatest exact rank of s·B·A, `lowest` the least; `l2` is ‖s·B·A‖ from the factors, `streamed` the
-    L2 of ΔW as counted; the two are one number unless DoRA rescales the sum, too.
-    """
-
-    base: str
-    tuned: str
-    by: By
-    key: str | int | None
-    adapter: str
-    tensors: int
-    rank: int
-    lowest: int
-    parameters: int
-    l2: float
-    streamed: float | None
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class StoringRow:
-    """What storing base + ΔW on a grid does: `deleted` share of the `moved` entries, `relative_error` to ‖ΔW‖.
-
-    `base_error` is that of rounding the base alone, relative to ‖ΔW‖, too.
-    """
-
-    base: str
-    tuned: str
-    by: By
-    key: str | int | None
-    grid: str
-    n: int
-    moved: int
-    deleted: float
-    relative_error: float
-    base_error: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class QuantisedRow:
-    """The resolution of a grid over the base's weights, and Δ as a multiple of it."""
-
-    base: str
-    tuned: str
-    by: By
-    key: str | int | None
-    grid: str
-    n: int
-    rounding_l1: float
-    rounding_l2: float
-    l1: float
-    l2: float
-    times_l1: float | None
-    times_l2: float | None
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class OverlapFound:
-    """How far two adapters act on the same: mean squared cosines of principal angles, beside what chance gives.
-
-    `outputs` of B, `inputs` of A; `closest_…` is the greatest cosine of any angle.
-    """
-
-    a: str
-    b: str
-    by: By
-    key: str | int | None
-    tensors: int
-    outputs: float
-    outputs_by_chance: float
-    inputs: float
-    inputs_by_chance: float
-    closest_outputs: float
-    closest_inputs: float
 
 
 def _grouped(rows: Sequence[T], at: Callable[[T], Placed], by: By) -> Iterator[tuple[str | int | None, list[T]]]:
@@ -124,7 +51,7 @@ def adapters(rows: Sequence[LowRankRow], by: By = "model") -> Finding[AdapterRow
     wrong = [row.at.tensor for row in rows if row.plain and row.streamed is not None and not _agree(row)]
     told = "the factors' norm is not the one that was counted"
     notes = [f"{len(wrong)} tensors, first {tensor}: {told}" for tensor in wrong[:1]]
-    return Finding("adapters", found, tuple(notes))
+    return Finding(ADAPTERS, found, tuple(notes))
 
 
 def _agree(row: LowRankRow) -> bool:
@@ -158,7 +85,7 @@ def storing(rows: Sequence[RoundingRow], by: By = "model") -> Finding[StoringRow
         for of_grid in _by_grid(members)
     ]
     sentences = tuple(dict.fromkeys(merged_sentence(row) for row in found)) if by == "model" else ()
-    return Finding("storing", tuple(found), (*sentences, *STORING_NOTES) if found else ())
+    return Finding(STORING, tuple(found), (*sentences, *STORING_NOTES) if found else ())
 
 
 def merged_sentence(row: StoringRow) -> str:
@@ -208,7 +135,7 @@ def quantised(rows: Sequence[RoundingRow], by: By = "model") -> Finding[Quantise
         for key, members in _grouped(rows, lambda row: row.at, by)
         for of_grid in _by_grid(members)
     ]
-    return Finding("quantised", tuple(found), QUANTISED_NOTES if found else ())
+    return Finding(QUANTISED, tuple(found), QUANTISED_NOTES if found else ())
 
 
 def _quantised(members: Sequence[RoundingRow], by: By, key: str | int | None) -> QuantisedRow:
@@ -239,7 +166,7 @@ def overlaps(rows: Sequence[OverlapRow], by: By = "model") -> Finding[OverlapFou
         return Placed(row.a.tuned, row.b.tuned, row.a.tensor, row.a.layer, row.a.role)
 
     found = tuple(_overlap(members, by, key) for key, members in _grouped(rows, place, by))
-    return Finding("overlaps", found, OVERLAP_NOTES if found else ())
+    return Finding(OVERLAPS, found, OVERLAP_NOTES if found else ())
 
 
 def _overlap(members: Sequence[OverlapRow], by: By, key: str | int | None) -> OverlapFound:

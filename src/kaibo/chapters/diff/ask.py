@@ -6,20 +6,32 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 from kaibo.chapters.diff import differences, distances, seeds
 from kaibo.chapters.diff.largest import counted, needed
 from kaibo.chapters.diff.rows import (
+    CHANGES,
+    CONFLICT,
+    COVERAGE,
+    DISTANCES,
+    MAPPING,
+    ORDER,
+    PAIRS,
+    SEEDS,
+    UNMATCHED,
+    ChangeRow,
     ConflictRow,
+    CoverageRow,
     CurveRow,
     DifferenceCell,
     DifferenceRow,
     DistanceCell,
+    MappingRow,
     OrderRow,
     PairwiseRow,
     SeedRow,
     TrimmedRow,
+    UnmatchedRow,
 )
 from kaibo.chapters.diff.seeds import Label
 from kaibo.collect import Options, granted_workers
@@ -35,60 +47,6 @@ from kaibo.models.pairing.comparing import Change, changes
 from kaibo.store import Store
 from kaibo.vocabulary import By, CrossRow, Finding, Model, Tensor
 from kaibo.vocabulary.resolved import ByContent
-
-
-@dataclass(frozen=True)
-class UnmatchedRow:
-    """A tensor, or rows of one, that has nothing to be compared with.
-
-    `side` is `base` or `tuned`, `n` the values left out, `share` their part of that model.
-    """
-
-    base: str
-    tuned: str
-    side: str
-    tensor: str
-    shape: tuple[int, ...]
-    n: int
-    share: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class ChangeRow:
-    """Something beside the weights that differs: what it is, and its value in base and tuned.
-
-    Of long values `before` and `after` show where they differ, `full` holds both whole.
-    """
-
-    base: str
-    tuned: str
-    what: str
-    before: Any
-    after: Any
-    full: tuple[Any, Any] | None = None
-
-
-@dataclass(frozen=True)
-class MappingRow:
-    """A pair of tensors whose names or layouts differ, by their canonical names, and how they met."""
-
-    base: str
-    tuned: str
-    base_tensor: str
-    tuned_tensor: str
-    how: str
-
-
-@dataclass(frozen=True)
-class CoverageRow:
-    """The share of one side's values and bytes that is compared."""
-
-    base: str
-    tuned: str
-    side: str
-    values: float
-    bytes: float
 
 
 @dataclass(frozen=True)
@@ -108,24 +66,24 @@ class Differences:
     depth: Finding[DifferenceCell]
     pairs: Finding[PairwiseRow]
     unmatched: Finding[UnmatchedRow]
-    pairs_by: Finding[PairwiseRow] = field(default_factory=lambda: Finding("pairs", ()))
-    conflict: Finding[ConflictRow] = field(default_factory=lambda: Finding("conflict", ()))
-    order: Finding[OrderRow] = field(default_factory=lambda: Finding("order", ()))
-    distances: Finding[DistanceCell] = field(default_factory=lambda: Finding("distances", ()))
-    seeds: Finding[SeedRow] = field(default_factory=lambda: Finding("seeds", ()))
+    pairs_by: Finding[PairwiseRow] = field(default_factory=lambda: Finding(PAIRS, ()))
+    conflict: Finding[ConflictRow] = field(default_factory=lambda: Finding(CONFLICT, ()))
+    order: Finding[OrderRow] = field(default_factory=lambda: Finding(ORDER, ()))
+    distances: Finding[DistanceCell] = field(default_factory=lambda: Finding(DISTANCES, ()))
+    seeds: Finding[SeedRow] = field(default_factory=lambda: Finding(SEEDS, ()))
     compared: tuple[Compared, ...] = field(repr=False, default=())
 
     @property
     def mapping(self) -> Finding[MappingRow]:
         """The pairs that did not meet as they are: fused parts, other names, layouts undone, tables by token."""
         found = ((_addressed(one), pair) for one in self.compared for pair in one.pairing.mapping)
-        return Finding("mapping", tuple(MappingRow(*both, pair.base, pair.tuned, pair.how) for both, pair in found))
+        return Finding(MAPPING, tuple(MappingRow(*both, pair.base, pair.tuned, pair.how) for both, pair in found))
 
     @property
     def coverage(self) -> Finding[CoverageRow]:
         """How much of each model is compared."""
         found = ((_addressed(one), side) for one in self.compared for side in one.pairing.coverage)
-        return Finding("coverage", tuple(CoverageRow(*both, s.side, s.values, s.bytes) for both, s in found))
+        return Finding(COVERAGE, tuple(CoverageRow(*both, s.side, s.values, s.bytes) for both, s in found))
 
     @property
     def trimmed(self) -> Finding[TrimmedRow]:
@@ -269,14 +227,14 @@ def gathered(
     pairs = distances.pairs(crosses, "model", top, of)
     order = distances.order(pairs.rows)
     return Differences(
-        changes=Finding("changes", tuple(row for one in compared for row in _changes(one))),
+        changes=Finding(CHANGES, tuple(row for one in compared for row in _changes(one))),
         norms=Finding(norms.kind, norms.rows, (*norms.notes, *pairs.notes, *notes), norms.provenance),
         curve=differences.norm_curve(rows),
         depth=differences.change_map(rows),
         pairs=pairs,
         pairs_by=pairs if by == "model" else distances.pairs(crosses, by, top, of),
         unmatched=Finding(
-            "unmatched", tuple(_unmatched(one, lone) for one in compared for lone in one.pairing.unmatched)
+            UNMATCHED, tuple(_unmatched(one, lone) for one in compared for lone in one.pairing.unmatched)
         ),
         conflict=distances.conflict(signs, by),
         order=order,

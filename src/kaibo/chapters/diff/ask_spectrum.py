@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kaibo.chapters.diff.ask import compare_addresses
-from kaibo.chapters.diff.change_spectra import ChangeSpectrum, change_spectra, storing_noise
+from kaibo.chapters.diff.change_spectra import change_spectra, storing_noise
+from kaibo.chapters.diff.rows import DIFF_SPECTRUM, ChangeSpectrum
 from kaibo.chapters.spectrum.ask import spectrum_options
 from kaibo.collect.differences import Compared
 from kaibo.collect.spectra import take_spectra
@@ -74,4 +75,4 @@ def _together(found: list[Finding[ChangeSpectrum]]) -> Finding[ChangeSpectrum]:
     models = {model: identity for one in found for model, identity in one.provenance["models"].items()}
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     kaibo = found[0].provenance["kaibo"] if found else ""
-    return Finding("diff-spectrum", rows, notes, {"models": models, "kaibo": kaibo})
+    return Finding(DIFF_SPECTRUM, rows, notes, {"models": models, "kaibo": kaibo})

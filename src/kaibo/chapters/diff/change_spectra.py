@@ -13,16 +13,17 @@ rest at the rounding level, too, but holds its energy there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from kaibo.chapters.census.moments import MANTISSA_BITS
 from kaibo.chapters.census.provenance import provenance
+from kaibo.chapters.diff.rows import DIFF_SPECTRUM, ChangeSpectrum
 from kaibo.chapters.spectrum.effective_ranks import key_of
 from kaibo.chapters.spectrum.gaussian_matrix import gaussian
-from kaibo.chapters.spectrum.singular_values import Interval, measures_of
+from kaibo.chapters.spectrum.singular_values import measures_of
 from kaibo.vocabulary import Census, Finding, PairRow, Spectrum, SpectrumRow, points
 
 NOTES = (
@@ -43,57 +44,6 @@ _BITS = {**MANTISSA_BITS, "F32": 23, "F64": 52}
 
 
 @dataclass(frozen=True)
-class ChangeSpectrum:
-    """The spectrum of Δ = tuned − base of one matrix.
-
-    `rank` singular values stand above the rounding and hold the share `energy` of ‖Δ‖²; `low_rank` says that the
-    rest is rounding and the rank small; `gap` is σ_rank ÷ σ_rank+1. `noise` is what one rounding to the stored type
-    does per entry, `rest` what was measured below the rank. The ranks and α are those of `kaibo spectrum`.
-    """
-
-    base: str
-    tuned: str
-    by: str
-    key: str
-    tensor: str
-    part: int | None
-    layer: int | None
-    role: str
-    shape: tuple[int, ...]
-    method: str
-    rank: int | None
-    low_rank: bool | None
-    energy: float | None
-    gap: float | None
-    noise: float | None
-    rest: float | None
-    spectral_norm: float | None
-    error: float | None
-    stable_rank: float | None
-    entropy_rank: float | None
-    erank: float | None
-    rank90: int | None
-    rank99: int | None
-    alpha: float | None
-    alpha_error: float | None
-    alpha_distance: float | None
-    above: int | None
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    why: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def said(self) -> str:
-        """The rank in words: `rank 8 (numerically)`, `full rank`, `no change`."""
-        if self.rank is None:
-            return "unknown"
-        if self.spectral_norm == 0.0:
-            return "no change"
-        if self.low_rank:
-            return f"rank {self.rank} (numerically)"
-        return "full rank" if self.rank == min(self.shape) else f"{self.rank} above rounding"
-
-
-@dataclass(frozen=True)
 class Ranked:
     """How many singular values stand above the noise, their share of the energy, and what is left per entry."""
 
@@ -106,7 +56,7 @@ class Ranked:
 def change_spectra(rows: Sequence[SpectrumRow], base: str) -> Finding[ChangeSpectrum]:
     """The rank and the other measures of every matrix of a change; what is no matrix is left out."""
     found = tuple(_row(row, base) for row in rows if row.spectrum is not None)
-    return Finding("diff-spectrum", found, NOTES, provenance([row.row for row in rows]))
+    return Finding(DIFF_SPECTRUM, found, NOTES, provenance([row.row for row in rows]))
 
 
 def _row(row: SpectrumRow, base: str) -> ChangeSpectrum:

@@ -19,10 +19,21 @@ from kaibo.chapters.census.groups import Group, groups
 from kaibo.chapters.census.moments import MANTISSA_BITS
 from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.diff.largest import TIES, by_size, counted, exactly, largest, sizes_of, together
-from kaibo.chapters.diff.rows import CurveRow, DifferenceCell, DifferenceRow, Top, TrimmedRow
-from kaibo.chapters.digits.benford import digit_counts, mean_absolute_error
+from kaibo.chapters.diff.rows import (
+    DIFF,
+    DIFF_MAP,
+    NORM_CURVE,
+    TRIMMED,
+    CurveRow,
+    DifferenceCell,
+    DifferenceRow,
+    Top,
+    TrimmedRow,
+)
+from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, Points, joined, points, sums
+from kaibo.vocabulary.points import digit_counts
 from kaibo.vocabulary.resolved import ByContent
 
 PERCENTS = (20.0,)
@@ -85,7 +96,7 @@ def differences(
     trimming = Trimming(tuple(percents), of, resolved or {})
     found = tuple(_row(group, members, trimming) for group, members in _groups(rows, by))
     source = provenance([row.difference for row in rows], percents=list(percents), of=of)
-    return Finding("diff", found, NOTES, source)
+    return Finding(DIFF, found, NOTES, source)
 
 
 def _groups(rows: Sequence[PairRow], by: By) -> Iterator[tuple[Group, list[PairRow]]]:
@@ -210,7 +221,7 @@ def trimmed_norms(norms: Finding[DifferenceRow]) -> Finding[TrimmedRow]:
         for row in norms.rows
         for top in row.top
     )
-    return Finding("trimmed", rows, (), norms.provenance)
+    return Finding(TRIMMED, rows, (), norms.provenance)
 
 
 def _why(joint: Joint, nonzero: int, own: Resolution | None) -> dict[str, str]:
@@ -237,7 +248,7 @@ def change_map(rows: Sequence[PairRow]) -> Finding[DifferenceCell]:
         for layer, members in _layers(inside)
         for cell in differences(members, "role", ()).rows
     ]
-    return Finding("diff-map", tuple(found), (), provenance([row.difference for row in rows]))
+    return Finding(DIFF_MAP, tuple(found), (), provenance([row.difference for row in rows]))
 
 
 @dataclass(frozen=True)
@@ -257,7 +268,7 @@ def norm_curve(rows: Sequence[PairRow]) -> Finding[CurveRow]:
     """The norm@k curve of each task vector, in both scopes: the share of L1 and of L2 that its largest k % hold."""
     found = [row for group, members in _groups(rows, "model") for row in _curve(group, members[0].base)]
     notes = (CURVE_NOTE,) if any(row.l1_bound or row.l2_bound for row in found) else ()
-    return Finding("norm-curve", tuple(found), notes, provenance([row.difference for row in rows]))
+    return Finding(NORM_CURVE, tuple(found), notes, provenance([row.difference for row in rows]))
 
 
 def _curve(group: Group, base: str) -> Iterator[CurveRow]:

@@ -15,13 +15,24 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.chapters.census.groups import BUFFER, Group, Key, key_order
 from kaibo.chapters.diff.differences import Trimming, tops
-from kaibo.chapters.diff.rows import ConflictRow, DistanceCell, OrderRow, PairwiseRow, Top
-from kaibo.chapters.digits.benford import digit_counts, mean_absolute_error
+from kaibo.chapters.diff.rows import (
+    CONFLICT,
+    DISTANCES,
+    ORDER,
+    PAIRS,
+    ConflictRow,
+    DistanceCell,
+    OrderRow,
+    PairwiseRow,
+    Top,
+)
+from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.errors import UsageError
 from kaibo.vocabulary import LEVELS, By, Crossed, CrossRow, Finding, SignRow, Signs, crossed, sums
+from kaibo.vocabulary.findings import BUFFER, Group, Key, key_order
+from kaibo.vocabulary.points import digit_counts
 
 Placed = TypeVar("Placed", CrossRow, SignRow)
 
@@ -48,7 +59,7 @@ def pairs(
         for couple, of_couple in groupby(kept, lambda row: (row.a, row.b))
         for key, members in _by_key(list(of_couple), by)
     ]
-    return Finding("pairs", tuple(found), NOTES[:1] if found else ())
+    return Finding(PAIRS, tuple(found), NOTES[:1] if found else ())
 
 
 def _by_key(rows: Sequence[Placed], by: By) -> Iterator[tuple[Key, list[Placed]]]:
@@ -137,7 +148,7 @@ def conflict(rows: Sequence[SignRow], by: By = "model") -> Finding[ConflictRow]:
     """Where the task vectors of a base disagree: by model, layer, role or tensor. Raises as `pairs` does."""
     kept = [row for row in rows if row.role != BUFFER]
     found = [_conflict(members, by, key) for key, members in _by_key(kept, by)]
-    return Finding("conflict", tuple(found), NOTES[1:] if found else ())
+    return Finding(CONFLICT, tuple(found), NOTES[1:] if found else ())
 
 
 def _conflict(members: Sequence[SignRow], by: By, key: Key) -> ConflictRow:
@@ -158,7 +169,7 @@ def order(found: Sequence[PairwiseRow]) -> Finding[OrderRow]:
     whole = [row for row in found if row.by == "model"]
     models, matrix = distance_matrix(whole, "l2")
     if len(models) < 2:
-        return Finding("order", ())
+        return Finding(ORDER, ())
     places, heights = _clustered(matrix)
     rows = []
     for place, at in enumerate(places):
@@ -166,7 +177,7 @@ def order(found: Sequence[PairwiseRow]) -> Finding[OrderRow]:
         nearest = min(others, key=lambda other: (matrix[at, other], other))
         joins = None if place == 0 else float(heights[places[place - 1], at])
         rows.append(OrderRow(place, models[at], joins, models[nearest], float(matrix[at, nearest])))
-    return Finding("order", tuple(rows))
+    return Finding(ORDER, tuple(rows))
 
 
 def distance_matrix(rows: Sequence[PairwiseRow], norm: str) -> tuple[list[str], NDArray[np.float64]]:
@@ -202,4 +213,4 @@ def distances(found: Sequence[PairwiseRow], ordered: Sequence[OrderRow]) -> Find
         for row in found
         if row.by == "model"
     ]
-    return Finding("distances", tuple(cells))
+    return Finding(DISTANCES, tuple(cells))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.diff.rows import DIFF_SPECTRUM
+from kaibo.chapters.spectrum.draw import over_depth
 from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import BAR, INK, MIXTURE, panel_width, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.diff.rows import CurveRow, DifferenceCell, DistanceCell
+    from kaibo.chapters.diff.rows import ChangeSpectrum, CurveRow, DifferenceCell, DistanceCell
     from kaibo.vocabulary import Finding
 
 
@@ -165,3 +167,20 @@ def distance_map(finding: Finding[DistanceCell], language: str) -> Any:
         chart = chart + base.mark_text(fontSize=10).encode(text="text:N", color=colour)
     side = max(120, min(560, 48 * len(ordered)))
     return chart.properties(width=side, height=side, title=title(word("diff.distances_title", language), []))
+
+
+def erank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
+    """The effective rank of what changed by layer, a line for each role, a panel for each tuned model."""
+    return over_depth(finding, "erank", [row.tuned for row in finding.rows], language)
+
+
+def rank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
+    """How many directions of the change stand above rounding."""
+    return over_depth(finding, "rank", [row.tuned for row in finding.rows], language)
+
+
+def has(finding: Finding[Any], name: str) -> bool:
+    """Whether any matrix inside a layer has this quantity; every other drawing has something to show."""
+    return finding.kind is not DIFF_SPECTRUM or any(
+        row.layer is not None and getattr(row, name) for row in finding.rows
+    )

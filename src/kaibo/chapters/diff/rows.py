@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from kaibo.chapters.spectrum.singular_values import Interval
 from kaibo.vocabulary import By
+from kaibo.vocabulary.kinds import Drawing, Kind
 
 Why = Mapping[str, str]
 
@@ -238,3 +241,450 @@ class SeedRow:
     relabellings: int
     exact: bool
     why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AdapterRow:
+    """An adapter, or its part in a layer, role or tensor.
+
+    `rank` is the greatest exact rank of s·B·A, `lowest` the least; `l2` is ‖s·B·A‖ from the factors, `streamed` the
+    L2 of ΔW as counted; the two are one number unless DoRA rescales the sum, too.
+    """
+
+    base: str
+    tuned: str
+    by: By
+    key: str | int | None
+    adapter: str
+    tensors: int
+    rank: int
+    lowest: int
+    parameters: int
+    l2: float
+    streamed: float | None
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoringRow:
+    """What storing base + ΔW on a grid does: `deleted` share of the `moved` entries, `relative_error` to ‖ΔW‖.
+
+    `base_error` is that of rounding the base alone, relative to ‖ΔW‖, too.
+    """
+
+    base: str
+    tuned: str
+    by: By
+    key: str | int | None
+    grid: str
+    n: int
+    moved: int
+    deleted: float
+    relative_error: float
+    base_error: float
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QuantisedRow:
+    """The resolution of a grid over the base's weights, and Δ as a multiple of it."""
+
+    base: str
+    tuned: str
+    by: By
+    key: str | int | None
+    grid: str
+    n: int
+    rounding_l1: float
+    rounding_l2: float
+    l1: float
+    l2: float
+    times_l1: float | None
+    times_l2: float | None
+    why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OverlapFound:
+    """How far two adapters act on the same: mean squared cosines of principal angles, beside what chance gives.
+
+    `outputs` of B, `inputs` of A; `closest_…` is the greatest cosine of any angle.
+    """
+
+    a: str
+    b: str
+    by: By
+    key: str | int | None
+    tensors: int
+    outputs: float
+    outputs_by_chance: float
+    inputs: float
+    inputs_by_chance: float
+    closest_outputs: float
+    closest_inputs: float
+
+
+@dataclass(frozen=True)
+class UnmatchedRow:
+    """A tensor, or rows of one, that has nothing to be compared with.
+
+    `side` is `base` or `tuned`, `n` the values left out, `share` their part of that model.
+    """
+
+    base: str
+    tuned: str
+    side: str
+    tensor: str
+    shape: tuple[int, ...]
+    n: int
+    share: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """Something beside the weights that differs: what it is, and its value in base and tuned.
+
+    Of long values `before` and `after` show where they differ, `full` holds both whole.
+    """
+
+    base: str
+    tuned: str
+    what: str
+    before: Any
+    after: Any
+    full: tuple[Any, Any] | None = None
+
+
+@dataclass(frozen=True)
+class MappingRow:
+    """A pair of tensors whose names or layouts differ, by their canonical names, and how they met."""
+
+    base: str
+    tuned: str
+    base_tensor: str
+    tuned_tensor: str
+    how: str
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """The share of one side's values and bytes that is compared."""
+
+    base: str
+    tuned: str
+    side: str
+    values: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class ChangeSpectrum:
+    """The spectrum of Δ = tuned − base of one matrix.
+
+    `rank` singular values stand above the rounding and hold the share `energy` of ‖Δ‖²; `low_rank` says that the
+    rest is rounding and the rank small; `gap` is σ_rank ÷ σ_rank+1. `noise` is what one rounding to the stored type
+    does per entry, `rest` what was measured below the rank. The ranks and α are those of `kaibo spectrum`.
+    """
+
+    base: str
+    tuned: str
+    by: str
+    key: str
+    tensor: str
+    part: int | None
+    layer: int | None
+    role: str
+    shape: tuple[int, ...]
+    method: str
+    rank: int | None
+    low_rank: bool | None
+    energy: float | None
+    gap: float | None
+    noise: float | None
+    rest: float | None
+    spectral_norm: float | None
+    error: float | None
+    stable_rank: float | None
+    entropy_rank: float | None
+    erank: float | None
+    rank90: int | None
+    rank99: int | None
+    alpha: float | None
+    alpha_error: float | None
+    alpha_distance: float | None
+    above: int | None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The rank in words: `rank 8 (numerically)`, `full rank`, `no change`."""
+        if self.rank is None:
+            return "unknown"
+        if self.spectral_norm == 0.0:
+            return "no change"
+        if self.low_rank:
+            return f"rank {self.rank} (numerically)"
+        return "full rank" if self.rank == min(self.shape) else f"{self.rank} above rounding"
+
+
+ADAPTERS = Kind(
+    "adapters",
+    AdapterRow,
+    __package__,
+    columns=(
+        "tuned",
+        "by",
+        "key",
+        "adapter",
+        "tensors",
+        "rank",
+        "lowest",
+        "parameters",
+        "l2",
+        "streamed",
+    ),
+)
+CHANGES = Kind(
+    "changes",
+    ChangeRow,
+    __package__,
+    columns=(
+        "tuned",
+        "what",
+        "before",
+        "after",
+    ),
+)
+CONFLICT = Kind(
+    "conflict",
+    ConflictRow,
+    __package__,
+    columns=(
+        "by",
+        "key",
+        "n",
+        "moved_by_any",
+        "conflicting",
+        "conflict",
+        "conflict_moved",
+    ),
+)
+COVERAGE = Kind("coverage", CoverageRow, __package__)
+DIFF = Kind(
+    "diff",
+    DifferenceRow,
+    __package__,
+    columns=(
+        "base",
+        "tuned",
+        "by",
+        "key",
+        "n",
+        "l0",
+        "l1",
+        "l2",
+        "linf",
+        "relative",
+        "cosine",
+        "changed",
+        "one_ulp",
+        "times_resolution",
+        "rounding_l2",
+        "mae",
+        "nonfinite",
+    ),
+)
+DIFF_MAP = Kind(
+    "diff-map",
+    DifferenceCell,
+    __package__,
+    figures={"map": Drawing("change_map", "diff.map_title", "diff.map_caption")},
+)
+DIFF_SPECTRUM = Kind(
+    "diff-spectrum",
+    ChangeSpectrum,
+    __package__,
+    columns=(
+        "tuned",
+        "key",
+        "shape",
+        "method",
+        "said",
+        "energy",
+        "gap",
+        "rest",
+        "noise",
+        "spectral_norm",
+        "stable_rank",
+        "entropy_rank",
+        "rank90",
+        "rank99",
+        "alpha",
+    ),
+    figures={
+        "erank": Drawing("erank_of_change", "spectrum.erank_title", "spectrum.erank_caption"),
+        "rank": Drawing("rank_of_change", "spectrum.rank_title", "spectrum.rank_caption"),
+    },
+)
+DISTANCES = Kind(
+    "distances",
+    DistanceCell,
+    __package__,
+    figures={"map": Drawing("distance_map", "diff.distances_title", "diff.distances_caption")},
+)
+MAPPING = Kind("mapping", MappingRow, __package__)
+NORM_CURVE = Kind(
+    "norm-curve",
+    CurveRow,
+    __package__,
+    columns=(
+        "base",
+        "tuned",
+        "scope",
+        "percent",
+        "kept",
+        "l1",
+        "l2",
+        "l1_share",
+        "l2_share",
+    ),
+    figures={"curve": Drawing("curve", "diff.curve_title", "diff.curve_caption")},
+)
+ORDER = Kind(
+    "order",
+    OrderRow,
+    __package__,
+    columns=(
+        "place",
+        "model",
+        "joins",
+        "nearest",
+        "apart",
+    ),
+)
+OVERLAPS = Kind(
+    "overlaps",
+    OverlapFound,
+    __package__,
+    columns=(
+        "a",
+        "b",
+        "by",
+        "key",
+        "tensors",
+        "outputs",
+        "outputs_by_chance",
+        "inputs",
+        "inputs_by_chance",
+        "closest_outputs",
+        "closest_inputs",
+    ),
+)
+PAIRS = Kind(
+    "pairs",
+    PairwiseRow,
+    __package__,
+    columns=(
+        "a",
+        "b",
+        "by",
+        "key",
+        "n",
+        "l1",
+        "l2",
+        "linf",
+        "mae",
+        "cosine",
+        "sign_conflict",
+        "sign_conflict_moved",
+    ),
+)
+QUANTISED = Kind(
+    "quantised",
+    QuantisedRow,
+    __package__,
+    columns=(
+        "tuned",
+        "by",
+        "key",
+        "grid",
+        "n",
+        "rounding_l1",
+        "rounding_l2",
+        "l1",
+        "l2",
+        "times_l1",
+        "times_l2",
+    ),
+)
+SEEDS = Kind(
+    "seeds",
+    SeedRow,
+    __package__,
+    columns=(
+        "distance_norm",
+        "models",
+        "datasets",
+        "within_pairs",
+        "between_pairs",
+        "within",
+        "between",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "p",
+        "relabellings",
+    ),
+)
+STORING = Kind(
+    "storing",
+    StoringRow,
+    __package__,
+    columns=(
+        "tuned",
+        "by",
+        "key",
+        "grid",
+        "n",
+        "moved",
+        "deleted",
+        "relative_error",
+        "base_error",
+    ),
+)
+TRIMMED = Kind(
+    "trimmed",
+    TrimmedRow,
+    __package__,
+    columns=(
+        "tuned",
+        "by",
+        "key",
+        "percent",
+        "scope",
+        "ties",
+        "of",
+        "d",
+        "kept",
+        "kept_high",
+        "threshold",
+        "l1",
+        "l2",
+    ),
+)
+UNMATCHED = Kind(
+    "unmatched",
+    UnmatchedRow,
+    __package__,
+    columns=(
+        "tuned",
+        "side",
+        "tensor",
+        "shape",
+        "n",
+        "share",
+        "reason",
+    ),
+)

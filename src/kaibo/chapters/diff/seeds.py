@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.diff.distances import distance_matrix
-from kaibo.chapters.diff.rows import PairwiseRow, SeedRow
+from kaibo.chapters.diff.rows import SEEDS, PairwiseRow, SeedRow
 from kaibo.uncertainty.permutation import arrangements, drawn_labellings, every_labelling
 from kaibo.uncertainty.resampling import interval
 from kaibo.vocabulary import Finding
@@ -61,8 +61,8 @@ def seeds(found: Sequence[PairwiseRow], labels: Mapping[str, Label], seed: int =
     """
     rows = [row for row in found if row.by == "model" and row.a in labels and row.b in labels]
     if not rows:
-        return Finding("seeds", ())
-    return Finding("seeds", tuple(_row(rows, labels, norm, seed) for norm in ("l1", "l2")), NOTES)
+        return Finding(SEEDS, ())
+    return Finding(SEEDS, tuple(_row(rows, labels, norm, seed) for norm in ("l1", "l2")), NOTES)
 
 
 def _row(rows: Sequence[PairwiseRow], labels: Mapping[str, Label], norm: str, seed: int) -> SeedRow:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kaibo.chapters.digits import benford
-from kaibo.chapters.digits.families import DigitGroupRow, Labelled
+from kaibo.chapters.digits.families import Labelled
 from kaibo.chapters.digits.families import digit_groups as analyse
-from kaibo.chapters.digits.rows import DigitsRow
+from kaibo.chapters.digits.rows import DigitGroupRow, DigitsRow
 from kaibo.collect import Options, granted_workers, take_census
 from kaibo.desk.addresses import Address, OnError
 from kaibo.desk.measuring import Settings, measured, open_store, rows_of, with_notes

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from kaibo.chapters.census import moments
 from kaibo.chapters.census.groups import Group, groups
 from kaibo.chapters.census.provenance import provenance
-from kaibo.chapters.digits.rows import DigitsRow
+from kaibo.chapters.digits.rows import DIGITS, DigitsRow
 from kaibo.uncertainty.resampling import expanded, interval, row_weights
-from kaibo.vocabulary import By, Census, Finding, Row, points, sums
+from kaibo.vocabulary import By, Census, Finding, Row, sums
+from kaibo.vocabulary.points import digit_counts
 
 Floats = NDArray[np.float64]
 
@@ -44,21 +45,7 @@ def digits(rows: Sequence[Row], by: By = "model") -> Finding[DigitsRow]:
     Raises UsageError for an unknown level.
     """
     found = tuple(_digits_row(group) for group in groups(rows, by))
-    return Finding("digits", found, NOTES, provenance(rows))
-
-
-def digit_counts(census: Census) -> NDArray[np.int64]:
-    """How many finite values are zero or begin with 1 … 9; shape (10,). 64-bit floats as they were stored.
-
-    >>> digit_counts(Census.empty("BF16")).tolist()
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-    """
-    if census.digits64:
-        return np.array(census.digits64[:10], dtype=np.int64)
-    found = points(census)
-    counts = np.zeros(10, dtype=np.int64)
-    np.add.at(counts, found.digit, found.counts.astype(np.int64))
-    return counts
+    return Finding(DIGITS, found, NOTES, provenance(rows))
 
 
 def mean_absolute_error(shares: Floats, law: Floats = LAW) -> Floats:

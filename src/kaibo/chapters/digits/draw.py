@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.digits.rows import DIGITS
 from kaibo.figures.names import distinct, model_names, short
 from kaibo.figures.style import BAR, GAUSSIAN, INK, LAW, MIXTURE, panel_width, panels, title
-from kaibo.figures.words import word
-from kaibo.figures.words.catalogue import catalogue
+from kaibo.words import known, word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.digits.families import DigitGroupRow
-    from kaibo.chapters.digits.rows import DigitsRow
+    from kaibo.chapters.digits.rows import DigitGroupRow, DigitsRow
     from kaibo.vocabulary import Finding
 
 BENFORD = tuple(math.log10(1 + 1 / digit) for digit in range(1, 10))
@@ -175,7 +174,7 @@ def dots(finding: Finding[DigitGroupRow], language: str) -> Any:
 def heading_of(group: str, language: str) -> str:
     """What models are compared by: a word of ours where it is one, else as it was given."""
     key = f"compared.{group}"
-    return word(key, language) if key in catalogue(language) else short(group, 60)
+    return word(key, language) if known(key) else short(group, 60)
 
 
 def _record(row: DigitGroupRow) -> dict[str, Any]:
@@ -234,3 +233,8 @@ def course(finding: Finding[DigitGroupRow], language: str) -> Any:
         word("digit_groups.course_title", language), subtitle=word("digit_groups.dashes", language)
     )
     return alt.layer(*layers).properties(width=520, height=280, title=heading)
+
+
+def has(finding: Finding[Any], name: str) -> bool:
+    """Few rows are bars, many a map; both say the same."""
+    return finding.kind is not DIGITS or (name == "map") == (len(finding.rows) > MOST_PANELS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from kaibo.chapters.digits.rows import DigitsRow
+from kaibo.chapters.digits.rows import DIGIT_COURSE, DIGIT_GROUPS, DigitGroupRow, DigitsRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
@@ -25,30 +25,10 @@ class Labelled:
     digits: DigitsRow
 
 
-@dataclass(frozen=True)
-class DigitGroupRow:
-    """The distance of one model's digits from the law with its 95 % interval, beside the two nulls.
-
-    `group` is what models are compared in, `label` which of its kinds this is.
-    """
-
-    model: str
-    group: str
-    label: str
-    step: int | None
-    n: int
-    mae: float
-    mae_low: float | None
-    mae_high: float | None
-    gaussian_mae: float
-    mixture_mae: float
-    why: dict[str, str] = field(default_factory=dict)
-
-
 def digit_groups(several: Sequence[Labelled], *, course: bool = False) -> Finding[DigitGroupRow]:
     """A row for each model in order; with `course` what is drawn is a line a label over the steps."""
     rows = tuple(_row(one) for one in several)
-    kind = "digit-course" if course else "digit-groups"
+    kind = DIGIT_COURSE if course else DIGIT_GROUPS
     return Finding(kind, rows, NOTES, {"models": {row.model: None for row in rows}, "kaibo": __version__})
 
 

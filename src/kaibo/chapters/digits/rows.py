@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaibo.vocabulary import By
+from kaibo.vocabulary.kinds import Drawing, Kind
 
 Why = Mapping[str, str]
 
@@ -45,3 +46,83 @@ class DigitsRow:
     mixture_shares: tuple[float, ...]
     tensors: int
     why: Why = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DigitGroupRow:
+    """The distance of one model's digits from the law with its 95 % interval, beside the two nulls.
+
+    `group` is what models are compared in, `label` which of its kinds this is.
+    """
+
+    model: str
+    group: str
+    label: str
+    step: int | None
+    n: int
+    mae: float
+    mae_low: float | None
+    mae_high: float | None
+    gaussian_mae: float
+    mixture_mae: float
+    why: dict[str, str] = field(default_factory=dict)
+
+
+DIGITS = Kind(
+    "digits",
+    DigitsRow,
+    __package__,
+    terms={"conformity": "terms"},
+    opens=True,
+    columns=(
+        "model",
+        "by",
+        "key",
+        "n",
+        "zeros",
+        "mae",
+        "mae_low",
+        "mae_high",
+        "conformity",
+        "gaussian_mae",
+        "mixture_mae",
+        "kl",
+        "cramers_v",
+    ),
+    figures={
+        "digits": Drawing("bars", "digits.title", "digits.caption"),
+        "map": Drawing("deviations", "digits.title", "digits.caption_map"),
+    },
+)
+DIGIT_GROUPS = Kind(
+    "digit-groups",
+    DigitGroupRow,
+    __package__,
+    terms={"group": "compared"},
+    columns=(
+        "group",
+        "label",
+        "n",
+        "mae",
+        "mae_low",
+        "mae_high",
+        "gaussian_mae",
+        "mixture_mae",
+    ),
+    figures={"groups": Drawing("dots", "digit_groups.title", "digit_groups.caption")},
+)
+DIGIT_COURSE = Kind(
+    "digit-course",
+    DigitGroupRow,
+    __package__,
+    columns=(
+        "label",
+        "step",
+        "mae",
+        "mae_low",
+        "mae_high",
+        "gaussian_mae",
+        "mixture_mae",
+    ),
+    figures={"course": Drawing("course", "digit_groups.course_title", "digit_groups.course_caption")},
+)

@@ -90,7 +90,7 @@ def dissect(
     Raises UsageError for an unknown language or format, StorageError where files would be overwritten that are not
     kaibo's own, and whatever opening and reading the model raises.
     """
-    from kaibo.figures.words import sentence
+    from kaibo.chapters.dissect.sentences import sentence
 
     output = output or Output()
     _check(output)

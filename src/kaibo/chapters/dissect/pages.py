@@ -39,11 +39,11 @@ def page_of(
 
 def static_figures(chapters: Chapters, language: str, formats: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each figure, in each of these formats."""
-    from kaibo.figures import figure, names, render
+    from kaibo.figures import figure, render, shown_by
 
     changed = [[found] for level in chapters.diff[:1] for found in (level.depth, level.curve)]
     for findings in (*chapters.parts, *changed) if formats else ():
-        for name in names(findings[0]):
+        for name in shown_by(findings[0]):
             chart = figure(findings[0], name=name, language=language)
             for form in formats:
                 yield f"figures/{findings[0].kind}-{name}.{form}", render(chart, form)
@@ -89,6 +89,6 @@ def _diff_document(chapters: Chapters) -> dict[str, Any]:
         "curve": first.curve.records(),
         "changes": first.changes.records(),
         "unmatched": first.unmatched.records(),
-        **{found.kind: found.records() for found in chapters.of_adapter},
+        **{str(found.kind): found.records() for found in chapters.of_adapter},
     }
     return {"diff": {**levels, **others}}

@@ -8,8 +8,8 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from kaibo.chapters.doctor.rows import DOCTOR, CheckRow
 from kaibo.collect import granted_workers
 from kaibo.desk.measuring import open_store
 from kaibo.errors import KaiboError
@@ -41,20 +41,10 @@ EXTRAS = {
 """What each extra brings, by the names that package indexes know."""
 
 
-@dataclass(frozen=True)
-class CheckRow:
-    """One thing that was looked at: is it in order, what was found, and what to do where it is not."""
-
-    check: str
-    ok: bool
-    found: str
-    next: str | None = None
-
-
 def doctor(store: str | os.PathLike[str] | None = None) -> Finding[CheckRow]:
     """Versions, extras, fonts for Japanese figures, the kernels' cache, workers, the store."""
     rows = (*_versions(), *_extras(), _fonts(), _cache(), _workers(), _store(store))
-    return Finding("doctor", rows, (), {"kaibo": __version__})
+    return Finding(DOCTOR, rows, (), {"kaibo": __version__})
 
 
 def _versions() -> Iterator[CheckRow]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from kaibo.chapters.eval.answers import (
     values_of,
 )
 from kaibo.chapters.eval.overlap import AGREEMENT
+from kaibo.chapters.eval.rows import EVAL, EvalRow
 from kaibo.uncertainty.intervals import wilson
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -33,43 +33,6 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class EvalRow:
-    """One measure of one model on one task.
-
-    `value` is that of the first form of the prompt, `value_low` and `value_high` its 95 % interval, `n` the questions,
-    `clusters` what they were grouped by, `failed` those that could not be asked. `chance` is what guessing gives and
-    `p` the chance of doing as well by guessing. `variants` are the values of all forms, `variant_names` their names,
-    with their lowest, highest and standard deviation.
-    """
-
-    model: str
-    step: int | None
-    task: str
-    metric: str
-    value: float
-    stderr: float | None
-    value_low: float | None
-    value_high: float | None
-    n: int
-    clusters: int
-    failed: int
-    shots: int
-    chance: float | None
-    p: float | None
-    variants: tuple[float, ...]
-    variant_names: tuple[str, ...]
-    variants_low: float | None
-    variants_high: float | None
-    variants_std: float | None
-    why: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def questions(self) -> int:
-        """`n` under the name that tables give it."""
-        return self.n
-
-
 def evaluation(sittings: Sequence[Sitting]) -> Finding[EvalRow]:
     """A row for each model, task and measure; the forms of one task are together in its row."""
     together: dict[tuple[str, str], list[Sitting]] = {}
@@ -77,7 +40,7 @@ def evaluation(sittings: Sequence[Sitting]) -> Finding[EvalRow]:
         together.setdefault((one.model, one.task), []).append(one)
     rows = [_row(forms, metric) for forms in together.values() for metric in forms[0].metrics]
     told = {one.model: one.model_id for one in sittings}
-    return Finding("eval", tuple(rows), NOTES, {"models": told, "kaibo": __version__})
+    return Finding(EVAL, tuple(rows), NOTES, {"models": told, "kaibo": __version__})
 
 
 def reported(

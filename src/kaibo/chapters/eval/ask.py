@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kaibo.chapters.eval.accuracy import EvalRow, evaluation
-from kaibo.chapters.eval.pairs import EvalPair, paired
+from kaibo.chapters.eval.accuracy import evaluation
+from kaibo.chapters.eval.pairs import paired
+from kaibo.chapters.eval.rows import EvalPair, EvalRow
 from kaibo.chapters.score.scorer import Opened, Scorer
 from kaibo.collect.evaluations import Sat, take_exam
 from kaibo.desk.addresses import Address, OnError, addresses, raising

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kaibo.chapters.eval.accuracy import EvalRow, reported
+from kaibo.chapters.eval.accuracy import reported
 from kaibo.chapters.eval.ask import EvalOptions, Evaluations, ends_of, loaded_model, tidy
-from kaibo.chapters.eval.pairs import EvalPair
+from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalRow
 from kaibo.chapters.score.scorer import Opened, Scorer
 from kaibo.collect.harness import Kept
 from kaibo.desk.addresses import Address, OnError, raising
@@ -56,9 +56,9 @@ def evaluate_harness(
         told[checkpoint.address] = checkpoint.model_id
         named = reported(checkpoint.address, found["results"], found["n-samples"], found["n-shot"])
         rows += [replace(row, step=checkpoint.step) for row in named]
-    scores = Finding("eval", tuple(rows), (), {"models": told})
+    scores = Finding(EVAL, tuple(rows), (), {"models": told})
     run.store.record_scores(list(tidy(scores, told)))
-    return Evaluations(scores, Finding[EvalPair]("eval-pairs", ()))
+    return Evaluations(scores, Finding(EVAL_PAIRS, ()))
 
 
 def _check(options: EvalOptions) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import model_names
 from kaibo.figures.style import INK, LAW, MIXTURE
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.eval.accuracy import EvalRow
+    from kaibo.chapters.eval.rows import EvalRow
     from kaibo.vocabulary import Finding
 
 MOST_PANELS = 24
 
 
-def has_shares(finding: Finding[EvalRow]) -> bool:
+def has(finding: Finding[EvalRow], name: str) -> bool:
     """Whether there is a score between 0 and 1 to be drawn; perplexities stand in the table."""
     return bool(_rows(finding))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.eval.answers import PERPLEXITIES, SHARES, values_of
+from kaibo.chapters.eval.rows import EVAL_PAIRS, EvalPair
 from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.uncertainty.exact import sign_test
 from kaibo.uncertainty.resampling import clustered_interval
@@ -22,33 +22,6 @@ COMPARED = 16
 """Every two of so many models are compared; two of a hundred checkpoints are 4,950 pairs, which nobody reads."""
 
 MANY = "more than 16 models: each is compared with the last one only."
-
-
-@dataclass(frozen=True)
-class EvalPair:
-    """Two models on the questions that both answered.
-
-    `difference` is a − b with its 95 % interval of a paired bootstrap over clusters; `only_a` and `only_b` are the
-    questions that one alone got right and `mcnemar_p` the exact test of them; `q` is p corrected over all pairs.
-    """
-
-    a: str
-    b: str
-    task: str
-    metric: str
-    difference: float
-    difference_low: float | None
-    difference_high: float | None
-    only_a: int | None
-    only_b: int | None
-    mcnemar_p: float | None
-    q: float | None
-    n: int
-
-    @property
-    def questions(self) -> int:
-        """`n` under the name that tables give it."""
-        return self.n
 
 
 def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:
@@ -71,7 +44,7 @@ def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:
     tests = [math.nan if one.mcnemar_p is None else one.mcnemar_p for one in found]
     corrected = zip(found, benjamini_hochberg(tests), strict=True)
     notes = (MANY,) if any(len(several) > COMPARED for several in together) else ()
-    return Finding("eval-pairs", tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected), notes)
+    return Finding(EVAL_PAIRS, tuple(EvalPair(**{**vars(one), "q": q}) for one, q in corrected), notes)
 
 
 def _twos(several: Sequence[Sitting]) -> Iterator[tuple[Sitting, Sitting]]:

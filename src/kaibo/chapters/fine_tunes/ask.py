@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kaibo.chapters.diff.ask import taken_together
 from kaibo.chapters.diff.ask_spectrum import spectra_of_change
-from kaibo.chapters.diff.change_spectra import ChangeSpectrum, change_spectra
-from kaibo.chapters.diff.rows import DifferenceCell
+from kaibo.chapters.diff.change_spectra import change_spectra
+from kaibo.chapters.diff.rows import ChangeSpectrum, DifferenceCell
 from kaibo.chapters.fine_tunes import changes as found
 from kaibo.chapters.fine_tunes import pairs as fine_tune_pairs
 from kaibo.chapters.fine_tunes.rows import ApartRow, FineTune, KeptRow, MethodRow, RankRow, RatioRow, TunedRow

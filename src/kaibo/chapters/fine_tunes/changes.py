@@ -9,10 +9,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from kaibo.chapters.diff.change_spectra import ChangeSpectrum
 from kaibo.chapters.diff.differences import change_map, differences, norm_curve, resolution
-from kaibo.chapters.diff.rows import CurveRow, DifferenceCell
-from kaibo.chapters.fine_tunes.rows import FineTune, KeptRow, RankRow, TunedRow
+from kaibo.chapters.diff.rows import DIFF_MAP, ChangeSpectrum, CurveRow, DifferenceCell
+from kaibo.chapters.fine_tunes.rows import (
+    FINE_TUNE_KEPT,
+    FINE_TUNE_RANKS,
+    FINE_TUNES,
+    FineTune,
+    KeptRow,
+    RankRow,
+    TunedRow,
+)
 from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, PairRow
@@ -37,7 +44,7 @@ def tuned_norms(taken: Iterable[tuple[str, Sequence[PairRow]]], named: Named) ->
     """A row for each fine-tune and what it is set against: pairs of "base" or "parent" and the rows of that."""
     rows = [row for against, pairs in taken for row in _norms(against, pairs, named)]
     rows.sort(key=lambda row: (row.learning_rate, row.way, row.against, row.dataset, row.seed))
-    return Finding("fine-tunes", tuple(rows), NOTES, {"kaibo": __version__})
+    return Finding(FINE_TUNES, tuple(rows), NOTES, {"kaibo": __version__})
 
 
 def _norms(against: str, pairs: Sequence[PairRow], named: Named) -> Iterator[TunedRow]:
@@ -86,7 +93,7 @@ def kept_norms(pairs: Sequence[PairRow], named: Named) -> Finding[KeptRow]:
     """norm@k of every cell, in both scopes."""
     rows = [_kept(cell, members) for cell, members in _by_cell(norm_curve(pairs).rows, named, lambda row: row.tuned)]
     found = tuple(row for several in rows for row in several)
-    return Finding("fine-tune-kept", found, (KEPT_NOTE,), {"kaibo": __version__})
+    return Finding(FINE_TUNE_KEPT, found, (KEPT_NOTE,), {"kaibo": __version__})
 
 
 def _kept(cell: str, members: Sequence[CurveRow]) -> Iterator[KeptRow]:
@@ -110,7 +117,7 @@ def cell_map(pairs: Sequence[PairRow], named: Named) -> Finding[DifferenceCell]:
         for (layer, role), rows in sorted(places.items()):
             l2, relative = (math.sqrt(fmean(one**2 for one in several)) for several in _columns(rows))
             found.append(DifferenceCell(rows[0].base, cell, layer, role, rows[0].n, l2, relative, rows[0].why))
-    return Finding("diff-map", tuple(found), (MAP_NOTE,), {"kaibo": __version__})
+    return Finding(DIFF_MAP, tuple(found), (MAP_NOTE,), {"kaibo": __version__})
 
 
 def _columns(rows: Sequence[DifferenceCell]) -> tuple[list[float], list[float]]:
@@ -126,7 +133,7 @@ def cell_ranks(rows: Sequence[ChangeSpectrum], named: Named, seed: int = 0) -> F
         for cell, of_cell in _by_cell(changed, named, lambda row: row.tuned)
         for role, members in _grouped(of_cell, lambda row: row.role).items()
     ]
-    return Finding("fine-tune-ranks", tuple(found), (RANK_NOTE,), {"kaibo": __version__})
+    return Finding(FINE_TUNE_RANKS, tuple(found), (RANK_NOTE,), {"kaibo": __version__})
 
 
 def _rank(cell: str, role: str, rows: Sequence[ChangeSpectrum], rng: np.random.Generator) -> RankRow:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.fine_tunes.rows import FINE_TUNE_RATIOS
 from kaibo.figures.names import short
 from kaibo.figures.style import GAUSSIAN, LAW, MIXTURE, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.chapters.fine_tunes.rows import ApartRow, KeptRow, MethodRow, RankRow, RatioRow, TunedRow
@@ -18,9 +19,9 @@ STEP = 30
 AXIS = {"tickCount": 4, "labelOverlap": True}
 
 
-def has(finding: Finding[Any]) -> bool:
+def has(finding: Finding[Any], name: str) -> bool:
     """Whether there is anything to draw: ratios need two seeds of two data sets."""
-    return finding.kind != "fine-tune-ratios" or any(row.ratio is not None for row in finding.rows)
+    return finding.kind is not FINE_TUNE_RATIOS or any(row.ratio is not None for row in finding.rows)
 
 
 def lengths(finding: Finding[TunedRow], language: str) -> Any:

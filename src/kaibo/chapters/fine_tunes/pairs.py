@@ -16,7 +16,15 @@ import numpy as np
 
 from kaibo.chapters.diff.distances import pairs as pairs_of
 from kaibo.chapters.diff.seeds import seeds
-from kaibo.chapters.fine_tunes.rows import ApartRow, FineTune, MethodRow, RatioRow
+from kaibo.chapters.fine_tunes.rows import (
+    FINE_TUNE_METHODS,
+    FINE_TUNE_PAIRS,
+    FINE_TUNE_RATIOS,
+    ApartRow,
+    FineTune,
+    MethodRow,
+    RatioRow,
+)
 from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import CrossRow, Finding, crossed
@@ -53,7 +61,7 @@ def apart(crosses: Crosses, named: Named, coarse: Mapping[str, tuple[float, floa
         why = {name: reason for name, reason in row.why.items() if name in ApartRow.__dataclass_fields__}
         found.append(ApartRow(a.cell, apart_by, row.a, row.b, data, seed, *numbers, bf16, why))
     found.sort(key=lambda row: (_order(named)[row.cell], ("seed", "data", "both").index(row.apart_by)))
-    return Finding("fine-tune-pairs", tuple(found), NOTES, {"kaibo": __version__})
+    return Finding(FINE_TUNE_PAIRS, tuple(found), NOTES, {"kaibo": __version__})
 
 
 def _order(named: Named) -> dict[str, tuple[float, str]]:
@@ -72,7 +80,7 @@ def ratios(crosses: Crosses, named: Named, seed: int = 0) -> Finding[RatioRow]:
         parts = {WHOLE: inside} | {role: [row for row in inside if row.role == role] for role in _roles(inside)}
         for part, rows in parts.items():
             found += _ratios(cell, part, rows, own, rng)
-    return Finding("fine-tune-ratios", tuple(found), RATIO_NOTES if found else (), {"kaibo": __version__})
+    return Finding(FINE_TUNE_RATIOS, tuple(found), RATIO_NOTES if found else (), {"kaibo": __version__})
 
 
 def _roles(rows: Crosses) -> list[str]:
@@ -194,7 +202,7 @@ def methods(crosses: Crosses, named: Named) -> Finding[MethodRow]:
         for rate in sorted({one.learning_rate for one in known.values()})
         for row in _at_rate(rate, [one for one in known.values() if one.learning_rate == rate], gram)
     ]
-    return Finding("fine-tune-methods", tuple(found), METHOD_NOTES if found else (), {"kaibo": __version__})
+    return Finding(FINE_TUNE_METHODS, tuple(found), METHOD_NOTES if found else (), {"kaibo": __version__})
 
 
 def _at_rate(rate: float, members: Sequence[FineTune], gram: _Gram) -> Iterator[MethodRow]:

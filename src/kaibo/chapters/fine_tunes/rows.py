@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaibo.chapters.diff.seeds import Label
+from kaibo.vocabulary.kinds import Drawing, Kind
 
 Why = Mapping[str, str]
 
@@ -202,3 +203,121 @@ class RankRow:
     above_rounding: float
     full_rank: int
     why: Why = field(default_factory=dict)
+
+
+FINE_TUNE_KEPT = Kind(
+    "fine-tune-kept",
+    KeptRow,
+    __package__,
+    columns=(
+        "cell",
+        "scope",
+        "percent",
+        "models",
+        "l1",
+        "l2",
+        "l1_share",
+        "l1_share_low",
+        "l1_share_high",
+        "l2_share",
+        "l2_share_low",
+        "l2_share_high",
+    ),
+    figures={"kept": Drawing("kept", "fine_tunes.kept_title", "fine_tunes.kept_caption")},
+)
+FINE_TUNE_METHODS = Kind(
+    "fine-tune-methods",
+    MethodRow,
+    __package__,
+    columns=(
+        "a",
+        "b",
+        "learning_rate",
+        "pairs",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "cosine",
+        "cosine_low",
+        "cosine_high",
+        "sign_conflict",
+    ),
+    figures={"methods": Drawing("methods", "fine_tunes.methods_title", "fine_tunes.methods_caption")},
+)
+FINE_TUNE_PAIRS = Kind(
+    "fine-tune-pairs",
+    ApartRow,
+    __package__,
+    terms={"against": "fine_tunes", "apart_by": "fine_tunes"},
+    columns=(
+        "cell",
+        "apart_by",
+        "dataset",
+        "seed",
+        "l1",
+        "l2",
+        "bf16_l2",
+        "cosine",
+        "sign_conflict",
+    ),
+    figures={"distances": Drawing("distances", "fine_tunes.distances_title", "fine_tunes.distances_caption")},
+)
+FINE_TUNE_RANKS = Kind(
+    "fine-tune-ranks",
+    RankRow,
+    __package__,
+    columns=(
+        "cell",
+        "role",
+        "matrices",
+        "erank",
+        "erank_low",
+        "erank_high",
+        "stable_rank",
+        "above_rounding",
+        "full_rank",
+    ),
+    figures={"ranks": Drawing("ranks", "fine_tunes.ranks_title", "fine_tunes.ranks_caption")},
+)
+FINE_TUNE_RATIOS = Kind(
+    "fine-tune-ratios",
+    RatioRow,
+    __package__,
+    columns=(
+        "cell",
+        "role",
+        "distance_norm",
+        "within",
+        "between",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "p",
+        "tensors_low",
+        "tensors_high",
+        "spread",
+    ),
+    figures={"ratios": Drawing("ratios", "fine_tunes.ratios_title", "fine_tunes.ratios_caption")},
+)
+FINE_TUNES = Kind(
+    "fine-tunes",
+    TunedRow,
+    __package__,
+    terms={"against": "fine_tunes", "apart_by": "fine_tunes"},
+    columns=(
+        "cell",
+        "against",
+        "dataset",
+        "seed",
+        "l1",
+        "l2",
+        "linf",
+        "relative",
+        "resolution_l1",
+        "resolution_l2",
+        "bf16_l1",
+        "bf16_l2",
+        "times_bf16",
+    ),
+    figures={"lengths": Drawing("lengths", "fine_tunes.lengths_title", "fine_tunes.lengths_caption")},
+)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kaibo.chapters.generate.rows import GENERATE
 from kaibo.desk.addresses import Address
 from kaibo.desk.running import Running, opened, tokenizer_of
 from kaibo.errors import UsageError
@@ -69,7 +70,7 @@ def generate(
         text=written.text,
     )
     provenance = {"kaibo": __version__, "models": {causal.address: None}}
-    return Finding("generate", (row,), (*causal.notes, *_notes(causal, written.ended, row)), provenance)
+    return Finding(GENERATE, (row,), (*causal.notes, *_notes(causal, written.ended, row)), provenance)
 
 
 def _notes(causal: Causal, ended: str, row: GeneratedRow) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kaibo.chapters.generate.ask import Prompt, prompt_ids
-from kaibo.chapters.generate.formats import FormatRow, FormattedAnswers, formats
+from kaibo.chapters.generate.formats import FormattedAnswers, formats
+from kaibo.chapters.generate.rows import FormatRow
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.running import Running, opened, tokenizer_of
 from kaibo.errors import FormatError, KaiboError, MissingError, UsageError

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from kaibo.figures.names import model_names
 from kaibo.figures.scatter import PALETTE
 from kaibo.figures.style import MUTED
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.generate.formats import FormatRow
+    from kaibo.chapters.generate.rows import FormatRow
     from kaibo.vocabulary import Finding
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.generate.rows import FORMATS, FormatRow
 from kaibo.uncertainty.intervals import student
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -27,35 +28,12 @@ class FormattedAnswers:
     nats: Floats
 
 
-@dataclass(frozen=True)
-class FormatRow:
-    """Perplexity of the answers' tokens under a format, and what the format costs beside the right one.
-
-    `cost` is nats per token more than under the model's own format, with a standard error and a 95 % interval over
-    chats (paired, a ratio of sums); `worse` the share of chats whose answer became less likely. All of these are None
-    for the right format itself, and where there is none to compare with.
-    """
-
-    model: str
-    format: str
-    right: bool
-    chats: int
-    tokens: int
-    ppl: float
-    cost: float | None = None
-    cost_error: float | None = None
-    cost_low: float | None = None
-    cost_high: float | None = None
-    ppl_times: float | None = None
-    worse: float | None = None
-
-
 def formats(measured: Iterable[FormattedAnswers]) -> Finding[FormatRow]:
     """A row for each model and format; the right format of a model is the one its costs are counted from."""
     found = list(measured)
     own = {one.model: one for one in found if one.right}
     rows = tuple(_row(one, own.get(one.model)) for one in found)
-    return Finding("formats", rows, (SAME,) if rows else (), {"kaibo": __version__})
+    return Finding(FORMATS, rows, (SAME,) if rows else (), {"kaibo": __version__})
 
 
 SAME = "Only the tokens of the answer are counted, the same ones under every format."

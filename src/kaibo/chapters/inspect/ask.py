@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from kaibo.chapters.inspect.rows import INSPECT, TENSORS, TensorRow
 from kaibo.chapters.inspect.side_by_side import CARD, EXTENDED, SideBySide
 from kaibo.chapters.inspect.side_by_side import side_by_side as views
 from kaibo.desk.addresses import Address, OnError, addresses, raising
@@ -14,21 +15,6 @@ from kaibo.models.anatomy import architecture, check_parameters
 from kaibo.models.formats.safetensors import StoredTensor
 from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding, Tensor
-
-
-@dataclass(frozen=True)
-class TensorRow:
-    """One tensor as its file's header lists it; `begin` and `end` are absolute byte offsets in `file`."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    file: str
-    begin: int
-    end: int
-    layer: int | None
-    role: str
-    measurable: bool
 
 
 def inspect(
@@ -58,7 +44,7 @@ def inspect(
         notes += [*described.notes, *row.malformed]
         notes += check_parameters(promised, described.tensors) if described.tensors is not None else ()
     return Finding(
-        "inspect", tuple(rows), tuple(notes), {"kaibo": __version__, "models": {row.model: None for row in rows}}
+        INSPECT, tuple(rows), tuple(notes), {"kaibo": __version__, "models": {row.model: None for row in rows}}
     )
 
 
@@ -66,7 +52,7 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
     """Every tensor of a model as the headers list it: where its bytes are, and what kaibo takes it for."""
     described = open_description(model, trust_shards=trust_shards)
     return Finding(
-        "tensors",
+        TENSORS,
         tuple(_tensor_row(tensor) for tensor in described.tensors or () if isinstance(tensor, StoredTensor)),
         described.notes,
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.inspect.rows import INSPECT
 from kaibo.figures.names import distinct, model_names, short
 from kaibo.figures.style import BAR, INK, LAW, MIXTURE, MUTED, panel_width, panels, title
-from kaibo.figures.words import bytes_in_words, count_in_words, count_unit, percent, word
+from kaibo.words import bytes_in_words, count_in_words, count_unit, percent, word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.inspect.side_by_side import CacheRow, MemoryRow, ReachRow, RoleShare
+    from kaibo.chapters.inspect.rows import CacheRow, MemoryRow, ReachRow, RoleShare
     from kaibo.vocabulary import Finding
 
 GROUPS = {
@@ -271,3 +272,8 @@ def _records(counts: Mapping[str, int], label: str, language: str) -> list[dict[
         for role, count in counts.items()
         if count
     ]
+
+
+def has(finding: Finding[Any], name: str) -> bool:
+    """Whether the parameters of any model are known by role."""
+    return finding.kind is not INSPECT or any(row.parameters_by_role for row in finding.rows)

@@ -6,6 +6,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kaibo.chapters.inspect.rows import (
+    ANATOMY,
+    ANATOMY_CACHE,
+    ANATOMY_MEMORY,
+    ANATOMY_REACH,
+    ANATOMY_ROLES,
+    CacheRow,
+    MemoryRow,
+    ReachRow,
+    RoleShare,
+)
 from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding
 
@@ -18,73 +29,6 @@ CARD = 80_000_000_000
 
 EXTENDED = 131_072
 """The 128k tokens to which YaRN was shown to extend Llama 2 (Peng et al. 2023, arXiv 2309.00071)."""
-
-
-@dataclass(frozen=True)
-class RoleShare:
-    """The parameters of one group of roles, and their share of the model's."""
-
-    model: str
-    group: str
-    count: int
-    share: float
-
-
-@dataclass(frozen=True)
-class CacheRow:
-    """Bytes of keys and values at 16 bit: per token, at full context, and what they were without grouped queries.
-
-    `ungrouped` has a head of keys and values for each head of queries; `saved` is ungrouped ÷ grouped. A windowed
-    layer keeps its window only, at full context.
-    """
-
-    model: str
-    attention: str
-    heads: int
-    kv_heads: int
-    kv_bytes_per_token: int
-    ungrouped: int
-    saved: float
-    context: int | None
-    full: int | None
-    ungrouped_full: int | None
-
-
-@dataclass(frozen=True)
-class MemoryRow:
-    """Bytes of a model's weights at a width, and whether they fit a card: alone, and with one text's cache at 16 bit.
-
-    Codes alone are counted: the scales of a 4-bit format add 3 to 13 % to them, activations are small beside them.
-    """
-
-    model: str
-    bits: int
-    weights: int
-    card: int
-    fits: bool
-    with_cache: int | None
-    fits_with_cache: bool | None
-
-
-@dataclass(frozen=True)
-class ReachRow:
-    """How far a model reads, what its positions allow, and what it takes to go on to `extended` tokens.
-
-    `rope_base` is the base of the rotary angles, `slowest` how many tokens the slowest pair takes for one turn:
-    2π·base^(1−2/d) for d rotated numbers a head. `stretch` is how many times the positions have to be scaled (1 where
-    the context is there already), `extended_cache` the bytes of the cache at 16 bit then.
-    """
-
-    model: str
-    context: int
-    window: int | None
-    windowed_layers: int
-    rope_base: float | None
-    scaling: str | None
-    slowest: float | None
-    extended: int
-    stretch: float
-    extended_cache: int | None
 
 
 @dataclass(frozen=True)
@@ -103,11 +47,11 @@ def side_by_side(models: Iterable[Architecture], *, card: int = CARD, extended: 
     known = list(models)
     provenance = {"kaibo": __version__, "models": {row.model: None for row in known}}
     return SideBySide(
-        Finding("anatomy", tuple(known), (), provenance),
-        Finding("anatomy-roles", tuple(one for row in known for one in _roles(row)), (), provenance),
-        Finding("anatomy-cache", tuple(one for row in known for one in _cache(row)), (), provenance),
-        Finding("anatomy-memory", tuple(one for row in known for one in _memory(row, card)), (CODES,), provenance),
-        Finding("anatomy-reach", tuple(one for row in known for one in _reach(row, extended)), (), provenance),
+        Finding(ANATOMY, tuple(known), (), provenance),
+        Finding(ANATOMY_ROLES, tuple(one for row in known for one in _roles(row)), (), provenance),
+        Finding(ANATOMY_CACHE, tuple(one for row in known for one in _cache(row)), (), provenance),
+        Finding(ANATOMY_MEMORY, tuple(one for row in known for one in _memory(row, card)), (CODES,), provenance),
+        Finding(ANATOMY_REACH, tuple(one for row in known for one in _reach(row, extended)), (), provenance),
     )
 
 

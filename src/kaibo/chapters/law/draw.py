@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kaibo.figures.placing import place_labels
 from kaibo.figures.scatter import last_part
 from kaibo.figures.style import BAR, INK, LAW, MIXTURE, MUTED, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.chapters.law.rows import LawRow

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.law.laws import INTERVAL_NOTE, Laws
-from kaibo.chapters.law.rows import ForecastRow
+from kaibo.chapters.law.rows import FORECAST, ForecastRow
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Finding
 
@@ -30,7 +30,7 @@ def forecast(
         ends = ", ".join(f"{a:.3g} … {b:.3g}" for a, b in zip(law_.low, law_.high, strict=True))
         notes += (f"warning: {name} = {', '.join(f'{v:.3g}' for v in x[0])} lies outside the training range ({ends})",)
     row = ForecastRow(model, laws.row.target, name, value, float(low[0]), float(high[0]), outside)
-    return Finding("forecast", (row,), notes, laws.finding.provenance)
+    return Finding(FORECAST, (row,), notes, laws.finding.provenance)
 
 
 def _position(

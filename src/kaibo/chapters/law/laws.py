@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.law.lawfit import Chosen, FitSettings, Fitted, choose_components, fit, fold_errors
-from kaibo.chapters.law.rows import Comparison, LawRow, Residual
+from kaibo.chapters.law.rows import LAW, Comparison, LawRow, Residual
 from kaibo.chapters.law.splits import Split
 from kaibo.chapters.pca.axes import Axes, fit_axes
 from kaibo.chapters.pca.components import ComponentSettings, one_unit, usable
@@ -140,7 +140,7 @@ class Laws:
         prepared = self.prepared
         held = {"table": prepared.table.name, "kaibo": __version__, "seed": self.settings.fit.seed}
         notes = (*prepared.table.notes, *prepared.notes, *self._bounds, self.settings.split.sentence, INTERVAL_NOTE)
-        return Finding("law", (self.row,), notes, held)
+        return Finding(LAW, (self.row,), notes, held)
 
 
 INTERVAL_NOTE = (

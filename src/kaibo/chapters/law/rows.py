@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kaibo.vocabulary.kinds import Drawing, Kind
+
 Interval = tuple[float, float]
 
 
@@ -87,3 +89,16 @@ class ForecastRow:
     high: float
     extrapolated: bool
     why: Mapping[str, str] = field(default_factory=dict)
+
+
+LAW = Kind(
+    "law",
+    LawRow,
+    __package__,
+    opens=True,
+    figures={
+        "predictions": Drawing("predictions", "law.predictions_title", "law.predictions_caption"),
+        "errors": Drawing("errors", "law.errors_title", "law.errors_caption"),
+    },
+)
+FORECAST = Kind("forecast", ForecastRow, __package__)

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kaibo.chapters.merge.conflicts import ConflictRow, Polled, conflict_map, conflicts, nonfinite_notes
+from kaibo.chapters.merge.conflicts import Polled, conflict_map, conflicts, nonfinite_notes
+from kaibo.chapters.merge.planning import Plan, Side, plan_merge, poll, with_majority
+from kaibo.chapters.merge.rows import ConflictRow
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.outputs import Output, open_output
-from kaibo.collect.planning import Plan, Side, plan_merge, poll, with_majority
 from kaibo.collect.shards import INDEX, Shard, shards_of
 from kaibo.collect.writing import Written, write_shards
 from kaibo.desk.addresses import Address, addresses

@@ -131,8 +131,8 @@ def _where(out: Path | None, report: bool) -> Path | None:
 
 def _show(found: Any, language: str) -> None:
     """How much of each task vector survives, where they are in conflict, and where the merge went."""
-    from kaibo.figures.words import bytes_in_words, percent, word
     from kaibo.reports import console, show
+    from kaibo.words import bytes_in_words, percent, word
 
     out = console()
     show(found.by_role, to=out, language=language)

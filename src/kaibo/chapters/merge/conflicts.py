@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from kaibo.chapters.merge.rows import CONFLICT_MAP, CONFLICTS, ConflictRow
 from kaibo.version import __version__
 from kaibo.vocabulary import LEVELS, By, Finding
 from kaibo.vocabulary.merging import Ballot
@@ -22,37 +23,10 @@ class Polled:
     ballot: Ballot
 
 
-@dataclass(frozen=True)
-class ConflictRow:
-    """How the trimmed task vectors agree in a whole merge, a layer, a role, a tensor or a role in a layer.
-
-    Of `n` positions `touched` have an entry of at least one task vector after trimming; `conflict` is the share of
-    those that have entries of both signs, `tied_votes` the share where the vote was zero. `kept` is the share of the
-    entries of all task vectors that survive trimming, `elected` the share of those that have the sign that won;
-    `kept_each` and `elected_each` are the same for each tuned model in order. `nonfinite` counts the entries of all
-    task vectors that are NaN or infinite and go into the merge as such.
-    """
-
-    by: By | str
-    key: str | int | None
-    layer: int | None
-    role: str | None
-    n: int
-    touched: int
-    conflict: float
-    tied_votes: float
-    kept: float
-    elected: float
-    kept_each: tuple[float, ...]
-    elected_each: tuple[float, ...]
-    nonfinite: int = 0
-    why: dict[str, str] = field(default_factory=dict)
-
-
 def conflicts(polled: Sequence[Polled], by: By = "model", tuned: Sequence[str] = ()) -> Finding[ConflictRow]:
     """The report at one level; `tuned` are the addresses of the models whose task vectors these are, in order."""
     rows = [_row(by, key, members) for key, members in _groups(polled, by)]
-    return Finding("conflicts", tuple(rows), NOTES, _source(tuned))
+    return Finding(CONFLICTS, tuple(rows), NOTES, _source(tuned))
 
 
 def nonfinite_notes(polled: Sequence[Polled], tuned: Sequence[str]) -> tuple[str, ...]:
@@ -80,7 +54,7 @@ def conflict_map(polled: Sequence[Polled], tuned: Sequence[str] = ()) -> Finding
         if one.layer is not None:
             cells.setdefault((one.layer, one.role), []).append(one)
     rows = [_row("cell", f"{layer} {role}", cells[layer, role]) for layer, role in sorted(cells)]
-    return Finding("conflict-map", tuple(rows), NOTES, _source(tuned))
+    return Finding(CONFLICT_MAP, tuple(rows), NOTES, _source(tuned))
 
 
 def _source(tuned: Sequence[str]) -> dict[str, object]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import BAR, MIXTURE, panel_width, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.merge.conflicts import ConflictRow
+    from kaibo.chapters.merge.rows import ConflictRow
     from kaibo.vocabulary import Finding
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kaibo.chapters.norms import ways as ways_found
 from kaibo.chapters.norms.consistency import consistent_norms
-from kaibo.chapters.norms.rows import NormsRow, SizeRow, WayRow
+from kaibo.chapters.norms.rows import NORMS, NormsRow, SizeRow, WayRow
 from kaibo.desk.addresses import Address
 from kaibo.desk.measuring import Settings
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
@@ -38,7 +38,7 @@ def norms(reported: Iterable[tuple[int, float, float]], names: Sequence[str] = (
     called = [*names, *[None] * (len(vectors) - len(names))]
     rows = tuple(consistent_norms(n, l1, l2, name=name) for (n, l1, l2), name in zip(vectors, called, strict=True))
     stepped = any(row.l1_step or row.square_step for row in rows)
-    return Finding("norms", rows, (*NOTES, *((STEP_NOTE,) if stepped else ())), {"kaibo": __version__})
+    return Finding(NORMS, rows, (*NOTES, *((STEP_NOTE,) if stepped else ())), {"kaibo": __version__})
 
 
 def norm_ways(pairs: Pairs, *, settings: Settings | None = None) -> Finding[WayRow]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import distinct
 from kaibo.figures.style import GAUSSIAN, INK, LAW, MIXTURE, panels, title
-from kaibo.figures.words import note, word
+from kaibo.words import said, word
 
 if TYPE_CHECKING:
     from kaibo.chapters.norms.rows import NormsRow, SizeRow, WayRow
@@ -29,11 +29,11 @@ def reported(finding: Finding[NormsRow], language: str) -> Any:
 
 def ways(finding: Finding[WayRow], language: str) -> Any:
     """A bar for each way, a panel for each difference."""
-    hows = list(dict.fromkeys(note(row.way, language) for row in finding.rows))
+    hows = list(dict.fromkeys(said(row.way, language) for row in finding.rows))
     pairs = list(dict.fromkeys(row.pair for row in finding.rows))
     records = [
         {
-            "model": note(row.way, language),
+            "model": said(row.way, language),
             "pair": row.pair,
             "times": row.times,
             "can": word(f"norms.{'can' if row.holds else 'cannot'}", language),
@@ -87,22 +87,22 @@ def sizes(finding: Finding[SizeRow], language: str) -> Any:
     reckoned = [row for row in finding.rows if row.factor is not None and row.times == row.times]
     points = [row for row in finding.rows if row.factor is None and row.times == row.times]
     pairs = list(dict.fromkeys(row.pair for row in reckoned))
-    hows = list(dict.fromkeys(note(row.way, language) for row in reckoned))
+    hows = list(dict.fromkeys(said(row.way, language) for row in reckoned))
     most = max(12.0, *(1.2 * row.times for row in points)) if points else 12.0
-    said = word("norms.reported", language)
+    reported_as = word("norms.reported", language)
     lines = [
-        {"model": row.pair, "how": note(row.way, language), "x": row.mean_absolute, "times": row.times}
+        {"model": row.pair, "how": said(row.way, language), "x": row.mean_absolute, "times": row.times}
         for row in reckoned
         if row.times <= most
     ]
     seen = [
-        {"model": pair, "how": said, "name": row.pair, "x": row.mean_absolute, "times": row.times}
+        {"model": pair, "how": reported_as, "name": row.pair, "x": row.mean_absolute, "times": row.times}
         for pair in pairs
         for row in points
     ]
     colour = alt.Color(
         "how:N",
-        scale=alt.Scale(domain=[*hows, said], range=[*HUES[: len(hows)], INK]),
+        scale=alt.Scale(domain=[*hows, reported_as], range=[*HUES[: len(hows)], INK]),
         legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=360, symbolType="circle"),
     )
     # Where two ways give the same, the one below shows through the dashes of the other.

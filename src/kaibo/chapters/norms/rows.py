@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kaibo.vocabulary.kinds import Drawing, Kind
+
 Why = Mapping[str, str]
 
 
@@ -75,3 +77,59 @@ class SizeRow:
     times: float
     holds: bool | None
     why: Why = field(default_factory=dict)
+
+
+NORM_SIZES = Kind(
+    "norm-sizes",
+    SizeRow,
+    __package__,
+    columns=(
+        "pair",
+        "way",
+        "factor",
+        "mean_absolute",
+        "l1",
+        "l2",
+        "times",
+        "holds",
+    ),
+    figures={"sizes": Drawing("sizes", "norms.sizes_title", "norms.sizes_caption")},
+)
+NORM_WAYS = Kind(
+    "norm-ways",
+    WayRow,
+    __package__,
+    columns=(
+        "pair",
+        "way",
+        "l1",
+        "l2",
+        "l1_error",
+        "l2_error",
+        "quotient",
+        "root",
+        "times",
+        "holds",
+        "l1_step",
+        "square_step",
+    ),
+    figures={"ways": Drawing("ways", "norms.ways_title", "norms.ways_caption")},
+)
+NORMS = Kind(
+    "norms",
+    NormsRow,
+    __package__,
+    columns=(
+        "vector",
+        "n",
+        "l1",
+        "l2",
+        "holds",
+        "l1_most",
+        "times",
+        "l1_step",
+        "square_step",
+        "needed",
+    ),
+    figures={"norms": Drawing("reported", "norms.title", "norms.caption")},
+)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.norms.consistency import SLACK, step_of_square, step_of_sum
-from kaibo.chapters.norms.rows import NormsRow, SizeRow, WayRow
+from kaibo.chapters.norms.rows import NORM_SIZES, NORM_WAYS, NormsRow, SizeRow, WayRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
@@ -133,7 +133,7 @@ def one_stored(value: float, form: str) -> float:
 def norm_ways(taken: Iterable[tuple[str, Ways]]) -> Finding[WayRow]:
     """A row for each difference (what to call it, its sums) and way."""
     rows = tuple(row for pair, ways in taken for row in _rows(pair, ways))
-    return Finding("norm-ways", rows, NOTES, {"kaibo": __version__})
+    return Finding(NORM_WAYS, rows, NOTES, {"kaibo": __version__})
 
 
 def _rows(pair: str, ways: Ways) -> Iterator[WayRow]:
@@ -179,7 +179,7 @@ def norm_sizes(taken: Iterable[tuple[str, Ways]], reported: Iterable[NormsRow] =
         SizeRow(row.vector or "", REPORTED, None, row.l1 / row.n, row.l1, row.l2, _nan(row.times), row.holds)
         for row in reported
     ]
-    return Finding("norm-sizes", tuple(found), (*NOTES, SIZE_NOTE), {"kaibo": __version__})
+    return Finding(NORM_SIZES, tuple(found), (*NOTES, SIZE_NOTE), {"kaibo": __version__})
 
 
 def _mean(ways: Ways) -> float:

@@ -9,17 +9,73 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.probe.ask import PROBE
 from kaibo.chapters.train.ask import identity
 from kaibo.collect import Stopping, TrainingBar
 from kaibo.desk.measuring import Settings, open_store
+from kaibo.recipes.ablation import AblationRow
 from kaibo.recipes.account import RunRow
+from kaibo.recipes.samples import Sample
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Kind
 
 if TYPE_CHECKING:
     from kaibo.recipes.ablation import AblationRow
     from kaibo.recipes.judging import ProbeRow
     from kaibo.recipes.samples import Sample
+
+
+NURSERY = Kind(
+    "nursery",
+    RunRow,
+    __package__,
+    columns=(
+        "run",
+        "kind",
+        "base",
+        "data",
+        "seed",
+        "learning_rate",
+        "steps",
+        "tokens",
+        "loss_first",
+        "loss_last",
+        "seconds",
+        "how",
+    ),
+)
+SAMPLES = Kind(
+    "samples",
+    Sample,
+    __package__,
+    columns=(
+        "run",
+        "step",
+        "prompt",
+        "text",
+    ),
+)
+ABLATION = Kind(
+    "ablation",
+    AblationRow,
+    __package__,
+    columns=(
+        "part",
+        "choice",
+        "parameters",
+        "seeds",
+        "loss",
+        "loss_low",
+        "loss_high",
+        "beyond",
+        "tokens_per_second",
+        "kv_bytes_per_token",
+        "mae",
+        "mae_low",
+        "mae_high",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -82,18 +138,18 @@ def nursery(
             rows.append(row)
             stopping.check()
     content: dict[str, Any] = read_manifest(Path(folder))
-    finding = Finding("nursery", tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
-    said = Finding("samples", tuple(Sample(**sample) for sample in content["samples"]), (), finding.provenance)
+    finding = Finding(NURSERY, tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
+    said = Finding(SAMPLES, tuple(Sample(**sample) for sample in content["samples"]), (), finding.provenance)
     exchanged = tuple(_measured(row) for row in content.get("ablation", []))
     asked = tuple(_asked(row) for row in content.get("probes", []))
     return Nursery(
         runs=finding,
         samples=said,
-        ablation=Finding("ablation", exchanged, (), finding.provenance),
+        ablation=Finding(ABLATION, exchanged, (), finding.provenance),
         manifest=str(Path(folder) / "nursery.json"),
         members=len(content["members"]),
         seconds=content["seconds"],
-        probes=Finding("probe", asked, (), finding.provenance),
+        probes=Finding(PROBE, asked, (), finding.provenance),
     )
 
 

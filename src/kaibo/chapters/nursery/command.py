@@ -45,8 +45,8 @@ def command(
 
 def _show(made: Any, language: str) -> None:
     """The runs, what the family writes at first and at last, and where everything is listed."""
-    from kaibo.figures.words import word
     from kaibo.reports import console, show
+    from kaibo.words import word
 
     out = console()
     show(made.runs, to=out, language=language)
@@ -61,8 +61,8 @@ def _show(made: Any, language: str) -> None:
 
 def _report(made: Any, folder: Path, language: str) -> None:
     """Writes the same as a page beside `nursery.json`, with the samples at their full length."""
-    from kaibo.figures.words import note, word
     from kaibo.reports import Mark, to_markdown, write_output
+    from kaibo.words import said, word
 
     name = "nursery.md" if language == "en" else f"nursery.{language}.md"
     parts = [("samples_title", made.samples), ("probes_title", made.probes)]
@@ -72,6 +72,6 @@ def _report(made: Any, folder: Path, language: str) -> None:
         for title, found in parts
         if found.rows
     ]
-    text = "\n".join([f"# {word('nursery.title', language)}\n", f"{note(made.runs.notes[0], language)}\n", *tables])
+    text = "\n".join([f"# {word('nursery.title', language)}\n", f"{said(made.runs.notes[0], language)}\n", *tables])
     preset = str(made.runs.provenance["preset"])
     write_output(folder, {name: text.encode("utf-8", "backslashreplace")}, mark=Mark("nursery", preset))

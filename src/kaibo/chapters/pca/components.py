@@ -15,6 +15,7 @@ from kaibo.errors import UsageError
 from kaibo.uncertainty.resampling import family_weights, interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Drawing, Kind
 from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions
 
 Floats = NDArray[np.float64]
@@ -100,6 +101,20 @@ class ComponentsRow:
     why: Mapping[str, str] = field(default_factory=dict)
 
 
+PCA = Kind(
+    "pca",
+    ComponentsRow,
+    __package__,
+    opens=True,
+    figures={
+        "explained": Drawing("explained", "pca.explained_title", "pca.explained_caption"),
+        "loadings": Drawing("loadings", "pca.loadings_title", "pca.loadings_caption"),
+        "plane": Drawing("plane", "pca.plane_title", "pca.plane_caption"),
+        "flops": Drawing("against_flops", "pca.flops_title", "pca.flops_caption"),
+    },
+)
+
+
 def valid_range(table: ScoreTable) -> tuple[Floats, Floats]:
     """The lowest and highest possible score of each benchmark, shapes (benchmarks,).
 
@@ -166,7 +181,7 @@ def components(
     else:
         row, more = _computed(table, settings, tuple(left_out))
         notes += more
-    return Finding("pca", (row,), notes, source)
+    return Finding(PCA, (row,), notes, source)
 
 
 def _computed(

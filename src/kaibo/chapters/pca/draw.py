@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.pca.components import PCA
 from kaibo.errors import escaped
 from kaibo.figures.scatter import PALETTE, named_points
 from kaibo.figures.style import BAR, INK, LAW, panel_width, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.chapters.pca.components import ComponentsRow
-    from kaibo.chapters.pca.tables_beside import TableShare
+    from kaibo.chapters.pca.rows import TableShare
     from kaibo.vocabulary import Finding
 
 
@@ -189,3 +190,11 @@ def shares(finding: Finding[TableShare], language: str) -> Any:
 
 def _label(row: TableShare, language: str) -> str:
     return word("pca.table_label", language, table=escaped(row.table, 40), models=row.models, benchmarks=row.benchmarks)
+
+
+def has(finding: Finding[Any], name: str) -> bool:
+    """Whether there are components to draw, and for their line over FLOPs a family of three models at least."""
+    if finding.kind is not PCA:
+        return True
+    row = finding.rows[0]
+    return bool(row.explained) and (name != "flops" or any(one.n >= 3 for one in row.family_lines))

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kaibo.chapters.pca.components import ComponentsRow
+from kaibo.chapters.pca.rows import PCA_TABLES, TableShare
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-
-
-@dataclass(frozen=True)
-class TableShare:
-    """One component of one table, as shares of the variance.
-
-    The interval is that of the bootstrap over families, `parallel` the 95 % quantile with every column permuted;
-    `above_chance` says that this component and all before it hold more than that.
-    """
-
-    table: str
-    models: int
-    benchmarks: int
-    component: int
-    explained: float
-    explained_low: float | None
-    explained_high: float | None
-    parallel: float
-    above_chance: bool
 
 
 def tables_beside(found: Mapping[str, Finding[ComponentsRow]]) -> Finding[TableShare]:
     """The components of several tables (name → finding of `pca`) as one finding, tables in the order given."""
     rows = tuple(one for name, finding in found.items() for one in _shares(name, finding.rows[0]))
-    return Finding("pca-tables", rows, (), {"kaibo": __version__})
+    return Finding(PCA_TABLES, rows, (), {"kaibo": __version__})
 
 
 def _shares(name: str, row: ComponentsRow) -> list[TableShare]:

@@ -10,6 +10,24 @@ from kaibo.recipes.judging import ProbeRow
 from kaibo.recipes.loading import require_training
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Kind
+
+PROBE = Kind(
+    "probe",
+    ProbeRow,
+    __package__,
+    columns=(
+        "model",
+        "asked",
+        "language",
+        "stopped",
+        "repeated",
+        "leaked",
+        "empty",
+        "answers",
+        "faults",
+    ),
+)
 
 
 def probe(
@@ -47,4 +65,4 @@ def probe(
     if rows:
         asked_of = f"{len(questions)} questions, greedy answers of at most {max_tokens} tokens; intervals in --json"
         notes.insert(0, asked_of)
-    return Finding("probe", tuple(rows), tuple(notes), {"kaibo": __version__})
+    return Finding(PROBE, tuple(rows), tuple(notes), {"kaibo": __version__})

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import numpy as np
 
+from kaibo.chapters.published.rows import AGAINST, AgainstRow
 from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
 
 AXES = ("parameters", "tokens", "flops")
-
-
-@dataclass(frozen=True)
-class AgainstRow:
-    """One score of one model.
-
-    `x` is the model's size on the `axis` (parameters N, training tokens D, or training FLOPs 6·N·D). `own` says whether
-    the model is of the series that is held against the rest. `leads`: no model with this `x` or less scores more.
-    `needed_times` is the least `x` with which the other side reached this score, divided by `x`: above 1 the other
-    side needed more; None (and `why`) where it did not reach it.
-    """
-
-    benchmark: str
-    model: str
-    series: str
-    own: bool
-    axis: str
-    x: float
-    value: float
-    leads: bool
-    needed_times: float | None
-    why: Mapping[str, str] = field(default_factory=dict)
 
 
 def against(
@@ -59,7 +37,7 @@ def against(
         name for name, place, some in zip(table.models, places, scored, strict=True) if some and math.isnan(place)
     ]
     notes = [f"left out, since their {x} are not known: {', '.join(unknown)}"] if unknown else []
-    return Finding("against", tuple(rows), (*notes, *SAID[x]), {"table": table.name, "kaibo": __version__})
+    return Finding(AGAINST, tuple(rows), (*notes, *SAID[x]), {"table": table.name, "kaibo": __version__})
 
 
 SAID: Mapping[str, tuple[str, ...]] = {

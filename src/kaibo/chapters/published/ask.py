@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kaibo.chapters.published.against import AgainstRow
 from kaibo.chapters.published.against import against as against_of
 from kaibo.chapters.published.paired import Paired, TestSize
 from kaibo.chapters.published.paired import paired as paired_of
-from kaibo.chapters.published.pass_curves import PassRow
 from kaibo.chapters.published.pass_curves import pass_curves as pass_curves_of
-from kaibo.chapters.published.shares import ShareRow
+from kaibo.chapters.published.rows import AgainstRow, PassRow, ShareRow
 from kaibo.chapters.published.shares import shares as shares_of
 from kaibo.chapters.table.ask import Address, TableOptions, read
 from kaibo.tables import shipped

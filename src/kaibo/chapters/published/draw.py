@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.scatter import PALETTE
 from kaibo.figures.style import BAR, INK, LAW, MUTED
-from kaibo.figures.words import count_in_words, percent, word
+from kaibo.words import count_in_words, percent, word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.published.against import AgainstRow
-    from kaibo.chapters.published.paired import PairedRow
-    from kaibo.chapters.published.pass_curves import PassRow
-    from kaibo.chapters.published.shares import ShareRow
+    from kaibo.chapters.published.rows import AgainstRow, PairedRow, PassRow, ShareRow
     from kaibo.vocabulary import Finding
 
 MOST_PANELS, COLUMNS = 12, 4

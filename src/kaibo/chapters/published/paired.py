@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kaibo.chapters.published.rows import PAIRED, PAIRED_SUMS, PairedRow, PairedSum
 from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.uncertainty.exact import sign_test
 from kaibo.uncertainty.intervals import Z, mean_interval
@@ -32,48 +33,6 @@ class TestSize:
 
 
 @dataclass(frozen=True)
-class PairedRow:
-    """One benchmark of two models: `difference` is the score of `one` minus that of `other`, in the unit of the table.
-
-    The interval (95 %) takes the answers of the two models for independent: two binomial shares of `questions`. On
-    the same questions models agree more than that, so it is too wide rather than too narrow. `p` is two-sided, `q`
-    is corrected over all rows of the finding (Benjamini–Hochberg). Without a known number of questions these are
-    None and `why` says so.
-    """
-
-    one: str
-    other: str
-    benchmark: str
-    value_a: float
-    value_b: float
-    difference: float
-    difference_low: float | None = None
-    difference_high: float | None = None
-    questions: int | None = None
-    p: float | None = None
-    q: float | None = None
-    why: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PairedSum:
-    """Two models over all benchmarks that both have: on how many `one` is `higher`, and the mean difference.
-
-    `sign_p` is the probability of so lopsided a count if each benchmark were a toss (two-sided, ties left out). The
-    interval of the mean is Student's over benchmarks, as if these were drawn from many.
-    """
-
-    one: str
-    other: str
-    benchmarks: int
-    higher: int
-    mean: float
-    low: float | None
-    high: float | None
-    sign_p: float
-
-
-@dataclass(frozen=True)
 class Paired:
     """The differences by benchmark, and the sum over them for each pair."""
 
@@ -91,7 +50,7 @@ def paired(table: ScoreTable, pairs: Sequence[tuple[str, str]], sizes: Mapping[s
     found = tuple(replace(row, q=q) for row, q in zip(rows, corrected, strict=True))
     provenance = {"table": table.name, "kaibo": __version__}
     sums = tuple(_sum([row for row in found if (row.one, row.other) == pair]) for pair in dict.fromkeys(_pairs(found)))
-    return Paired(Finding("paired", found, _notes(found), provenance), Finding("paired-sums", sums, (), provenance))
+    return Paired(Finding(PAIRED, found, _notes(found), provenance), Finding(PAIRED_SUMS, sums, (), provenance))
 
 
 def _pairs(rows: Iterable[PairedRow]) -> list[tuple[str, str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kaibo.chapters.published.paired import TestSize
+from kaibo.chapters.published.rows import PASS_CURVES, PassRow
 from kaibo.errors import UsageError
 from kaibo.uncertainty.intervals import wilson
 from kaibo.version import __version__
@@ -16,27 +16,6 @@ from kaibo.vocabulary.scores import ScoreTable
 
 COLUMN = re.compile(r"(?P<benchmark>.+)@(?P<k>[0-9]+)")
 SIZE = re.compile(r"\s+[0-9.]+[BM]$")
-
-
-@dataclass(frozen=True)
-class PassRow:
-    """pass@k of a model: the share of problems that at least one of k samples solves, as a fraction.
-
-    The interval (95 %) is Wilson's for that many problems: an upper bound of the spread over problems, since a
-    problem's own pass@k lies between 0 and 1. `alike` is 1 − (1 − pass@1)^k, what k samples would solve if every
-    problem were as hard as every other; below it, some problems stay unsolved however often one draws.
-    """
-
-    model: str
-    series: str
-    parameters: float | None
-    benchmark: str
-    k: int
-    value: float
-    low: float | None
-    high: float | None
-    problems: int | None
-    alike: float | None
 
 
 def pass_curves(table: ScoreTable, sizes: Mapping[str, TestSize]) -> Finding[PassRow]:
@@ -54,7 +33,7 @@ def pass_curves(table: ScoreTable, sizes: Mapping[str, TestSize]) -> Finding[Pas
     ]
     known = {row.benchmark: row.problems for row in rows if row.problems}
     notes = [f"problems of the test sets: {', '.join(f'{name} {count:,}' for name, count in known.items())}"]
-    return Finding("pass-curves", tuple(rows), tuple(notes if known else ()), {"kaibo": __version__})
+    return Finding(PASS_CURVES, tuple(rows), tuple(notes if known else ()), {"kaibo": __version__})
 
 
 def _of_benchmark(table: ScoreTable, benchmark: str, size: TestSize | None) -> list[PassRow]:

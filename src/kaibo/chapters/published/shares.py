@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from kaibo.chapters.published.rows import SHARES, ShareRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
-
-
-@dataclass(frozen=True)
-class ShareRow:
-    """One share, as a fraction, and the amount of the whole that it is.
-
-    The bounds are those of rounding: half a unit of the last printed digit to both sides. `place` counts from 1, the
-    largest. `marked` is the one that is asked about.
-    """
-
-    label: str
-    place: int
-    share: float
-    share_low: float
-    share_high: float
-    amount: float
-    amount_low: float
-    amount_high: float
-    marked: bool = False
 
 
 def shares(table: ScoreTable, column: str, total: float, *, step: float, marked: str = "") -> Finding[ShareRow]:
@@ -45,7 +26,7 @@ def shares(table: ScoreTable, column: str, total: float, *, step: float, marked:
         rows.append(ShareRow(name, place, share, low, high, share * total, low * total, high * total, name == marked))
     summed = math.fsum(row.share for row in rows)
     notes = (f"The printed shares add up to {100 * summed:.2f} %.", ROUNDING)
-    return Finding("shares", tuple(rows), notes, {"table": table.name, "total": total, "kaibo": __version__})
+    return Finding(SHARES, tuple(rows), notes, {"table": table.name, "total": total, "kaibo": __version__})
 
 
 ROUNDING = "Bounds are those of rounding: half a unit of the last printed digit to both sides."

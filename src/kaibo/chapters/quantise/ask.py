@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.context.ask import own_text, read_text
+from kaibo.chapters.quantise.rows import QUANTISE
 from kaibo.collect import Progress, quiet
 from kaibo.desk.addresses import Address
 from kaibo.desk.running import Running, opened, tokenizer_of
@@ -69,7 +70,7 @@ def quantise(
         for width in ("f32", "bf16", "int8", "nf4")
     ]
     notes = (*NOTES, *(f"{width} could not be measured: {problem.line}" for width, problem in failed.items()))
-    return Finding("quantise", tuple(rows), notes, {"kaibo": __version__, "models": {address: None}})
+    return Finding(QUANTISE, tuple(rows), notes, {"kaibo": __version__, "models": {address: None}})
 
 
 def _measure(model: Address, text: str, windows: int, running: Running, progress: Progress) -> tuple[int, float, Nats]:

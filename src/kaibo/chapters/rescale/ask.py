@@ -12,10 +12,11 @@ import numpy as np
 from kaibo.chapters.digits import benford
 from kaibo.chapters.digits.rows import DigitsRow
 from kaibo.chapters.merge.ask import Writing
-from kaibo.chapters.rescale.powers_of_two import WAYS, RescaleRow, Towards
+from kaibo.chapters.rescale.powers_of_two import WAYS, Towards
+from kaibo.chapters.rescale.rows import RESCALE, RescaleRow
+from kaibo.chapters.rescale.search import Found, search
 from kaibo.collect import Options, granted_workers, take_census
 from kaibo.collect.outputs import open_output
-from kaibo.collect.rescaling import Found, search
 from kaibo.collect.shards import INDEX, shards_of
 from kaibo.collect.writing import write_shards
 from kaibo.desk.addresses import Address
@@ -70,7 +71,7 @@ def rescale(
     if writing.out is not None:
         _write(opened, made, writing, options)
     provenance = {"models": {opened.address: None}, "kaibo": __version__}
-    return Finding("rescale", tuple(rows), (*NOTES, *opened.notes), provenance)
+    return Finding(RESCALE, tuple(rows), (*NOTES, *opened.notes), provenance)
 
 
 def _ways(towards: Towards | Iterable[Towards], writing: Writing) -> tuple[Towards, ...]:

@@ -13,13 +13,14 @@ import numpy as np
 
 from kaibo.chapters.digits import benford
 from kaibo.chapters.digits.rows import DigitsRow
-from kaibo.chapters.rescale.law_trial import LawTrialRow, Trial
+from kaibo.chapters.rescale.law_trial import Trial
 from kaibo.chapters.rescale.law_trial import law_trial as analyse
 from kaibo.chapters.rescale.powers_of_two import WAYS, Towards, distance
+from kaibo.chapters.rescale.rows import LawTrialRow
+from kaibo.chapters.rescale.search import Found, search
 from kaibo.chapters.score.ask import scores
 from kaibo.collect import Options, granted_workers, take_census
 from kaibo.collect.outputs import open_output
-from kaibo.collect.rescaling import Found, search
 from kaibo.collect.shards import shards_of
 from kaibo.collect.writing import write_shards
 from kaibo.desk.addresses import Address

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import model_names
 from kaibo.figures.style import BAR, INK, LAW, MIXTURE, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.rescale.law_trial import LawTrialRow
-    from kaibo.chapters.rescale.powers_of_two import RescaleRow
+    from kaibo.chapters.rescale.rows import LawTrialRow, RescaleRow
     from kaibo.vocabulary import Finding
 
 

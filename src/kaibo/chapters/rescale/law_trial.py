@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kaibo.chapters.rescale.rows import LAW_TRIAL, LawTrialRow
 from kaibo.chapters.score.perplexity import clusters, safe_exp
 from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.version import __version__
@@ -46,42 +47,12 @@ class Trial:
     logs: tuple[TokenLog, ...] = field(repr=False)
 
 
-@dataclass(frozen=True)
-class LawTrialRow:
-    """One model beside the model it was made from (`cost`) and beside its controls (`beside`), in nats per token.
-
-    Of several controls `beside` is the mean; `beside_low` is the lowest end of the intervals against each of them,
-    `beside_high` the highest: they have one sign only where the model is worse than every control, or better. `same`
-    where every token has exactly the nats that it has under the model itself.
-    """
-
-    model: str
-    variant: str
-    control: str | None
-    mae: float
-    mae_rescaled: float | None
-    levels: int | None
-    error: float
-    tokens: int
-    ppl: float
-    ppl_low: float | None
-    ppl_high: float | None
-    cost: float
-    cost_low: float | None
-    cost_high: float | None
-    beside: float | None
-    beside_low: float | None
-    beside_high: float | None
-    same: bool
-    why: dict[str, str] = field(default_factory=dict)
-
-
 def law_trial(model: str, trials: Sequence[Trial]) -> Finding[LawTrialRow]:
     """A row for each trial; the first is the model itself."""
     rows = tuple(
         _row(model, trial, trials[0], [other for other in trials if other.name in trial.controls]) for trial in trials
     )
-    return Finding("law-trial", rows, NOTES, {"models": {model: None}, "kaibo": __version__})
+    return Finding(LAW_TRIAL, rows, NOTES, {"models": {model: None}, "kaibo": __version__})
 
 
 def _row(model: str, trial: Trial, first: Trial, controls: Sequence[Trial]) -> LawTrialRow:

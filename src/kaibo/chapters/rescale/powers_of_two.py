@@ -13,7 +13,6 @@ those that were reached, and so on; it never falls. It is begun from the signs o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -29,36 +28,6 @@ CANDIDATES: NDArray[np.int8] = np.arange(-5, 5, dtype=np.int8)
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RescaleRow:
-    """How far rescalings that change no logit move the first digits of a model in one direction.
-
-    `mae_before` is the model's own distance from the law, `mae` that of the rescaled weights: counts of all values,
-    not estimates. `gaussian_mae` is the distance of one Gaussian with the σ of the model's weights, `mixture_mae` of a
-    Gaussian per tensor. Of `channels` that may be
-    scaled `scaled` were, and `kept_back` had at least one exponent refused because a value would have left the normal
-    numbers of its type. `reached` is the share of the values that lie in such a channel. `exponent_low` and
-    `exponent_high` are the least and the greatest exponent of any value, all its factors together.
-    """
-
-    model: str
-    towards: str
-    n: int
-    mae_before: float
-    mae: float
-    gaussian_mae: float
-    mixture_mae: float
-    channels: int
-    scaled: int
-    kept_back: int
-    reached: float
-    exponent_low: int
-    exponent_high: int
-    sweeps: int
-    out: str | None = None
-    shares: tuple[float, ...] = ()
 
 
 def distance(totals: Counts) -> float:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from kaibo.figures.names import labels_of
 from kaibo.figures.placing import text_width
 from kaibo.figures.style import INK, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.score.token_losses import ContextRow, TokenCell
+    from kaibo.chapters.score.rows import ContextRow, TokenCell
     from kaibo.vocabulary import Finding
 
 WIDTH, LINE, SIZE = 640, 20, 11

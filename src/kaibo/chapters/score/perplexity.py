@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.score.rows import SCORE, ScoreRow
 from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
@@ -47,38 +48,6 @@ class ScoredText:
     vocabulary: int
 
 
-@dataclass(frozen=True)
-class ScoreRow:
-    """One text, or all of them, under one model.
-
-    `nats` is the sum of −ln p over the `tokens` that were scored (`unscored` were not). `ppl`, `word_ppl` and
-    `character_ppl` are perplexities per token, word (between white space) and character, `bits_per_byte` is what
-    models with different tokenizers are compared by; `_low` and `_high` its 95 % interval.
-    """
-
-    model: str
-    step: int | None
-    text: str
-    tokens: int
-    unscored: int
-    nats: float
-    ppl: float | None
-    ppl_low: float | None
-    ppl_high: float | None
-    bits_per_byte: float
-    bits_per_byte_low: float | None
-    bits_per_byte_high: float | None
-    word_ppl: float
-    character_ppl: float
-    unigram_ppl: float
-    uniform_ppl: int
-    words: int
-    characters: int
-    bytes: int
-    memory: int | None = None
-    why: dict[str, str] = field(default_factory=dict)
-
-
 def perplexity(
     scored: Sequence[ScoredText], *, each: bool = False, memory: Mapping[str, int] | None = None
 ) -> Finding[ScoreRow]:
@@ -100,7 +69,7 @@ def perplexity(
         rows = [replace(row, ppl=None, ppl_low=None, ppl_high=None, why={**row.why, **hidden}) for row in rows]
     rows = [replace(row, memory=(memory or {}).get(row.model)) for row in rows]
     told = {one.model: one.model_id for one in scored}
-    return Finding("score", tuple(rows), NOTES, {"models": told, "kaibo": __version__})
+    return Finding(SCORE, tuple(rows), NOTES, {"models": told, "kaibo": __version__})
 
 
 @dataclass(frozen=True, eq=False)

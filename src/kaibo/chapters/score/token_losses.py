@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.score.rows import SCORE_CONTEXT, SCORE_TOKENS, ContextRow, TokenCell
 from kaibo.uncertainty.intervals import mean_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
@@ -32,40 +33,12 @@ class ShownText:
     text: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class TokenCell:
-    """One token: what stands there, and −ln p of it; None where it was not scored.
-
-    `piece` is empty for a token that is another part of the character before.
-    """
-
-    model: str
-    text: str
-    place: int
-    piece: str
-    nats: float | None
-
-
-@dataclass(frozen=True)
-class ContextRow:
-    """The mean nats of all tokens that had `least` to `most` tokens before them in their window."""
-
-    model: str
-    least: int
-    most: int
-    tokens: int
-    mean_nats: float
-    nats_low: float | None
-    nats_high: float | None
-    why: dict[str, str] = field(default_factory=dict)
-
-
 def token_strip(texts: Sequence[ShownText]) -> Finding[TokenCell]:
     """The first tokens of each model's first text, one by one."""
     first = {one.model: one for one in reversed(texts)}
     rows = tuple(cell for model in dict.fromkeys(one.model for one in texts) for cell in _cells(first[model]))
     told = {one.model: one.model_id for one in texts}
-    return Finding("score-tokens", rows, NOTES[:1], {"models": told, "kaibo": __version__})
+    return Finding(SCORE_TOKENS, rows, NOTES[:1], {"models": told, "kaibo": __version__})
 
 
 def _cells(one: ShownText) -> list[TokenCell]:
@@ -92,7 +65,7 @@ def by_context(texts: Sequence[ShownText]) -> Finding[ContextRow]:
         before = np.concatenate([log.context_length[log.scored] for log in logs])
         rows += _rows(model, nats, before)
     told = {one.model: one.model_id for one in texts}
-    return Finding("score-context", tuple(rows), NOTES[1:], {"models": told, "kaibo": __version__})
+    return Finding(SCORE_CONTEXT, tuple(rows), NOTES[1:], {"models": told, "kaibo": __version__})
 
 
 def _rows(model: str, nats: NDArray[np.float64], before: NDArray[np.int32]) -> list[ContextRow]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kaibo.chapters.select.selection import SelectRow, SelectSettings
+from kaibo.chapters.select.rows import SelectRow
+from kaibo.chapters.select.selection import SelectSettings
 from kaibo.chapters.select.selection import select as choose
 from kaibo.chapters.table.ask import Address, TableOptions, chosen_columns, read
 from kaibo.vocabulary import Finding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kaibo.chapters.pca.axes import fit_axes
 from kaibo.chapters.pca.components import ComponentSettings, one_unit, usable
 from kaibo.chapters.pca.imputation import fit_imputation
+from kaibo.chapters.select.rows import SELECT, SelectRow
 from kaibo.chapters.select.search import branch_and_bound
 from kaibo.errors import UsageError
 from kaibo.version import __version__
@@ -32,22 +33,6 @@ class SelectSettings:
     largest: float | None = None
     cost: str = "models"
     most_nodes: int = 20_000_000
-
-
-@dataclass(frozen=True)
-class SelectRow:
-    """The choice for one budget. `value` is −trace(XᵀX (X_SᵀX_S)⁻¹), higher is better; `exact` says that no choice
-    is better, else `gap` bounds by how much one could be (`bound` − `value`).
-    """
-
-    budget: float
-    families: tuple[str, ...]
-    models: tuple[str, ...]
-    value: float
-    exact: bool
-    cost: float
-    gap: float
-    why: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +99,7 @@ def select(table: ScoreTable, budgets: Sequence[float], settings: SelectSettings
         raise UsageError(f"no family {', '.join(unknown)}", next=f"families: {', '.join(found.names)}")
     rows = tuple(_choose(found, budget, settings) for budget in budgets)
     notes += (f"V-optimality on {found.whole.shape[0]} components, at most {settings.most_families} families",)
-    return Finding("select", rows, notes, {"table": table.name, "kaibo": __version__, "cost": settings.cost})
+    return Finding(SELECT, rows, notes, {"table": table.name, "kaibo": __version__, "cost": settings.cost})
 
 
 def _choose(found: Candidates, budget: float, settings: SelectSettings) -> SelectRow:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kaibo.chapters.series.audit import AuditRow, path_of
+from kaibo.chapters.series.audit import path_of
 from kaibo.chapters.series.facts import distance, facts_of
-from kaibo.chapters.series.following import SeriesCheckpoint, SeriesRow, needed
+from kaibo.chapters.series.following import needed
 from kaibo.chapters.series.following import series as analyse
+from kaibo.chapters.series.rows import SERIES_AUDIT, SERIES_CHECKPOINTS, AuditRow, SeriesCheckpoint, SeriesRow
 from kaibo.chapters.spectrum.ask import decomposed, spectrum_options
 from kaibo.collect import Options, take_census
 from kaibo.collect.differences import take_difference, take_distances
@@ -78,8 +79,8 @@ def series(
     whole = analyse(read.facts, distances, read.unreadable, tuple(_config_changes(read)))
     (row,) = whole.rows
     return Series(
-        Finding("series-checkpoints", row.checkpoints, whole.notes, whole.provenance),
-        Finding("series-audit", row.findings, (), whole.provenance),
+        Finding(SERIES_CHECKPOINTS, row.checkpoints, whole.notes, whole.provenance),
+        Finding(SERIES_AUDIT, row.findings, (), whole.provenance),
         whole,
     )
 

@@ -7,17 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from kaibo.chapters.series.rows import AuditRow
 from kaibo.chapters.series.rules import Jump, gaps
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable
-
-
-@dataclass(frozen=True)
-class AuditRow:
-    """One thing that is not as a run leaves it: what kind, which checkpoints, and the evidence in one sentence."""
-
-    kind: str
-    checkpoints: tuple[str, ...]
-    evidence: str
 
 
 @dataclass(frozen=True)

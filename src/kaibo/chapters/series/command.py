@@ -69,8 +69,8 @@ def _steps(text: str | None) -> list[int | None] | None:
 
 def _show(found: Any, language: str) -> None:
     """What the audit found first, then the trajectories."""
-    from kaibo.figures.words import word
     from kaibo.reports import console, show
+    from kaibo.words import word
 
     out = console()
     if found.audit.rows:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import short
 from kaibo.figures.style import BAR, LAW, MIXTURE
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.series.following import SeriesCheckpoint
+    from kaibo.chapters.series.rows import SeriesCheckpoint
     from kaibo.vocabulary import Finding
 
 LINES: Mapping[str, tuple[str, ...]] = {

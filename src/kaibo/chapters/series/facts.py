@@ -8,10 +8,12 @@ from statistics import median
 
 import numpy as np
 
-from kaibo.chapters.census.groups import BUFFER, groups
-from kaibo.chapters.digits.benford import digit_counts, mean_absolute_error
+from kaibo.chapters.census.groups import groups
+from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.spectrum.effective_ranks import spectra
 from kaibo.vocabulary import Census, PairRow, Row, SpectrumRow, sums
+from kaibo.vocabulary.findings import BUFFER
+from kaibo.vocabulary.points import digit_counts
 from kaibo.vocabulary.series import CheckpointFacts
 
 

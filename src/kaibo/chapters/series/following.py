@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kaibo.chapters.series.audit import AuditRow, Judged, Path, audit, path_of
+from kaibo.chapters.series.audit import Judged, Path, audit, path_of
+from kaibo.chapters.series.rows import SERIES, AuditRow, SeriesCheckpoint, SeriesRow
 from kaibo.chapters.series.rules import between, cosine_at, exponents, jumps, out_of_order, scaling
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -22,46 +22,6 @@ NOTES = (
     "distances are L2 over all weights that two checkpoints share, formed in float32",
     "rate: ‖Δ‖ ÷ steps^p, its largest 1; it follows the learning rate where updates are normalised, as by Adam",
 )
-
-
-@dataclass(frozen=True)
-class SeriesCheckpoint:
-    """One checkpoint on its trajectory.
-
-    `norm` is ‖θ‖; `from_start` and `to_end` are distances to the first and the last checkpoint, `step_length` to the
-    one before, `cosine` is between the update that leads here and the next one, `rate` the step length per step,
-    normalised. `sigma`, `stable_rank` and `entropy_rank` are by role. `flags` are the kinds of what the audit found.
-    """
-
-    model: str
-    name: str
-    step: int | None
-    model_id: str
-    n: int
-    norm: float
-    from_start: float | None
-    to_end: float | None
-    step_length: float | None
-    cosine: float | None
-    rate: float | None
-    mae: float
-    nonfinite: int
-    sigma: Mapping[str, float]
-    stable_rank: Mapping[str, float]
-    entropy_rank: Mapping[str, float]
-    flags: tuple[str, ...] = ()
-    why: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SeriesRow:
-    """A whole series: its checkpoints in order, what the audit found, the exponent p of ‖Δ‖ ∝ steps^p, and the
-    spread of ln(step length) around its trend, against which jumps are judged."""
-
-    checkpoints: tuple[SeriesCheckpoint, ...]
-    findings: tuple[AuditRow, ...]
-    exponent: float
-    spread: float
 
 
 def needed(path: Path) -> list[tuple[int, int]]:
@@ -93,7 +53,7 @@ def series(
     checkpoints = tuple(_checkpoint(facts, path, at, local, rates, rows) for at in range(len(facts)))
     models = {one.address: one.model_id for one in facts}
     row = SeriesRow(checkpoints, rows, exponent, spread)
-    return Finding("series", (row,), NOTES, {"models": models, "kaibo": __version__})
+    return Finding(SERIES, (row,), NOTES, {"models": models, "kaibo": __version__})
 
 
 def _steps(facts: Sequence[CheckpointFacts], path: Path) -> list[int | None]:

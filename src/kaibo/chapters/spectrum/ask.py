@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from kaibo.chapters.spectrum.effective_ranks import LevelSpectrum, MatrixSpectrum, by_level, spectra
-from kaibo.chapters.spectrum.tails import TailRow, tails
+from kaibo.chapters.spectrum.effective_ranks import by_level, spectra
+from kaibo.chapters.spectrum.rows import LevelSpectrum, MatrixSpectrum, TailRow
+from kaibo.chapters.spectrum.tails import tails
 from kaibo.collect import Collected, Options, granted_workers
 from kaibo.collect.spectra import Decomposed, take_spectra
 from kaibo.desk.addresses import Address, OnError, raising

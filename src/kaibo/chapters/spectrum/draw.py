@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.spectrum.rows import SPECTRUM_TAILS
 from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import GAUSSIAN, LAW, MIXTURE, panel_width, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.diff.change_spectra import ChangeSpectrum
-    from kaibo.chapters.spectrum.effective_ranks import MatrixSpectrum
-    from kaibo.chapters.spectrum.tails import TailRow
+    from kaibo.chapters.spectrum.rows import MatrixSpectrum, TailRow
     from kaibo.vocabulary import Finding
 
 MOST_PANELS = 12
@@ -74,30 +73,21 @@ def _tail(row: TailRow, model: str, language: str) -> Any:
 
 def alpha_over_depth(finding: Finding[MatrixSpectrum], language: str) -> Any:
     """α by layer, a line for each role."""
-    return _depth(finding, "alpha", [row.model for row in finding.rows], language)
+    return over_depth(finding, "alpha", [row.model for row in finding.rows], language)
 
 
 def stable_rank_over_depth(finding: Finding[MatrixSpectrum], language: str) -> Any:
     """Stable rank by layer, a line for each role."""
-    return _depth(finding, "stable_rank", [row.model for row in finding.rows], language)
+    return over_depth(finding, "stable_rank", [row.model for row in finding.rows], language)
 
 
-def erank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
-    """The effective rank of what changed by layer, a line for each role, a panel for each tuned model."""
-    return _depth(finding, "erank", [row.tuned for row in finding.rows], language)
-
-
-def rank_of_change(finding: Finding[ChangeSpectrum], language: str) -> Any:
-    """How many directions of the change stand above rounding."""
-    return _depth(finding, "rank", [row.tuned for row in finding.rows], language)
-
-
-def has_depth(finding: Finding[Any], quantity: str) -> bool:
+def has(finding: Finding[Any], name: str) -> bool:
     """Whether any matrix inside a layer has this quantity; on a logarithmic axis zero has no place."""
-    return any(row.layer is not None and getattr(row, quantity) for row in finding.rows)
+    return finding.kind is SPECTRUM_TAILS or any(row.layer is not None and getattr(row, name) for row in finding.rows)
 
 
-def _depth(finding: Finding[Any], quantity: str, addresses: Sequence[str], language: str) -> Any:
+def over_depth(finding: Finding[Any], quantity: str, addresses: Sequence[str], language: str) -> Any:
+    """A quantity of matrices by layer, a line for each role, a panel for each of the addresses."""
     import altair as alt
 
     labels = labels_of(addresses)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from kaibo.chapters.census.provenance import provenance
+from kaibo.chapters.spectrum.rows import SPECTRUM, SPECTRUM_LEVELS, LevelSpectrum, MatrixSpectrum
 from kaibo.chapters.spectrum.singular_values import Interval, Measures, measures_of
 from kaibo.errors import UsageError
 from kaibo.vocabulary import By, Finding, SpectrumRow
@@ -19,68 +19,6 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class MatrixSpectrum:
-    """One matrix of one model. The numbers are those of `Measures`; `part` is the expert in a stack of matrices.
-
-    `alpha` has its standard error, the distance D of its fit, how many eigenvalues its tail holds and from which on;
-    `gaussian_norm`, `gaussian_stable_rank` and `gaussian_entropy_rank` are the null's.
-    """
-
-    model: str
-    by: str
-    key: str
-    tensor: str
-    part: int | None
-    layer: int | None
-    role: str
-    shape: tuple[int, ...]
-    method: str
-    spectral_norm: float | None
-    error: float | None
-    frobenius: float | None
-    stable_rank: float | None
-    entropy_rank: float | None
-    erank: float | None
-    rank90: int | None
-    rank99: int | None
-    alpha: float | None
-    alpha_error: float | None
-    alpha_distance: float | None
-    alpha_tail: int | None
-    alpha_from: float | None
-    alpha_p: float | None
-    gaussian_norm: float | None
-    gaussian_stable_rank: float | None
-    gaussian_entropy_rank: float | None
-    above: int | None
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    why: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LevelSpectrum:
-    """The matrices of one role, layer or model: medians, and the quartiles of the exponent and the stable rank."""
-
-    model: str
-    by: str
-    key: str | int | None
-    tensor: None
-    shape: None
-    matrices: int
-    spectral_norm: float | None
-    stable_rank: float | None
-    stable_rank_quartiles: Interval | None
-    entropy_rank: float | None
-    erank: float | None
-    rank90: float | None
-    rank99: float | None
-    alpha: float | None
-    alpha_quartiles: Interval | None
-    above: float | None
-    why: Mapping[str, str] = field(default_factory=dict)
-
-
 def spectra(rows: Sequence[SpectrumRow], *, draws: int = 0, seed: int = 0) -> Finding[MatrixSpectrum]:
     """Every matrix by itself; with `draws` each exponent gets a p-value from so many synthetic tails.
 
@@ -89,7 +27,7 @@ def spectra(rows: Sequence[SpectrumRow], *, draws: int = 0, seed: int = 0) -> Fi
     found = tuple(_matrix(row, measures_of(row.spectrum, row.why, draws, seed)) for row in rows)
     vectors = sum(row.spectrum is None for row in rows)
     notes = (*NOTES, f"{vectors} tensors are no matrices and have no spectrum") if vectors else NOTES
-    return Finding("spectrum", found, notes, provenance([row.row for row in rows]))
+    return Finding(SPECTRUM, found, notes, provenance([row.row for row in rows]))
 
 
 def _matrix(row: SpectrumRow, found: Measures) -> MatrixSpectrum:
@@ -124,7 +62,7 @@ def by_level(finding: Finding[MatrixSpectrum], by: By) -> Finding[LevelSpectrum]
     order = sorted(groups, key=lambda group: (group[0], group[1] is None, group[1] if by == "layer" else str(group[1])))
     rows = tuple(_level(model, by, key, groups[model, key]) for model, key in order)
     notes = (*finding.notes, "medians over the matrices of each part; quartiles of alpha and stable rank in JSON")
-    return Finding("spectrum-levels", rows, notes, finding.provenance)
+    return Finding(SPECTRUM_LEVELS, rows, notes, finding.provenance)
 
 
 def _level(model: str, by: str, key: str | int | None, rows: Sequence[MatrixSpectrum]) -> LevelSpectrum:

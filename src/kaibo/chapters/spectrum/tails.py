@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
 from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.spectrum.effective_ranks import key_of
 from kaibo.chapters.spectrum.gaussian_matrix import gaussian
+from kaibo.chapters.spectrum.rows import SPECTRUM_TAILS, TailRow
 from kaibo.chapters.spectrum.singular_values import measures_of
 from kaibo.vocabulary import Finding, SpectrumRow
 
@@ -17,25 +17,6 @@ POINTS = 160
 """About so many points of a tail are drawn, evenly in the logarithm of their rank."""
 
 CHOSEN = 6
-
-
-@dataclass(frozen=True)
-class TailRow:
-    """The eigenvalues λ = σ² of one matrix: `points` are (λ, share of eigenvalues at or above λ), the largest first.
-
-    `alpha`, `start` and `tail_share` say where the fitted line runs: from (`start`, `tail_share`), falling with
-    α − 1. `edge` is the largest eigenvalue of the Gaussian null.
-    """
-
-    model: str
-    tensor: str
-    alpha: float
-    distance: float
-    start: float
-    tail_share: float
-    edge: float
-    points: tuple[tuple[float, float], ...]
-    why: Mapping[str, str] = field(default_factory=dict)
 
 
 def tails(rows: Sequence[SpectrumRow], count: int = CHOSEN) -> Finding[TailRow]:
@@ -49,7 +30,7 @@ def tails(rows: Sequence[SpectrumRow], count: int = CHOSEN) -> Finding[TailRow]:
             :count
         ]
     ]
-    return Finding("spectrum-tails", tuple(chosen), (), provenance([row.row for row in rows]))
+    return Finding(SPECTRUM_TAILS, tuple(chosen), (), provenance([row.row for row in rows]))
 
 
 def _tail(row: SpectrumRow) -> TailRow | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kaibo.chapters.stats import magnitudes as powers
 from kaibo.chapters.stats import profile as depth
 from kaibo.chapters.stats import statistics
-from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow, StatsRow
+from kaibo.chapters.stats.rows import GRIDS, GridRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.grids import look_for_groups
 from kaibo.counting import Groups
@@ -58,23 +57,6 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class GridRow:
-    """One tensor: the largest group size at which it looks like widened 4-bit codes, else the smallest tried.
-
-    `coarse` is the share of the `groups` with more than one value that hold at most 16; `grid` says in words what
-    that means, None where it means nothing.
-    """
-
-    model: str
-    tensor: str
-    role: str
-    size: int | None
-    groups: int
-    coarse: float | None
-    grid: str | None
-
-
 def grids(
     models: Address | Iterable[Address], *, settings: Settings | None = None, on_error: OnError | None = None
 ) -> Finding[GridRow]:
@@ -91,7 +73,7 @@ def grids(
             rows += [_row(address, tensor, found) for tensor, found in look_for_groups(model, options)]
         except KaiboError as error:
             report(error)
-    return Finding("grids", tuple(rows), NOTES, {"kaibo": __version__})
+    return Finding(GRIDS, tuple(rows), NOTES, {"kaibo": __version__})
 
 
 def _row(model: str, tensor: Tensor, found: tuple[Groups, ...]) -> GridRow:

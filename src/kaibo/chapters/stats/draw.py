@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kaibo.figures.names import labels_of, short
 from kaibo.figures.style import BAR, LAW, MIXTURE, panel_width, panels, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow

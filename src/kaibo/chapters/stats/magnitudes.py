@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaibo.chapters.census.groups import Group, groups
 from kaibo.chapters.census.provenance import provenance
-from kaibo.chapters.stats.rows import MagnitudeRow
+from kaibo.chapters.stats.rows import MAGNITUDES, MagnitudeRow
 from kaibo.vocabulary import Census, Finding, Row, points, sums
 
 Floats = NDArray[np.float64]
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 def magnitudes(rows: Sequence[Row]) -> Finding[MagnitudeRow]:
     """For each model and each power of two that holds a weight, the share between it and the next."""
     found = [row for group in groups(rows, "model") for row in _spread(group)]
-    return Finding("magnitudes", tuple(found), (), provenance(rows))
+    return Finding(MAGNITUDES, tuple(found), (), provenance(rows))
 
 
 def _spread(group: Group) -> list[MagnitudeRow]:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from kaibo.chapters.census import moments
 from kaibo.chapters.census.groups import Group, groups
 from kaibo.chapters.census.provenance import provenance
-from kaibo.chapters.digits.benford import digit_counts, mean_absolute_error
-from kaibo.chapters.stats.rows import ProfileRow
+from kaibo.chapters.digits.benford import mean_absolute_error
+from kaibo.chapters.stats.rows import PROFILE, ProfileRow
 from kaibo.vocabulary import Finding, Row, sums
+from kaibo.vocabulary.points import digit_counts
 
 
 def profile(rows: Sequence[Row]) -> Finding[ProfileRow]:
@@ -20,7 +21,7 @@ def profile(rows: Sequence[Row]) -> Finding[ProfileRow]:
         for group in groups([row for row in rows if row.layer is not None], "layer")
         for cell in groups(group.rows, "role")
     ]
-    return Finding("profile", tuple(found), (), provenance(rows))
+    return Finding(PROFILE, tuple(found), (), provenance(rows))
 
 
 def _profile_row(layer: Group, role: Group) -> ProfileRow:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kaibo.chapters.census.rows import Quantile
 from kaibo.vocabulary import By
+from kaibo.vocabulary.kinds import Drawing, Kind
 
 Why = Mapping[str, str]
 
@@ -83,3 +84,81 @@ class MagnitudeRow:
     share: float
     gaussian: float
     mixture: float
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One tensor: the largest group size at which it looks like widened 4-bit codes, else the smallest tried.
+
+    `coarse` is the share of the `groups` with more than one value that hold at most 16; `grid` says in words what
+    that means, None where it means nothing.
+    """
+
+    model: str
+    tensor: str
+    role: str
+    size: int | None
+    groups: int
+    coarse: float | None
+    grid: str | None
+
+
+GRIDS = Kind("grids", GridRow, __package__)
+MAGNITUDES = Kind(
+    "magnitudes",
+    MagnitudeRow,
+    __package__,
+    columns=(
+        "model",
+        "exponent",
+        "count",
+        "share",
+        "gaussian",
+        "mixture",
+    ),
+    figures={"magnitudes": Drawing("histogram", "magnitudes.title", "magnitudes.caption")},
+)
+PROFILE = Kind(
+    "profile",
+    ProfileRow,
+    __package__,
+    columns=(
+        "model",
+        "layer",
+        "role",
+        "n",
+        "std",
+        "kurtosis",
+        "mae",
+    ),
+    figures={
+        "std": Drawing("std_over_depth", "profile.std_title", "profile.std_caption"),
+        "kurtosis": Drawing("kurtosis_over_depth", "profile.kurtosis_title", "profile.kurtosis_caption"),
+        "std_map": Drawing("std_map", "profile.std_map_title", "profile.std_map_caption"),
+        "kurtosis_map": Drawing("kurtosis_map", "profile.kurtosis_map_title", "profile.kurtosis_map_caption"),
+    },
+)
+STATS = Kind(
+    "stats",
+    StatsRow,
+    __package__,
+    columns=(
+        "model",
+        "by",
+        "key",
+        "n",
+        "mean",
+        "std",
+        "skew",
+        "kurtosis",
+        "l1",
+        "l2",
+        "max",
+        "zeros",
+        "nonfinite",
+        "beyond6",
+        "gaussian6",
+        "entropy",
+        "grid",
+    ),
+)

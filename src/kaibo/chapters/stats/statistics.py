@@ -12,7 +12,7 @@ from kaibo.chapters.census import moments
 from kaibo.chapters.census.groups import Group, groups
 from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.stats.grids import common_grid
-from kaibo.chapters.stats.rows import StatsRow
+from kaibo.chapters.stats.rows import STATS, StatsRow
 from kaibo.vocabulary import By, Census, Finding, Row, Sums, sums
 
 SHARES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
@@ -30,7 +30,7 @@ def stats(rows: Sequence[Row], by: By = "model") -> Finding[StatsRow]:
 
     Raises UsageError for an unknown level.
     """
-    return Finding("stats", tuple(_stats_row(group) for group in groups(rows, by)), NOTES, provenance(rows))
+    return Finding(STATS, tuple(_stats_row(group) for group in groups(rows, by)), NOTES, provenance(rows))
 
 
 def norms_hold(l1: float, l2: float, largest: float, n: int) -> bool:

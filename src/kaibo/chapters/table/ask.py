@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kaibo.chapters.table.rows import TABLE, AverageRow, TableRow
 from kaibo.desk.measuring import open_store
 from kaibo.errors import MissingError
 from kaibo.tables import Reading, overview, read_table
@@ -69,38 +70,6 @@ def _lines(path: Address) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-@dataclass(frozen=True)
-class AverageRow:
-    """A column that is a mean of others, with their weights."""
-
-    benchmark: str
-    members: tuple[str, ...]
-    weights: tuple[float, ...]
-    residual: float
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """What was found in a table; `averages` are the columns left out of component analysis unless asked for."""
-
-    name: str
-    models: tuple[str, ...]
-    benchmarks: tuple[str, ...]
-    missing: int
-    missing_by_model: Mapping[str, int]
-    missing_by_benchmark: Mapping[str, int]
-    units: Mapping[str, str]
-    averages: tuple[str, ...]
-    average_of: tuple[AverageRow, ...]
-    near_duplicates: tuple[tuple[str, str, float], ...]
-    constant: tuple[str, ...]
-    empty: tuple[str, ...]
-    families: int
-    known: Mapping[str, int]
-    renamed: tuple[tuple[str, str], ...]
-    unmatched: tuple[str, ...]
-
-
 def score_table(tables: Address | Iterable[Address], options: TableOptions | None = None) -> ScoreTable:
     """The scores of a table (a file, or one that ships): models, benchmarks, values with NaN for a missing cell."""
     return read(tables, options).table
@@ -141,7 +110,7 @@ def table(
         reading.unmatched,
     )
     notes = (*scores.notes, *found.notes)
-    return Finding("table", (row,), notes, {"table": scores.name, "kaibo": __version__}), scores
+    return Finding(TABLE, (row,), notes, {"table": scores.name, "kaibo": __version__}), scores
 
 
 def chosen_columns(

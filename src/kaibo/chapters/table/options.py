@@ -152,11 +152,11 @@ def export(
     if folder is None:
         return
     from kaibo.figures import figure as draw
-    from kaibo.figures import names, render
+    from kaibo.figures import render, shown_by
     from kaibo.reports import Mark, write_output
 
     files: dict[str, bytes] = {}
-    for name in names(finding):
+    for name in shown_by(finding):
         chart = draw(finding, name=name, language=language)
         files |= {f"{finding.kind}-{name}.{kind}": render(chart, kind) for kind in ("svg", "png")}
     write_output(folder, files, mark=Mark(finding.kind, str(finding.provenance.get("table", ""))), force=force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaibo.chapters.tour.rows import TOUR
 from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -19,4 +20,4 @@ def tour(of: str = "llama", *, seed: int = 0) -> Finding[TourRow]:
         raise UsageError(f'there is no tour of "{of}"', next=f"tours: {', '.join(TOURS)}")
     import kaibo.llama
 
-    return Finding("tour", kaibo.llama.walk(seed), (), {"kaibo": __version__, "models": {}})
+    return Finding(TOUR, kaibo.llama.walk(seed), (), {"kaibo": __version__, "models": {}})

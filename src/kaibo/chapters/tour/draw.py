@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.style import MUTED, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from kaibo.vocabulary import Finding

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.train.rows import RUNS, StoredRun
 from kaibo.collect import Options, Stopping, TrainingBar, granted_workers, take_census
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.measuring import Settings, open_store
@@ -15,13 +16,58 @@ from kaibo.errors import KaiboError, MissingError
 from kaibo.models import open_model
 from kaibo.recipes.account import RunRow, read_account, row_of
 from kaibo.recipes.expansion import RUN, read_recipes
+from kaibo.recipes.planning import PlanRow
 from kaibo.recipes.schema import Recipe
 from kaibo.store import Store
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Kind
 
 if TYPE_CHECKING:
     from kaibo.recipes.planning import PlanRow
+
+
+TRAIN = Kind(
+    "train",
+    RunRow,
+    __package__,
+    columns=(
+        "run",
+        "kind",
+        "base",
+        "method",
+        "data",
+        "steps",
+        "loss_first",
+        "loss_last",
+        "seconds",
+        "how",
+        "out",
+    ),
+)
+PLAN = Kind(
+    "train --plan",
+    PlanRow,
+    __package__,
+    columns=(
+        "run",
+        "method",
+        "device",
+        "length",
+        "weights",
+        "adapter",
+        "gradients",
+        "optimiser",
+        "activations",
+        "logits",
+        "total",
+        "memory",
+        "fits",
+        "seconds",
+        "advice",
+    ),
+)
+
 
 OUT = "kaibo-runs"
 """The folder of runs where none is named."""
@@ -40,26 +86,6 @@ class TrainOptions:
     data: Mapping[str, str] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run that the store knows; `there` says whether its account is still where it was written."""
-
-    run: str
-    out: str
-    kind: str
-    base: str
-    method: str
-    seed: int
-    learning_rate: float
-    data: str
-    steps: int
-    loss_first: float | None
-    loss_last: float | None
-    seconds: float
-    fingerprint: str
-    there: bool
 
 
 def recipes(recipe: Address, options: TrainOptions | None = None) -> list[Recipe]:
@@ -113,7 +139,7 @@ def train(
                 continue
             store.record_runs([row])
             rows.append(row)
-    return Finding("train", tuple(rows), (), {"kaibo": __version__, "recipe": os.fspath(recipe)})
+    return Finding(TRAIN, tuple(rows), (), {"kaibo": __version__, "recipe": os.fspath(recipe)})
 
 
 def identity(address: str, store: Store, settings: Settings) -> str:
@@ -143,7 +169,7 @@ def runs(
         StoredRun(**{name: row[name] for name in names}, there=(Path(row["out"]).parent / "run.json").is_file())
         for row in sorted(found.values(), key=lambda row: (row["run"], row["out"]))
     ]
-    return Finding("runs", tuple(rows), store.warnings, {"kaibo": __version__})
+    return Finding(RUNS, tuple(rows), store.warnings, {"kaibo": __version__})
 
 
 def plan(recipe: Address, options: TrainOptions | None = None, *, memory: int | None = None) -> Finding[PlanRow]:
@@ -151,4 +177,4 @@ def plan(recipe: Address, options: TrainOptions | None = None, *, memory: int | 
     from kaibo.recipes.planning import plan_runs
 
     rows = plan_runs(recipes(recipe, options), memory)
-    return Finding("train --plan", rows, (), {"kaibo": __version__, "recipe": os.fspath(recipe)})
+    return Finding(PLAN, rows, (), {"kaibo": __version__, "recipe": os.fspath(recipe)})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kaibo.chapters.table.ask import Address, TableOptions, read
-from kaibo.chapters.trajectories.along_training import TrajectoryRow
 from kaibo.chapters.trajectories.along_training import trajectories as along
+from kaibo.chapters.trajectories.rows import TrajectoryRow
 from kaibo.vocabulary import Finding
 
 

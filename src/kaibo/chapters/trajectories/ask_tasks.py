@@ -8,13 +8,15 @@ from itertools import chain
 
 import numpy as np
 
-from kaibo.chapters.eval.accuracy import EvalRow, evaluation
+from kaibo.chapters.eval.accuracy import evaluation
 from kaibo.chapters.eval.ask import EvalOptions, Examiner, notes_of, read_papers
+from kaibo.chapters.eval.rows import EvalRow
 from kaibo.chapters.inspect.ask import inspect
-from kaibo.chapters.score.perplexity import ScoreRow, perplexity
+from kaibo.chapters.score.perplexity import perplexity
+from kaibo.chapters.score.rows import ScoreRow
 from kaibo.chapters.score.scorer import Opened, Scorer, texts_of
-from kaibo.chapters.trajectories.along_training import TrajectoryRow
 from kaibo.chapters.trajectories.along_training import trajectories as along
+from kaibo.chapters.trajectories.rows import TrajectoryRow
 from kaibo.chapters.trends.ask import Run, batches_of, runs_of
 from kaibo.chapters.trends.trained import trained_tokens
 from kaibo.desk.addresses import Address, OnError, raising

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.style import INK, LAW, title
-from kaibo.figures.words import count_in_words, word
+from kaibo.words import count_in_words, word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.trajectories.along_training import TrajectoryRow
+    from kaibo.chapters.trajectories.rows import TrajectoryRow
     from kaibo.vocabulary import Finding
 
 MOST_PANELS = 12
@@ -120,7 +120,7 @@ def sizes(finding: Finding[TrajectoryRow], language: str) -> Any:
         scale = alt.Scale(type="log", nice=False, padding=12)
         base = alt.Chart(alt.InlineData(values=values)).encode(
             x=alt.X("x:Q", scale=scale, axis=axis, title=word("trajectories.size_axis", language)),
-            color=_shades([f"{step:,.0f}" for step in steps], word("trajectories.step_short", language)),
+            color=_shades([f"{step:,.0f}" for step in steps], word("axis.step", language)),
         )
         layers = [
             base.mark_rule(opacity=0.5).encode(y=_y(row, "low"), y2="high:Q"),
@@ -216,7 +216,7 @@ def what_explains(finding: Finding[TrajectoryRow], language: str) -> Any:
     import altair as alt
 
     against = list(dict.fromkeys(one.against for row in finding for one in row.explained))
-    shown = {name: word(f"trajectories.{name}_short", language) for name in against}
+    shown = {name: word(f"axis.{name}", language) for name in against}
     cells = [
         {
             "score": row.benchmark,

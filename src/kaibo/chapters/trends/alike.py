@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.trends.classes import block_edges
+from kaibo.chapters.trends.rows import PairRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.intervals import student
 
@@ -17,33 +17,6 @@ Floats = NDArray[np.float64]
 
 WITHIN = 0.05
 """Nats per token by which two checkpoints of one perplexity may differ."""
-
-
-@dataclass(frozen=True)
-class PairRow:
-    """Two checkpoints whose perplexities of the text differ by at most 5 %, the nearest in the larger run.
-
-    `r` is the correlation of their nats token by token, with a 95 % interval by the jackknife over blocks of the text,
-    `apart` their mean absolute difference in nats. Beside it: `r_same_step`, the smaller model's checkpoint with the
-    larger one's at the nearest step; `r_neighbour`, with the next (else the last) checkpoint of its own run, with its
-    interval; `r_null`, the 95 % quantile where one of the two is pushed along the text by every distance.
-    """
-
-    small: str
-    large: str
-    step_small: int
-    step_large: int
-    ppl_small: float
-    ppl_large: float
-    r: float
-    r_low: float | None
-    r_high: float | None
-    apart: float
-    r_same_step: float
-    r_neighbour: float
-    r_neighbour_low: float | None = None
-    r_neighbour_high: float | None = None
-    r_null: float | None = None
 
 
 def pairs(series: Sequence[ScoredSeries]) -> Iterator[PairRow]:

@@ -11,12 +11,12 @@ published third class can also be read as stagnated and undecided together, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.trends.rows import TrendRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.autoregression import LEAST, Regressions, regress
 from kaibo.uncertainty.discovery import false_discovery
@@ -52,66 +52,6 @@ class TokenTrends:
     q: Floats = field(repr=False)
     corrected: Codes = field(repr=False)
     uncorrected: Codes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class TrendRow:
-    """The shares of the classes in one run from one start on.
-
-    `checkpoints` lie at or after `start` of the run's steps, the first at `step` with `trained` tokens read, `flops`
-    and `ppl` of the text, the last at `last_step` with `last_ppl`. `shares` are after Benjamini–Hochberg over the
-    `tokens` of the text, `shares_uncorrected` with each p below 0.05; `shares_low` and `_high` are 95 % over blocks of
-    neighbouring tokens. `not_up_not_down` is the other reading of the third class. `rho` is the median autocorrelation.
-    `x` is where the trend begins by what was asked for in `against`: the start itself, the size of the model, or the
-    step, tokens, FLOPs or perplexity of the first checkpoint.
-    """
-
-    model: str
-    start: float
-    checkpoints: int
-    tokens: int
-    shares: Mapping[str, float | None]
-    shares_uncorrected: Mapping[str, float | None]
-    shares_low: Mapping[str, float | None]
-    shares_high: Mapping[str, float | None]
-    not_up_not_down: float | None
-    not_up_not_down_uncorrected: float | None
-    step: int
-    last_step: int
-    trained: float | None
-    flops: float | None
-    ppl: float
-    last_ppl: float
-    parameters: int | None
-    rho: float | None
-    against: str = "start"
-    x: float | None = None
-    why: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def beginning(self) -> float:
-        """The start, under the name that tables have for it."""
-        return self.start
-
-    @property
-    def upward(self) -> float | None:
-        """The share of forgotten tokens."""
-        return self.shares["upward"]
-
-    @property
-    def downward(self) -> float | None:
-        """The share of tokens being learned."""
-        return self.shares["downward"]
-
-    @property
-    def stagnated(self) -> float | None:
-        """The share of finished tokens, read strictly."""
-        return self.shares["stagnated"]
-
-    @property
-    def undecided(self) -> float | None:
-        """The share of tokens that are none of the three."""
-        return self.shares["undecided"]
 
 
 def token_trends(series: ScoredSeries, start: float) -> TokenTrends | None:

@@ -7,11 +7,10 @@ checkpoint, such as a spike of the loss, is in the null as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.trends.rows import DescentPoint, DescentRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.chapters.trends.sets import TokenSet, band, block_sums
 from kaibo.uncertainty.shifting import shifted_sums, shifts_of
@@ -20,57 +19,6 @@ Floats = NDArray[np.float64]
 
 DRAWS = 400
 """Bootstrap draws of blocks of the text, for the date."""
-
-
-@dataclass(frozen=True)
-class DescentPoint:
-    """A set at one checkpoint: exp of its mean nats with a 95 % band over blocks of the text; `turn` says what the bump
-    does there: "low" before the rise, "peak", "end" after the fall, "" elsewhere.
-    """
-
-    step: int
-    ppl: float
-    ppl_low: float | None
-    ppl_high: float | None
-    turn: str
-
-
-@dataclass(frozen=True)
-class DescentRow:
-    """The largest bump in a set's curve under one run, in nats.
-
-    The set is what is `trend` in `set_of` from `start` on; `own`: it was chosen by this very run, so that its
-    rise is no surprise. It rises by `rise` from step `low_step` to `peak_step` and falls by `fall` until `end_step`;
-    each is dated with 95 % over blocks of the text (`low_from` to `low_to` …). `curve` is the set at every
-    checkpoint. `bump` is the lesser of rise and fall, `null` its 95 %
-    quantile over shifted sets, `p` their share with as large a bump, `q` after Benjamini–Hochberg. `found` is q < 0.05.
-    """
-
-    set_of: str
-    trend: str
-    start: float
-    tokens: int
-    model: str
-    own: bool
-    found: bool
-    bump: float
-    null: float
-    p: float
-    q: float
-    rise: float
-    fall: float
-    low_step: int | None
-    peak_step: int | None
-    peak_from: int | None
-    peak_to: int | None
-    end_step: int | None
-    peak_trained: float | None
-    peak_flops: float | None
-    low_from: int | None = None
-    low_to: int | None = None
-    end_from: int | None = None
-    end_to: int | None = None
-    curve: tuple[DescentPoint, ...] = ()
 
 
 def bumps(curves: Floats) -> tuple[Floats, NDArray[np.int64]]:

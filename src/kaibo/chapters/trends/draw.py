@@ -5,16 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from kaibo.chapters.trends.rows import TRENDS
 from kaibo.figures.placing import text_width
 from kaibo.figures.style import INK, MUTED, title
-from kaibo.figures.words import word
+from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.trends.alike import PairRow
-    from kaibo.chapters.trends.classes import TrendRow
-    from kaibo.chapters.trends.descent import DescentRow
-    from kaibo.chapters.trends.passages import PassageRow
-    from kaibo.chapters.trends.sets import ContainmentRow, FollowedRow
+    from kaibo.chapters.trends.rows import ContainmentRow, DescentRow, FollowedRow, PairRow, PassageRow, TrendRow
     from kaibo.vocabulary import Finding
 
 ORDER = ("downward", "stagnated", "upward", "undecided")
@@ -330,4 +327,4 @@ def _laid(finding: Finding[PassageRow]) -> tuple[list[dict[str, Any]], list[dict
 
 def has(finding: Finding[Any], name: str) -> bool:
     """Whether a drawing has something to show."""
-    return finding.kind != "trends" or any(row.shares["upward"] is not None for row in finding.rows)
+    return finding.kind is not TRENDS or any(row.shares["upward"] is not None for row in finding.rows)

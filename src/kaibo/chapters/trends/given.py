@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.trends.curves import cross_validated, fitted, knots_of, natural_basis, r_squared
+from kaibo.chapters.trends.rows import SizeRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.chapters.trends.sets import TokenSet
 
@@ -19,27 +19,6 @@ FOLDS = 5
 
 FEWEST = 15
 """Checkpoints below which nothing is fitted."""
-
-
-@dataclass(frozen=True)
-class SizeRow:
-    """Mean nats of a set over `n` checkpoints of several runs, as a smooth curve of the text's log perplexity, without
-    and with the logarithm of size.
-
-    Only checkpoints whose perplexity another run reaches as well are used. `r2_without` and `r2_with` are in the
-    sample; `gain` is what size adds to R² where every fifth checkpoint is predicted from the others. `statistic` is the
-    likelihood ratio n·ln(RSS₀/RSS₁), `p` its χ² tail on one degree of freedom.
-    """
-
-    set_of: str
-    trend: str
-    start: float
-    n: int
-    statistic: float
-    p: float
-    r2_without: float
-    r2_with: float
-    gain: float
 
 
 def size_given_perplexity(sets: Sequence[TokenSet], series: Sequence[ScoredSeries]) -> Iterator[SizeRow]:

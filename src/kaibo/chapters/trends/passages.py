@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.trends.classes import CLASSES, UNDECIDED, TokenTrends
+from kaibo.chapters.trends.rows import PassageRow
 from kaibo.chapters.trends.scored import ScoredSeries, Tokens
 
 END = re.compile(r"[.!?。！？]+[\"'”’」』)]*\s*|\n+")
 LONGEST = 80
 """Tokens of the longest passage that is shown."""
-
-
-@dataclass(frozen=True)
-class PassageRow:
-    """One token of a passage under one run: the characters it adds, its trend from `start` on, and the evidence.
-
-    `ratio` is its perplexity at the last checkpoint ÷ that at the start, `slope` the trend per e-fold of steps.
-    """
-
-    model: str
-    start: float
-    passage: int
-    place: int
-    text: str
-    trend: str
-    uncorrected: str
-    slope: float
-    p: float
-    q: float
-    ppl: float
-    ratio: float
 
 
 def passages(series: Sequence[ScoredSeries], trends: Mapping[str, TokenTrends], count: int) -> Iterator[PassageRow]:

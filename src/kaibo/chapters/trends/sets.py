@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kaibo.chapters.trends.classes import CLASSES, TokenTrends, block_edges
 from kaibo.chapters.trends.curves import exponential_average
+from kaibo.chapters.trends.rows import ContainmentRow, FollowedRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.intervals import student
 from kaibo.uncertainty.shifting import shifted_sums
@@ -31,58 +32,6 @@ class TokenSet:
     start: float
     all: Mask = field(repr=False)
     sample: Mask = field(repr=False)
-
-
-@dataclass(frozen=True)
-class FollowedRow:
-    """A set at one checkpoint of one run.
-
-    The set is a sample of `tokens` out of those that are `trend` in `set_of` from `start` on. `ppl` is exp of their
-    mean nats, with a 95 % band over blocks of the text, `smoothed` its exponential average over the checkpoints,
-    `rest_ppl` that of all other tokens, `text_ppl` of all. `x` is the checkpoint by what was asked for in `against`:
-    its step, tokens, FLOPs or the text's perplexity.
-    """
-
-    set_of: str
-    trend: str
-    start: float
-    tokens: int
-    model: str
-    parameters: int | None
-    step: int
-    trained: float | None
-    flops: float | None
-    text_ppl: float
-    ppl: float
-    ppl_low: float | None
-    ppl_high: float | None
-    smoothed: float
-    rest_ppl: float | None
-    against: str = "step"
-    x: float | None = None
-
-
-@dataclass(frozen=True)
-class ContainmentRow:
-    """How much of one run's set lies in another's set of the same class.
-
-    `contained` is the common share of `tokens`, with its 95 % interval over blocks of the text; `by_chance` its mean
-    over all circular shifts of the set, `chance_high` their 95 % quantile, `p` the share of shifts with as much.
-    """
-
-    trend: str
-    start: float
-    set_of: str
-    inside: str
-    tokens: int
-    tokens_within: int
-    both: int
-    contained: float
-    contained_low: float | None
-    contained_high: float | None
-    by_chance: float
-    chance_high: float
-    p: float
 
 
 def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> TokenSet | None:

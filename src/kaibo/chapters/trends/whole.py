@@ -8,17 +8,34 @@ from typing import Any
 
 import numpy as np
 
-from kaibo.chapters.trends.alike import PairRow, pairs
-from kaibo.chapters.trends.classes import CLASSES, TokenTrends, TrendRow, token_trends, trend_row
-from kaibo.chapters.trends.descent import DescentRow, descent
-from kaibo.chapters.trends.given import SizeRow, size_given_perplexity
-from kaibo.chapters.trends.passages import PassageRow, passages
+from kaibo.chapters.trends.alike import pairs
+from kaibo.chapters.trends.classes import CLASSES, TokenTrends, token_trends, trend_row
+from kaibo.chapters.trends.descent import descent
+from kaibo.chapters.trends.given import size_given_perplexity
+from kaibo.chapters.trends.passages import passages
+from kaibo.chapters.trends.rows import (
+    TRENDS,
+    TRENDS_CONTAINMENT,
+    TRENDS_DESCENT,
+    TRENDS_FOLLOWED,
+    TRENDS_PAIRS,
+    TRENDS_PASSAGES,
+    TRENDS_SIZE,
+    ContainmentRow,
+    DescentRow,
+    FollowedRow,
+    PairRow,
+    PassageRow,
+    SizeRow,
+    TrendRow,
+)
 from kaibo.chapters.trends.scored import AGAINST, ScoredSeries
-from kaibo.chapters.trends.sets import ContainmentRow, FollowedRow, TokenSet, containment, followed, token_set
+from kaibo.chapters.trends.sets import TokenSet, containment, followed, token_set
 from kaibo.errors import UsageError
 from kaibo.uncertainty.discovery import false_discovery
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Kind
 
 STARTS = (0.1, 0.3, 0.5, 0.7)
 
@@ -107,20 +124,20 @@ def trends(series: Sequence[ScoredSeries], asked: TrendOptions | None = None) ->
     sets = [one for one in _sets(known, asked) if one is not None]
     source = {"kaibo": __version__, "text": ordered[0].tokens.name, "against": asked.against, "seed": asked.seed}
 
-    def finding(kind: str, found: Iterable[Any], *said: str) -> Finding[Any]:
+    def finding(kind: Kind[Any], found: Iterable[Any], *said: str) -> Finding[Any]:
         kept = tuple(found)
         return Finding(kind, kept, said if kept else (), source)
 
     by = "step" if asked.against in ("start", "size") else asked.against
     along = (row for chosen in sets for one in alike for row in followed(chosen, one, asked.smooth, by))
     return Trends(
-        shares=finding("trends", rows, *NOTES, *notes),
-        followed=finding("trends-followed", along, *SETS_NOTES),
-        containment=finding("trends-containment", containment(known), *CONTAINMENT_NOTES),
-        descent=finding("trends-descent", _descents(sets, alike, asked.seed), *DESCENT_NOTES),
-        size=finding("trends-size", size_given_perplexity(sets, alike), *SIZE_NOTES),
-        pairs=finding("trends-pairs", pairs(alike), *PAIRS_NOTES),
-        passages=finding("trends-passages", passages(alike, known, asked.passages)),
+        shares=finding(TRENDS, rows, *NOTES, *notes),
+        followed=finding(TRENDS_FOLLOWED, along, *SETS_NOTES),
+        containment=finding(TRENDS_CONTAINMENT, containment(known), *CONTAINMENT_NOTES),
+        descent=finding(TRENDS_DESCENT, _descents(sets, alike, asked.seed), *DESCENT_NOTES),
+        size=finding(TRENDS_SIZE, size_given_perplexity(sets, alike), *SIZE_NOTES),
+        pairs=finding(TRENDS_PAIRS, pairs(alike), *PAIRS_NOTES),
+        passages=finding(TRENDS_PASSAGES, passages(alike, known, asked.passages)),
     )
 
 

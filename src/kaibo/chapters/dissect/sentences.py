@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kaibo.errors import UsageError, escaped
-from kaibo.figures.words.catalogue import catalogue, word
-from kaibo.figures.words.numbers import bytes_in_words, count_in_words, percent, rounded
+from kaibo.words import bytes_in_words, count_in_words, known, percent, rounded, word
 
 Formatter = Callable[[Any, str], str]
 
@@ -19,7 +18,7 @@ def _points(share: float | None, _: str) -> str:
 
 def _term(name: str | None, language: str) -> str:
     key = f"terms.{str(name).split()[0]}" if name else ""
-    return catalogue(language).get(key, "-" if name is None else escaped(name))
+    return word(key, language) if key and known(key) else "-" if name is None else escaped(name)
 
 
 def _name(name: object, _: str) -> str:
