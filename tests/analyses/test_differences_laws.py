@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.chapters.diff import differences
-from kaibo.chapters.diff.differences import change_map, norm_curve, resolution
+from kaibo.chapters.diff.differences import change_map, differences, norm_curve, resolution
 from kaibo.chapters.diff.largest import by_size, largest
 from kaibo.counting import LaneWorkspace, Workspace, count_pair, count_span
 from kaibo.testing.arrays import ArrayTensor, array_tensor

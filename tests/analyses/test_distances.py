@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.chapters.diff import distances, seeds
-from kaibo.chapters.diff.distances import conflict, order, pairs
+from kaibo.chapters.diff.distances import conflict, distances, order, pairs
 from kaibo.chapters.diff.rows import PairwiseRow
-from kaibo.chapters.diff.seeds import Label
+from kaibo.chapters.diff.seeds import Label, seeds
 from kaibo.chapters.norms.consistency import consistent_norms
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.counting import LaneWorkspace, Wanted, count_lane, count_pair, crossed_of

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.chapters.census.groups import Group, Key, key_order
 from kaibo.chapters.diff.differences import Trimming, tops
 from kaibo.chapters.diff.rows import (
     CONFLICT,
@@ -31,7 +32,7 @@ from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.errors import UsageError
 from kaibo.vocabulary import LEVELS, By, Crossed, CrossRow, Finding, SignRow, Signs, crossed, sums
-from kaibo.vocabulary.findings import BUFFER, Group, Key, key_order
+from kaibo.vocabulary.findings import BUFFER
 from kaibo.vocabulary.points import digit_counts
 
 Placed = TypeVar("Placed", CrossRow, SignRow)

@@ -116,7 +116,7 @@ def _fill(answer: Answer, found: Any, language: str) -> None:
 
     answer.results = found.shares.records()
     if answer.json:
-        answer.lists = {finding.kind.removeprefix("trends-"): finding.records() for finding in found.findings[1:]}
+        answer.lists = {str(finding.kind).removeprefix("trends-"): finding.records() for finding in found.findings[1:]}
         answer.warnings += [note for finding in found.findings for note in finding.notes]
     else:
         answer.show = lambda: show_trends(found, language=language)
