@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kaibo.chapters.eval.answers import PERPLEXITIES, SHARES, values_of
 from kaibo.chapters.eval.rows import EVAL_PAIRS, EvalPair
 from kaibo.uncertainty.discovery import benjamini_hochberg
-from kaibo.uncertainty.exact import sign_test
+from kaibo.uncertainty.exact import clustered_sign_test
 from kaibo.uncertainty.resampling import clustered_interval
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
@@ -68,7 +68,7 @@ def _pair(a: Sitting, b: Sitting, metric: str, seed: int) -> EvalPair | None:
         *(a.model, b.model, a.task, metric, float(difference.mean()), low, high),
         only_a=only_a if exact else None,
         only_b=only_b if exact else None,
-        mcnemar_p=sign_test(only_a, only_b) if exact else None,
+        mcnemar_p=clustered_sign_test(difference, clusters) if exact else None,
         q=None,
         n=len(both),
     )

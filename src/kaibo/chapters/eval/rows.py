@@ -12,7 +12,8 @@ class EvalPair:
     """Two models on the questions that both answered.
 
     `difference` is a − b with its 95 % interval of a paired bootstrap over clusters; `only_a` and `only_b` are the
-    questions that one alone got right and `mcnemar_p` the exact test of them; `q` is p corrected over all pairs.
+    questions that one alone got right and `mcnemar_p` the exact test of them, questions of one passage or group
+    exchanged together; `q` is p corrected over all pairs.
     """
 
     a: str

@@ -12,7 +12,7 @@ Why = Mapping[str, str]
 
 @dataclass(frozen=True)
 class NormsRow:
-    """Whether L1, L2 and L∞ can be norms of one vector of `n` values.
+    """Whether L1, L2 and L∞ can be norms of one vector of `n` values: `holds` says possible, never that they are.
 
     `l1_most` is √n·L2, the greatest L1 that any vector with this L2 has, and `times` L1 as a multiple of it; `needed`
     is how many values a vector with these two norms has at least. `l1_step` and `square_step` are the largest powers
@@ -33,6 +33,11 @@ class NormsRow:
     by_chance: float | None
     vector: str | None = None
     why: Why = field(default_factory=dict)
+
+    @property
+    def possible(self) -> bool:
+        """`holds` as tables call it."""
+        return self.holds
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ NORMS = Kind(
         "n",
         "l1",
         "l2",
-        "holds",
+        "possible",
         "l1_most",
         "times",
         "l1_step",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from kaibo.chapters.pca.components import ComponentsRow
@@ -26,7 +27,7 @@ PCA_COMPONENTS = Kind("pca-components", ComponentLine, __package__)
 def opened(finding: Finding[ComponentsRow]) -> tuple[Finding[ComponentLine], ...]:
     """A row for each component of the first table."""
     row = finding.rows[0]
-    bounds: list[tuple[float | None, float | None]] = [*row.explained_interval, *[(None, None)] * len(row.explained)]
+    bounds = [(None, None) if math.isnan(low) else (low, high) for low, high in row.explained_interval]
     rows = tuple(
         ComponentLine(f"PC{place + 1}", share, bounds[place][0], bounds[place][1], row.parallel[place])
         for place, share in enumerate(row.explained)

@@ -11,8 +11,8 @@ from kaibo.vocabulary.kinds import Drawing, Kind
 class TableShare:
     """One component of one table, as shares of the variance.
 
-    The interval is that of the bootstrap over families, `parallel` the 95 % quantile with every column permuted;
-    `above_chance` says that this component and all before it hold more than that.
+    The interval is that of the bootstrap over families, `parallel` what the component must hold to lead above
+    chance; `above_chance` says that this component and all before it do.
     """
 
     table: str

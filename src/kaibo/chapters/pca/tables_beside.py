@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from kaibo.chapters.pca.components import ComponentsRow
@@ -17,7 +18,9 @@ def tables_beside(found: Mapping[str, Finding[ComponentsRow]]) -> Finding[TableS
 
 
 def _shares(name: str, row: ComponentsRow) -> list[TableShare]:
-    bounds = [*row.explained_interval, *[(None, None)] * len(row.explained)]
+    bounds = [
+        (None if math.isnan(low) else low, None if math.isnan(high) else high) for low, high in row.explained_interval
+    ]
     return [
         TableShare(
             name, len(row.models), len(row.benchmarks), place + 1, share, *bounds[place], row.parallel[place],
