@@ -13,7 +13,7 @@ from typing import Any
 
 from kaibo.errors import escaped
 from kaibo.figures import shown_by
-from kaibo.reports.claims import VERDICTS, claim_groups, counted, sureness, tally
+from kaibo.reports.claims import VERDICTS, claim_groups, counted, style, sureness, tally
 from kaibo.reports.facts import published
 from kaibo.reports.page import Chart, PageTable, Section, charts, page, page_table
 from kaibo.reports.tables import to_csv
@@ -104,8 +104,8 @@ def _download(judgements: Sequence[Judgement], language: str) -> tuple[PageTable
 
 
 def _verdicts(language: str) -> tuple[tuple[str, str, str], ...]:
-    names = [(verdict.replace(" ", "-"), verdict.replace(" ", "_")) for verdict in VERDICTS]
-    return tuple((style, word(f"study.{key}", language), word(f"study.{key}_means", language)) for style, key in names)
+    names = [(style(verdict), verdict.replace(" ", "_")) for verdict in VERDICTS]
+    return tuple((of, word(f"study.{key}", language), word(f"study.{key}_means", language)) for of, key in names)
 
 
 def _findings(report: StudyReport, language: str) -> Iterator[Section]:
