@@ -11,7 +11,7 @@ from kaibo.chapters.diff.ask_adapters import Adapters, adapters_of
 from kaibo.chapters.diff.differences import PERCENTS
 from kaibo.chapters.digits import benford
 from kaibo.chapters.digits.rows import DigitsRow
-from kaibo.chapters.dissect.highlights import Highlight, highlights
+from kaibo.chapters.dissect.highlights import Changed, Highlight, highlights
 from kaibo.chapters.inspect.ask import inspect
 from kaibo.chapters.stats import magnitudes, profile, statistics
 from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow, StatsRow
@@ -64,16 +64,25 @@ def chapters_of(
     digits = tuple(benford.digits(rows, by) for by in LEVELS)
     stats = tuple(statistics.stats(rows, by) for by in LEVELS)
     over_depth = profile.profile(rows)
+    diff = _changed(compared, settings)
     return Chapters(
         inspect=inspect(collected.model.address, tokens=tokens, trust_shards=settings.trust_shards),
         digits=digits,
         stats=(with_notes(stats[0], [collected]), *stats[1:]),
         profile=over_depth,
         magnitudes=magnitudes.magnitudes(rows),
-        highlights=highlights(digits[0], stats[0], stats[3], over_depth),
-        diff=_changed(compared, settings),
+        highlights=highlights(digits[0], stats[0], stats[3], over_depth, _first(compared, diff)),
+        diff=diff,
         adapters=adapters_of(compared, settings=settings) if compared else None,
     )
+
+
+def _first(compared: tuple[Compared, ...], diff: tuple[Differences, ...]) -> Changed | None:
+    """What is to be said first where a base was named."""
+    if not compared:
+        return None
+    whole = diff[0].norms.rows[0] if diff[0].norms.rows else None
+    return Changed(compared[0].base.model.address, whole, len(diff[0].unmatched.rows))
 
 
 def _changed(compared: tuple[Compared, ...], settings: Settings) -> tuple[Differences, ...]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from kaibo.chapters.fine_tunes.rows import (
     MethodRow,
     RatioRow,
 )
+from kaibo.uncertainty.intervals import mean_interval
 from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import CrossRow, Finding, crossed
@@ -239,7 +240,7 @@ def _method(a: str, b: str, rate: float, each: Sequence[tuple[float, float]], co
     ratios, cosines = tuple(ratio for ratio, _ in each), tuple(cosine for _, cosine in each)
     logs = [math.log(ratio) for ratio in ratios]
     low, high = _student(logs)
-    ends = _student(cosines)
+    ends = _student(cosines, (-1.0, 1.0))
     why = (
         {}
         if low is not None
@@ -267,11 +268,11 @@ def _method(a: str, b: str, rate: float, each: Sequence[tuple[float, float]], co
     )
 
 
-def _student(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % interval of a mean by Student's t; none of fewer than three values."""
+def _student(
+    values: Sequence[float], bounds: tuple[float, float] | None = None
+) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of a mean by Student's t, within bounds where it has some; none of fewer than three values."""
     if len(values) < LEAST_PAIRS:
         return None, None
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
+    found = mean_interval(values) if bounds is None else mean_interval(values).within(*bounds)
+    return found.low, found.high

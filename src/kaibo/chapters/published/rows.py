@@ -34,10 +34,10 @@ class AgainstRow:
 class PairedRow:
     """One benchmark of two models: `difference` is the score of `one` minus that of `other`, in the unit of the table.
 
-    The interval (95 %) takes the answers of the two models for independent: two binomial shares of `questions`. On
-    the same questions models agree more than that, so it is too wide rather than too narrow. `p` is two-sided, `q`
-    is corrected over all rows of the finding (Benjamini–Hochberg). Without a known number of questions these are
-    None and `why` says so.
+    The interval (95 %; Newcombe's where the normal one would leave −1 to 1) takes the answers of the two models for
+    independent: two binomial shares of `questions`. On the same questions models agree more than that, so it is too
+    wide rather than too narrow. `p` is two-sided, `q` is corrected over all rows of the finding (Benjamini–Hochberg).
+    Without a known number of questions these are None and `why` says so.
     """
 
     one: str
