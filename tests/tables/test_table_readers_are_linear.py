@@ -9,7 +9,6 @@ import pytest
 
 from kaibo.errors import KaiboError
 from kaibo.figures.names import model_name
-from kaibo.figures.words import note
 from kaibo.models.checkpoints import step_of
 from kaibo.reports.facts import without_folders
 from kaibo.reports.markup import _latex, _markdown
@@ -22,6 +21,7 @@ from kaibo.tables.runs import from_name
 from kaibo.tables.sheets import Hints
 from kaibo.tables.tidy import _parts
 from kaibo.vocabulary.terminals import spelled
+from kaibo.words import said
 
 HALF, WHOLE = 1 << 19, 1 << 20
 TIMES, NOISE = 4.0, 0.05
@@ -56,7 +56,7 @@ READERS = {
     "step": lambda text: (step_of(text), step_of(f"{text}!")),
     "encoding": lambda text: japanese_encoding(text.encode("cp932", "replace") + b"\xff"),
     "report": lambda text: (without_folders(text), without_folders(f"/{text}"), _markdown(text), _latex(text)),
-    "note": lambda text: (note(text, "ja"), note(text[:4000], "ja")),
+    "note": lambda text: (said(text, "ja"), said(text[:4000], "ja")),
     "figure": lambda text: (model_name(text), model_name(f"models--{text}/snapshots/x")),
     "terminal": spelled,
     "CSV cell": table("csv", "model,x\na,X\nb,1\n"),
