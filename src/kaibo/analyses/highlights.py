@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaibo.analyses.records import DigitsRow, ProfileRow, StatsRow
+from kaibo.analyses.seen import ENOUGH
 from kaibo.vocabulary import DTYPES, Finding
 
 FEWEST = 4096
@@ -25,15 +26,19 @@ class Highlight:
 
 
 def highlights(
-    digits: Finding[DigitsRow], whole: Finding[StatsRow], tensors: Finding[StatsRow], profile: Finding[ProfileRow]
+    digits: Finding[DigitsRow],
+    whole: Finding[StatsRow],
+    tensors: Finding[StatsRow],
+    profile: Finding[ProfileRow],
+    seen: float = 1.0,
 ) -> tuple[Highlight, ...]:
     """The five facts about one model that matter most, from the findings about the whole and about its tensors.
 
     Damage comes first, then what the model is, its digits, its tails, its entropy, and a hidden grid or where the
-    weights are widest.
+    weights are widest. Where less than nine tenths of the parameters were seen, only that is said.
     """
-    if not whole.rows:
-        return ()
+    if not whole.rows or seen < ENOUGH:
+        return (Highlight("seen", {"share": seen}),)
     model = whole.rows[0]
     layers = len({row.layer for row in profile.rows}) or None
     candidates = (

@@ -44,6 +44,7 @@ class DigitsRow:
     gaussian_shares: tuple[float, ...]
     mixture_shares: tuple[float, ...]
     tensors: int
+    seen: float | None = None
     why: Why = field(default_factory=dict)
 
 
@@ -98,6 +99,7 @@ class StatsRow:
     kurtosis_bound: float
     grid: str | None
     dtypes: tuple[str, ...]
+    seen: float | None = None
     why: Why = field(default_factory=dict)
 
 
@@ -185,6 +187,7 @@ class DifferenceRow:
     rounding_l1: float | None
     rounding_l2: float | None
     top: tuple[Top, ...]
+    seen: float | None = None
     why: Why = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from kaibo import analyses
 from kaibo.analyses.differences import PERCENTS
 from kaibo.analyses.highlights import Highlight, highlights
 from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, StatsRow
+from kaibo.analyses.seen import with_seen
 from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
 from kaibo.verbs.adapters import Adapters, adapters_of
@@ -59,8 +60,8 @@ def chapters_of(
 ) -> Chapters:
     """Every chapter of a model that was counted, and of what changed from a base that it was compared with."""
     rows = collected.rows
-    digits = tuple(analyses.digits(rows, by) for by in LEVELS)
-    stats = tuple(analyses.stats(rows, by) for by in LEVELS)
+    digits = tuple(with_seen(analyses.digits(rows, by), lambda _: collected.model.seen) for by in LEVELS)
+    stats = tuple(with_seen(analyses.stats(rows, by), lambda _: collected.model.seen) for by in LEVELS)
     profile = analyses.profile(rows)
     return Chapters(
         inspect=inspect(collected.model.address, tokens=tokens, trust_shards=settings.trust_shards),
@@ -68,7 +69,7 @@ def chapters_of(
         stats=(with_notes(stats[0], [collected]), *stats[1:]),
         profile=profile,
         magnitudes=analyses.magnitudes(rows),
-        highlights=highlights(digits[0], stats[0], stats[3], profile),
+        highlights=highlights(digits[0], stats[0], stats[3], profile, collected.model.seen),
         diff=_changed(compared, settings),
         adapters=adapters_of(compared, settings=settings) if compared else None,
     )

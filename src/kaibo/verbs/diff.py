@@ -13,6 +13,7 @@ from kaibo.analyses import Label
 from kaibo.analyses.distance_records import ConflictRow, DistanceCell, OrderRow, PairwiseRow, SeedRow
 from kaibo.analyses.largest import counted, needed
 from kaibo.analyses.records import CurveRow, DifferenceCell, DifferenceRow, TrimmedRow
+from kaibo.analyses.seen import with_seen
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared, Together, take_difference, take_differences
 from kaibo.collect.resolving import resolved_bins
@@ -254,7 +255,9 @@ def gathered(
 ) -> Differences:
     """The findings of models that were compared with one base; `together` is what they are beside each other."""
     rows, top, of = [row for one in compared for row in one.rows], options.top, options.of
-    norms = analyses.differences(rows, by, top, of=of, resolved=resolved)
+    seen = {_addressed(one): min(one.base.model.seen, one.tuned.model.seen) for one in compared}
+    found = analyses.differences(rows, by, top, of=of, resolved=resolved)
+    norms = with_seen(found, lambda row: seen[row.base, row.tuned])
     crosses, signs = ((), ()) if together is None else (together.crosses, together.signs)
     notes = dict.fromkeys((*(note for one in compared for note in _notes(one)), *_apart(compared, crosses)))
     pairs = analyses.pairs(crosses, "model", top, of)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kaibo import analyses
 from kaibo.analyses.records import DigitsRow
 from kaibo.verbs.addresses import Address, OnError
-from kaibo.verbs.measuring import Settings, measured, rows_of, with_notes
+from kaibo.verbs.measuring import Settings, measurable, measured, rows_of, with_notes
 from kaibo.vocabulary import By, Finding
 
 
@@ -22,5 +22,5 @@ def digits(
 
     Raises UsageError for an unknown level, and whatever opening and reading the models raises.
     """
-    collected = list(measured(models, settings, on_error))
+    collected = measurable(measured(models, settings, on_error), on_error)
     return with_notes(analyses.digits(rows_of(collected), by), collected)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kaibo import analyses
 from kaibo.analyses.records import MagnitudeRow, ProfileRow, StatsRow
 from kaibo.verbs.addresses import Address, OnError
-from kaibo.verbs.measuring import Settings, measured, rows_of, with_notes
+from kaibo.verbs.measuring import Settings, measurable, measured, rows_of, with_notes
 from kaibo.vocabulary import By, Finding
 
 
@@ -22,7 +22,7 @@ def stats(
 
     Raises UsageError for an unknown level, and whatever opening and reading the models raises.
     """
-    collected = list(measured(models, settings, on_error))
+    collected = measurable(measured(models, settings, on_error), on_error)
     return with_notes(analyses.stats(rows_of(collected), by), collected)
 
 
