@@ -88,8 +88,8 @@ def rows_of(collected: Iterable[Collected]) -> list[Row]:
 def with_notes(finding: Finding[OfWeights], collected: Sequence[Collected]) -> Finding[OfWeights]:
     """The finding with the share of each model that it saw, and what was noted while the models were opened."""
     shares = {one.model.address: one.model.seen for one in collected}
-    found = with_seen(finding, lambda row: shares[row.model])
-    notes = tuple(note for one in collected for note in notes_of(one))
+    found: Finding[OfWeights] = with_seen(finding, lambda row: shares[row.model])
+    notes: tuple[str, ...] = tuple(note for one in collected for note in notes_of(one))
     return Finding(found.kind, found.rows, (*found.notes, *notes), found.provenance)
 
 
