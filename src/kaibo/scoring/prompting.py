@@ -155,8 +155,8 @@ def _question(task: Task, prompt: Prompt, data: Rows, place: int, before: str) -
     row = data.rows[place]
     options = _options(prompt, row, data, place)
     right, wanted = _target(prompt, options, row, data, place)
-    name = _named(task.data.id, row, data, place) or str(place)
-    group = _named(task.data.group, row, data, place) or str(place)
+    name = _named(task.data.map.id, row, data, place) or str(place)
+    group = _named(task.data.map.group, row, data, place) or str(place)
     if prompt.ending is None:
         context = before + _text(prompt.template, {**row, "options": options}, data, place)
         contexts = (context,) * max(len(options), 1)

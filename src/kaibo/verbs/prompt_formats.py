@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kaibo.analyses.formats import FormatRow, FormattedAnswers, formats
-from kaibo.errors import FormatError, KaiboError, MissingError, UsageError
+from kaibo.documents.json_text import json_line
+from kaibo.documents.reading import read_text
+from kaibo.errors import FormatError, KaiboError, UsageError
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.generate import Prompt, prompt_ids
 from kaibo.verbs.running import Running, opened, tokenizer_of
@@ -43,18 +44,16 @@ def chats(file: Address, *, first: int = 0, most: int | None = None) -> list[Cha
     the line that is no chat.
     """
     path = Path(os.fspath(file))
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise MissingError(f"cannot be read: {problem}", file=path) from problem
+    lines = read_text(path).split("\n")
     chosen = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()][first:]
     return [_chat(line, number, path) for number, line in chosen[:most]]
 
 
 def _chat(line: str, number: int, path: Path) -> Chat:
+    row = json_line(line, path, number)
     try:
-        turns = [(str(one["role"]), str(one["content"])) for one in json.loads(line)["messages"]]
-    except (ValueError, KeyError, TypeError) as wrong:
+        turns = [(str(one["role"]), str(one["content"])) for one in row["messages"]]
+    except (KeyError, TypeError) as wrong:
         message = f"line {number} is no chat"
         raise FormatError(message, file=path, next='{"messages": [{"role": …, "content": …}]}') from wrong
     if len(turns) < 2 or [role for role, _ in turns[-2:]] != ["user", "assistant"] or not turns[-1][1].strip():

@@ -6,15 +6,14 @@ Source: PEFT, `tuners/lora/config.py` (fields), `tuners/lora/layer.py` (scaling 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, escaped
-from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -105,11 +104,7 @@ def _overruled(patterns: Mapping[str, float], module: str, usual: float) -> floa
 
 def parse_config(text: bytes, file: str) -> AdapterConfig:
     """An adapter's config. Raises FormatError for what is malformed; kinds that cannot be formed are described."""
-    check_utf8(text, file)
-    cursor = Cursor(text, file)
-    cursor.skip("adapter config")
-    cursor.finish(WHITE, "adapter config")
-    found: Any = json.loads(text)
+    found = json_value(text, file)
     if not isinstance(found, dict):
         raise FormatError("is not a JSON object", file=file)
     return AdapterConfig(

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from kaibo.documents.strict_json import SPACES, Cursor, check_utf8
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats import sniff
-from kaibo.models.formats.strict_json import SPACES, Cursor, check_utf8
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns
 
