@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student
-from kaibo.analyses.trends.regression import LEAST, Regressions, regress
 from kaibo.analyses.trends.scored import ScoredSeries
+from kaibo.uncertainty.autoregression import LEAST, Regressions, regress
+from kaibo.uncertainty.discovery import false_discovery
+from kaibo.uncertainty.intervals import student
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -134,15 +135,6 @@ def token_trends(series: ScoredSeries, start: float) -> TokenTrends | None:
     q = false_discovery(whole.p)
     corrected, uncorrected = (_classes(whole.slope, p, np.concatenate(still)) for p in (q, whole.p))
     return TokenTrends(series.model, start, begin, whole, q, corrected, uncorrected)
-
-
-def false_discovery(p: Floats) -> Floats:
-    """The smallest false discovery rate at which each test would be called (Benjamini and Hochberg 1995)."""
-    order = np.argsort(p, kind="stable")
-    rates = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(np.minimum.accumulate(rates[::-1])[::-1], 1.0)
-    return q
 
 
 def _whole(parts: list[Regressions]) -> Regressions:

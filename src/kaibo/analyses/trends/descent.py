@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.analyses.trends.sets import TokenSet, band, block_sums
-from kaibo.analyses.trends.shifting import shifted_sums, shifts_of
+from kaibo.uncertainty.shifting import shifted_sums, shifts_of
 
 Floats = NDArray[np.float64]
 
