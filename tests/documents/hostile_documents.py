@@ -1,4 +1,4 @@
-"""Documents made to break their readers, by kind: what no reader may meet with another library's exception or a hang."""
+"""Documents made to break their readers, by kind: each must be refused with one of kaibo's own errors, and at once."""
 
 from __future__ import annotations
 
