@@ -81,7 +81,7 @@ def read(
     from pydantic import ValidationError
 
     try:
-        found: T = _adapter(kind).validate_json(json.dumps(_listed(kind, values), default=str))
+        found: T = _adapter(typing.cast("Any", kind)).validate_json(json.dumps(_listed(kind, values), default=str))
     except ValidationError as refused:
         faults = refused.errors(include_url=False)
         fault = next((one for one in faults if one["type"] == UNKNOWN), faults[0])

@@ -106,7 +106,7 @@ def _is_harmless(how: How, template: str, row: Mapping[str, Any]) -> bool:
     if names is None:
         return False
     size = len(json.dumps(row, default=str))
-    return (names + 1) * (size + len(template)) * (1 + size + len(template)) ** growing < ROOM
+    return bool((names + 1) * (size + len(template)) * (1 + size + len(template)) ** growing < ROOM)
 
 
 @cache
