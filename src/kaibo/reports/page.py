@@ -201,7 +201,8 @@ def page(
         made_by=word("page.made_by", language, version=escaped((provenance or {}).get("kaibo", ""))).strip(),
         tagline=word("page.tagline", language) if tagline is None else tagline,
         word=lambda key, **values: word(f"page.{key}", language, **values),
-        heads={name: heading(name, language) for name in ("verdict", "claim", "reported", "ours")},
+        heads={name: heading(name, language) for name in ("verdict", "claim", "reported", "ours")}
+        | {"to_measure": word("study.to_measure", language)},
         data_uri=data_uri,
     )
 

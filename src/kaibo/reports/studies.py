@@ -14,7 +14,7 @@ from typing import Any
 from kaibo.errors import escaped
 from kaibo.figures import names
 from kaibo.figures.words import note, word
-from kaibo.reports.claims import VERDICTS, claim_groups, counted, sureness, tally
+from kaibo.reports.claims import VERDICTS, claim_groups, counted, style, sureness, tally
 from kaibo.reports.facts import published
 from kaibo.reports.opening import opened
 from kaibo.reports.page import Chart, PageTable, Section, charts, page, page_table
@@ -105,8 +105,8 @@ def _download(judgements: Sequence[Judgement], language: str) -> tuple[PageTable
 
 
 def _verdicts(language: str) -> tuple[tuple[str, str, str], ...]:
-    names = [(verdict.replace(" ", "-"), verdict.replace(" ", "_")) for verdict in VERDICTS]
-    return tuple((style, word(f"study.{key}", language), word(f"study.{key}_means", language)) for style, key in names)
+    names = [(style(verdict), verdict.replace(" ", "_")) for verdict in VERDICTS]
+    return tuple((of, word(f"study.{key}", language), word(f"study.{key}_means", language)) for of, key in names)
 
 
 def _findings(report: StudyReport, language: str) -> Iterator[Section]:
