@@ -50,6 +50,7 @@ def test_a_greedy_template_is_refused_in_one_line(template: str, monkeypatch: py
     "text",
     [
         *("{{ question }} {{ options | join(', ') }}", "{{ label | int }}", "{{ answers.text[0] | upper }}{{ 1 - 2 }}"),
+        "{{ question.strip().split('h')[-1].capitalize() }}{{ options | map('replace', 'a', 'xy') | list }}",
         "{% if label == '1' %}{{ question ~ label }}{% else %}no{% endif %}{{ {'1': 'one'}[label] }}",
     ],
 )

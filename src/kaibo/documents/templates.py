@@ -31,11 +31,22 @@ How = Literal["task", "value", "chat"]
 
 _HARMLESS = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.CondExpr, nodes.Test),
-    *(nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Filter),
+    *(
+        nodes.Call,
+        nodes.Getattr,
+        nodes.Getitem,
+        nodes.Slice,
+        nodes.List,
+        nodes.Tuple,
+        nodes.Dict,
+        nodes.Pair,
+        nodes.Filter,
+    ),
     *(nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Add, nodes.Sub, nodes.Concat),
 )
 _SHRINKING = ("int", "string", "trim", "first", "last", "length", "lower", "upper", "list", "unbracketed")
 _GROWING = ("join", "replace")
+_METHODS = ("strip", "lstrip", "rstrip", "split", "index", "capitalize", "lower", "upper", "startswith", "endswith")
 
 _CHILD = Child("rendering.py", MEMORY)
 
@@ -120,13 +131,20 @@ def _read(how: How, template: str) -> tuple[int | None, int]:
     for count, node in enumerate(_nodes(tree)):
         if count > NODES:
             return None, 0
-        if not isinstance(node, _HARMLESS):
+        filtered = _filter(node) if isinstance(node, nodes.Filter) else "int"
+        if not isinstance(node, _HARMLESS) or filtered not in (*_SHRINKING, *_GROWING):
             return None, 0
-        if isinstance(node, nodes.Filter) and node.name not in (*_SHRINKING, *_GROWING):
+        if isinstance(node, nodes.Call) and not (isinstance(node.node, nodes.Getattr) and node.node.attr in _METHODS):
             return None, 0
         names += isinstance(node, nodes.Name)
-        growing += isinstance(node, nodes.Filter) and node.name in _GROWING
+        growing += filtered in _GROWING
     return names, growing
+
+
+def _filter(node: nodes.Filter) -> str:
+    """The filter's name; of `map('name')` the name of what is applied to each item."""
+    first = node.args[0] if node.name == "map" and node.args else None
+    return str(first.value) if isinstance(first, nodes.Const) else str(node.name)
 
 
 def _nodes(tree: nodes.Node) -> Iterator[nodes.Node]:
