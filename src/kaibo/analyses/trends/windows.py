@@ -1,0 +1,262 @@
+"""Early against late, small against large: the same test on both sides, so that only the tokens can differ.
+
+A later start has fewer checkpoints and a shorter stretch of log(step), so that the same slope is found less often and
+tokens look finished. Here both sides have the same number of checkpoints at the same distances in log(step), and the
+quieter side is given noise until both are equally noisy.
+
+    steps ─▶ two windows of equal log width ─▶ checkpoints paired by distance ─▶ equal noise ─▶ classes ─▶ change
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaibo.analyses.trends.classes import (
+    CLASSES,
+    DOWNWARD,
+    STAGNATED,
+    UPWARD,
+    Codes,
+    block_edges,
+    classified,
+    named_shares,
+)
+from kaibo.analyses.trends.regression import LEAST
+from kaibo.analyses.trends.scored import ScoredSeries
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+NOTES = (
+    "both sides have as many checkpoints at the same distances in log step, and are equally noisy",
+    "moving: learned or forgotten with p below 0.05 on both sides, not corrected: false calls are as many on both",
+    "changes: second less first, 95 % over blocks of the text",
+)
+NEAREST = 0.1
+"""How far apart two paired checkpoints may lie, as a part of the width of the windows."""
+
+ENOUGH = 8
+"""Checkpoints a window with which the beginning is not looked for earlier."""
+
+BINS = 20
+"""Groups of tokens of like roughness in which the noise of both sides is made equal."""
+
+EARLIER = (1.0, 0.5, 0.2, 0.1, 0.0)
+"""Parts of the first start that are tried as the beginning until both windows have enough checkpoints."""
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """The shares of the classes in two windows that are alike in all but their place, and how they change.
+
+    `first` and `second` are runs (one run early and late, or two runs late), each window from one step to another.
+    `shares_first` and `shares_second` name the classes and `moving` (learned or forgotten); `change` is second less
+    first with its 95 % interval over blocks of the text and its two-sided `p`. `why` says why a row has none.
+    """
+
+    first: str
+    second: str
+    checkpoints: int
+    tokens: int
+    first_from: int | None = None
+    first_to: int | None = None
+    second_from: int | None = None
+    second_to: int | None = None
+    shares_first: Mapping[str, float] = field(default_factory=dict)
+    shares_second: Mapping[str, float] = field(default_factory=dict)
+    change: Mapping[str, float] = field(default_factory=dict)
+    change_low: Mapping[str, float] = field(default_factory=dict)
+    change_high: Mapping[str, float] = field(default_factory=dict)
+    p: Mapping[str, float] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def moving(self) -> float | None:
+        """The change of the share of tokens that are learned or forgotten."""
+        return self.change.get("moving")
+
+    @property
+    def moving_low(self) -> float | None:
+        """The lower end of its interval."""
+        return self.change_low.get("moving")
+
+    @property
+    def moving_high(self) -> float | None:
+        """The upper end of its interval."""
+        return self.change_high.get("moving")
+
+    @property
+    def finished(self) -> float | None:
+        """The change of the share of finished tokens."""
+        return self.change.get("stagnated")
+
+    @property
+    def finished_low(self) -> float | None:
+        """The lower end of its interval."""
+        return self.change_low.get("stagnated")
+
+    @property
+    def finished_high(self) -> float | None:
+        """The upper end of its interval."""
+        return self.change_high.get("stagnated")
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """Classes of all tokens on two sides that were made alike, and the checkpoints that were used."""
+
+    first: Codes = field(repr=False)
+    second: Codes = field(repr=False)
+    places: tuple[Places, Places] = field(repr=False)
+
+
+def early_and_late(one: ScoredSeries, start: float, seed: int) -> tuple[WindowRow, Alike | None]:
+    """A run in two halves of log(step), from a start on, or from earlier where that leaves too few checkpoints."""
+    x = np.log(np.asarray(one.steps, np.float64))
+
+    def halves(part: float) -> tuple[Places, Places] | None:
+        begin = float(x[one.begins(part * start)])
+        middle = (begin + float(x[-1])) / 2
+        return paired(x - begin, x - middle, middle - begin)
+
+    return _most((one, one), [halves(part) for part in EARLIER], seed)
+
+
+def late(small: ScoredSeries, large: ScoredSeries, start: float, seed: int) -> tuple[WindowRow, Alike | None]:
+    """Two runs over the later half of log(step), each counted back from its own last step."""
+    both = (small, large)
+    back = [np.log(np.asarray(one.steps, np.float64) / one.steps[-1]) for one in both]
+
+    def halves(part: float) -> tuple[Places, Places] | None:
+        width = -max(float(x[one.begins(part * start)]) for x, one in zip(back, both, strict=True)) / 2
+        return paired(back[0] + width, back[1] + width, width)
+
+    return _most(both, [halves(part) for part in EARLIER], seed)
+
+
+def _most(
+    series: tuple[ScoredSeries, ScoredSeries], tried: Sequence[tuple[Places, Places] | None], seed: int
+) -> tuple[WindowRow, Alike | None]:
+    """The latest windows with enough checkpoints, else those with the most; a row that says why where none has five."""
+    known = [one for one in tried if one is not None]
+    if not known:
+        why = f"fewer than {LEAST} checkpoints at the same places of two windows of equal width in log step"
+        return WindowRow(series[0].model, series[1].model, 0, len(series[0].tokens), why={"change": why}), None
+    most = max(len(one[0]) for one in known)
+    return _compared(series, next(one for one in known if len(one[0]) >= min(ENOUGH, most)), seed)
+
+
+def paired(first: Floats, second: Floats, width: float) -> tuple[Places, Places] | None:
+    """Checkpoints of two windows [0, width] at the same offsets; None where fewer than five pairs are found.
+
+    >>> early, late = paired(np.arange(12.0), np.arange(12.0) - 6.0, 5.0)
+    >>> early.tolist(), late.tolist()
+    ([0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11])
+    """
+    slack = 1e-9 * max(width, 1.0)
+    inside = [np.flatnonzero((x >= -slack) & (x <= width + slack)) for x in (first, second)]
+    if min(len(one) for one in inside) < LEAST:
+        return None
+    gaps = np.abs(first[inside[0]][:, None] - second[inside[1]][None, :])
+    pairs, taken = [], -1
+    for row, near in enumerate(gaps):
+        free = near[taken + 1 :]
+        if not len(free):
+            break
+        place = taken + 1 + int(free.argmin())
+        if near[place] <= NEAREST * width and gaps[:, place].argmin() == row:
+            pairs.append((int(inside[0][row]), int(inside[1][place])))
+            taken = place
+    if len(pairs) < LEAST:
+        return None
+    both = np.asarray(pairs, np.intp)
+    return both[:, 0], both[:, 1]
+
+
+def _compared(
+    series: tuple[ScoredSeries, ScoredSeries], places: tuple[Places, Places], seed: int
+) -> tuple[WindowRow, Alike]:
+    nats = [one.nats[at].astype(np.float64) for one, at in zip(series, places, strict=True)]
+    steps = [np.asarray(one.steps, np.float64)[at] for one, at in zip(series, places, strict=True)]
+    x = [np.log(one / one[0]) for one in steps]
+    as_noisy(nats, x, np.random.default_rng([seed, 17]))
+    codes = [classified(values, at).uncorrected for values, at in zip(nats, x, strict=True)]
+    shares = [_with_moving(code) for code in codes]
+    change, low, high, p = _changes(*codes)
+    row = WindowRow(
+        series[0].model, series[1].model, len(places[0]), nats[0].shape[1],
+        int(steps[0][0]), int(steps[0][-1]), int(steps[1][0]), int(steps[1][-1]), *shares, change, low, high, p,
+    )  # fmt: skip
+    return row, Alike(codes[0], codes[1], places)
+
+
+def as_noisy(nats: Sequence[Floats], x: Sequence[Floats], random: np.random.Generator) -> None:
+    """Adds noise to the quieter of two sides (checkpoints, tokens): checkpoint by checkpoint, in each group of tokens
+    of like roughness.
+    """
+    rough = [roughness(values, at) for values, at in zip(nats, x, strict=True)]
+    order = np.argsort(sum(one.mean(axis=0) for one in rough), kind="stable")
+    for group in np.array_split(order, min(BINS, max(1, len(order) // 20))):
+        levels = [one[:, group].mean(axis=1) for one in rough]
+        for side, lacking in enumerate((levels[1] - levels[0], levels[0] - levels[1])):
+            scale = np.sqrt(np.maximum(lacking, 0.0))[:, None]
+            nats[side][:, group] += scale * random.normal(size=(len(scale), len(group)))
+
+
+def roughness(values: Floats, x: Floats) -> Floats:
+    """The variance of each column's noise at each checkpoint: how far a value lies from the line between its
+    neighbours; at the ends that of the next. A line has none, whatever its slope; a smooth curve has little.
+
+    >>> roughness(np.array([[0.0], [1.0], [2.0], [3.0]]), np.arange(4.0)).ravel().tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+    before, after = x[1:-1] - x[:-2], x[2:] - x[1:-1]
+    weight = (after / (before + after))[:, None]  # of the value before
+    off = values[1:-1] - weight * values[:-2] - (1 - weight) * values[2:]
+    inner = off**2 / (1 + weight**2 + (1 - weight) ** 2)
+    return np.asarray(np.concatenate([inner[:1], inner, inner[-1:]]), np.float64)
+
+
+def _with_moving(codes: Codes) -> dict[str, float]:
+    shares = named_shares(codes)
+    return {**shares, "moving": shares["upward"] + shares["downward"]}
+
+
+def _changes(
+    first: Codes, second: Codes
+) -> tuple[dict[str, float], dict[str, float], dict[str, float], dict[str, float]]:
+    """The paired change of every share, its interval over blocks of neighbouring tokens, and its p."""
+    masks = {name: [codes == place for codes in (first, second)] for place, name in enumerate(CLASSES)}
+    masks["moving"] = [(codes == UPWARD) | (codes == DOWNWARD) for codes in (first, second)]
+    found: tuple[dict[str, float], ...] = ({}, {}, {}, {})
+    for name, (before, after) in masks.items():
+        said = _paired_change(after.astype(np.float64) - before)
+        for into, value in zip(found, said, strict=True):
+            into[name] = value
+    return found[0], found[1], found[2], found[3]
+
+
+def _paired_change(difference: Floats) -> tuple[float, float, float, float]:
+    """Mean, 95 % interval and p of paired differences over blocks; never narrower than three blocks would allow."""
+    from scipy.special import stdtr, stdtrit
+
+    edges = block_edges(len(difference))
+    blocks, mean = len(edges), float(difference.mean())
+    if blocks < 4:
+        return mean, -1.0, 1.0, 1.0
+    sizes = np.diff([*edges, len(difference)])
+    left = np.add.reduceat(difference, edges) - sizes * mean
+    error = float(np.sqrt(blocks / (blocks - 1) * (left**2).sum())) / len(difference)
+    floor = 1.0 / len(difference)  # where no token changed, one more or less could have
+    error = max(error, floor)
+    reach = float(stdtrit(blocks - 1, 0.975)) * error
+    p = 2 * float(stdtr(blocks - 1, -abs(mean) / error))
+    return mean, max(mean - reach, -1.0), min(mean + reach, 1.0), p
+
+
+__all__ = ["NOTES", "STAGNATED", "Alike", "WindowRow", "early_and_late", "late", "paired", "roughness"]
