@@ -54,3 +54,25 @@ def rousing(seed, steps=STEPS, tokens=2000, noise=0.05):
     falls = random.random(tokens) < 0.5
     x = x_of(steps)
     return 5 - 0.3 * falls * np.maximum(x - x[-1] / 2, 0) + noise * noise_of(random, len(steps), tokens)
+
+
+def rare_and_noisy(seed, steps=STEPS, tokens=2000, rare=0.15, noise=0.05, times=6.0, rho=0.0, chosen=1.0):
+    """Flat curves; in blocks of five, rare tokens have higher levels and several times the noise, which words of a
+    block share in part. Returns nats and the set: this part of the rare tokens.
+    """
+    random = np.random.default_rng([seed, 4])
+    blocks = -(-tokens // 5)
+    is_rare = random.random(blocks) < rare
+    the_set = np.repeat(is_rare & (random.random(blocks) < chosen), 5)[:tokens]
+    is_rare = np.repeat(is_rare, 5)[:tokens]
+    scale = noise * np.where(is_rare, times, 1.0)
+    shared = np.repeat(noise_of(random, len(steps), blocks, rho), 5, axis=1)[:, :tokens]
+    own = noise_of(random, len(steps), tokens, rho)
+    return 6 + 3.0 * is_rare + scale * (0.5 * shared + np.sqrt(0.75) * own), the_set
+
+
+def rising_and_falling(seed, steps=STEPS, height=0.4, **more):
+    """The same, but the tokens of the set rise and fall again."""
+    nats, the_set = rare_and_noisy(seed, steps, **more)
+    x = x_of(steps)
+    return nats + height * np.exp(-((x - x[-1] / 2) ** 2)) * the_set, the_set

@@ -111,6 +111,21 @@ class TrajectoryRow:
         """The share of draws without any effect of size that gain as much."""
         return self.size_adds.gain_p if self.size_adds else None
 
+    @property
+    def size_effect(self) -> float | None:
+        """What a tenfold size changes in the score at one perplexity, where it changes most."""
+        return self.size_adds.effect if self.size_adds else None
+
+    @property
+    def size_effect_low(self) -> float | None:
+        """The lower end of its interval, over all perplexities that are asked."""
+        return self.size_adds.effect_low if self.size_adds else None
+
+    @property
+    def size_effect_high(self) -> float | None:
+        """The upper end."""
+        return self.size_adds.effect_high if self.size_adds else None
+
     def _left_out(self, against: str) -> float | None:
         return next((one.r2_left_out for one in self.explained if one.against == against), None)
 
@@ -150,8 +165,8 @@ def trajectories(
     if column is not None and not benchmarks:
         asked.append((column, None))
     rows = tuple(_row(begun, name, held, smooth, seed) for name, held in asked)
-    corrected = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
-    rows = tuple(_corrected(row, q) for row, q in zip(rows, corrected, strict=True))
+    rates = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
+    rows = tuple(_corrected(row, q) for row, q in zip(rows, rates, strict=True))
     source = {"table": table.name, "kaibo": __version__, "perplexity": column, "smooth": smooth}
     return Finding("trajectories", rows, (*table.notes, *NOTES), source)
 
@@ -184,7 +199,7 @@ def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, se
     return TrajectoryRow(
         name, len(values), explained, best,
         size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
-        crossings(table, name, y, error, better=-1.0 if log else 1.0),
+        crossings(table, name, y, error, better=-1.0 if log else 1.0, seed=seed),
         over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
         _points(table, values, (error, even, log), perplexity), shaped,
         {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.curves import exponential_average
-from kaibo.analyses.intervals import student
+from kaibo.analyses.intervals import student, wilson
 from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.analyses.trends.shifting import shifted_sums
+from kaibo.analyses.trends.windows import Alike
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -64,10 +64,14 @@ class FollowedRow:
 
 @dataclass(frozen=True)
 class ContainmentRow:
-    """How much of one run's set lies in another's set of the same class.
+    """How much of one run's set lies in another's set of the same class, both from windows that were made alike.
 
-    `contained` is the common share of `tokens`, with its 95 % interval over blocks of the text; `by_chance` its mean
-    over all circular shifts of the set, `chance_high` their 95 % quantile, `p` the share of shifts with as much.
+    `start` is where the window of `set_of` begins, as a part of its steps. `contained` is the common share of `tokens`,
+    with its 95 % interval over blocks of the text; `by_chance` its mean over all circular shifts of the set,
+    `chance_high` their 95 % quantile, `p` the share of shifts with as much. A larger set contains more whatever it is
+    made of; `nested` does not grow with size: of the tokens that could lie in both sets and do not do so by chance, the
+    share that does (0 by chance, 1 where the smaller set lies in the larger one; the same both ways round), with 95 %
+    by the jackknife over blocks.
     """
 
     trend: str
@@ -83,6 +87,9 @@ class ContainmentRow:
     by_chance: float
     chance_high: float
     p: float
+    nested: float | None = None
+    nested_low: float | None = None
+    nested_high: float | None = None
 
 
 def token_set(found: TokenTrends, trend: str, sample: float, seed: int) -> TokenSet | None:
@@ -150,26 +157,68 @@ def band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> 
 
 
 def containment(
-    trends: Mapping[str, TokenTrends], classes: Sequence[str] = ("upward", "downward", "stagnated")
+    pairs: Iterable[tuple[ScoredSeries, ScoredSeries, Alike]],
+    classes: Sequence[str] = ("upward", "downward", "stagnated"),
 ) -> Iterator[ContainmentRow]:
-    """Every run's set of every class in every other's."""
+    """Every run's set of every class in every other's: of two runs each, late in training, compared alike."""
+    several = list(pairs)
     for trend in classes:
         code = CLASSES.index(trend)
-        for of, within in permutations(trends, 2):
-            first, second = (trends[name].corrected == code for name in (of, within))
-            if first.sum() >= FEWEST and second.any():
-                yield _contained(trends[of], within, trend, first, second)
+        for small, large, alike in several:
+            sides = ((small, alike.places[0], alike.first == code), (large, alike.places[1], alike.second == code))
+            for of, within in (sides, sides[::-1]):
+                if of[2].sum() >= FEWEST and within[2].any():
+                    start = of[0].steps[int(of[1][0])] / of[0].steps[-1]
+                    yield _contained((trend, start, of[0].model, within[0].model), of[2], within[2])
 
 
-def _contained(of: TokenTrends, within: str, trend: str, first: Mask, second: Mask) -> ContainmentRow:
+def _contained(what: tuple[str, float, str, str], first: Mask, second: Mask) -> ContainmentRow:
     both = int((first & second).sum())
     count = int(first.sum())
     shifted = np.rint(shifted_sums(first, second.astype(np.float64)))
-    inside = (first & second)[first].astype(np.float64)[None, :].astype(np.float32)
-    low, high = band(inside, np.flatnonzero(first), len(first))
+    low, high = _share_band((first & second)[first], np.flatnonzero(first), len(first))
     return ContainmentRow(
-        trend, of.start, of.model, within, count, int(second.sum()), both, both / count,
-        None if low is None else float(max(low[0], 0.0)),
-        None if high is None else float(min(high[0], 1.0)),
-        float(shifted.mean() / count), float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()),
+        *what, count, int(second.sum()), both, both / count, low, high, float(shifted.mean() / count),
+        float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()), *nestedness(first, second),
     )  # fmt: skip
+
+
+def _share_band(inside: Mask, places: NDArray[np.int64], count: int) -> tuple[float | None, float | None]:
+    """95 % of a share over blocks of the text, by Wilson with as many tokens as their spread is worth."""
+    sums, sizes = block_sums(inside[None, :].astype(np.float64), places, count)
+    blocks, share = len(sizes), float(inside.mean())
+    if blocks < 4:
+        return None, None
+    spread = blocks / (blocks - 1) * float(((sums[0] - share * sizes) ** 2).sum()) / sizes.sum() ** 2
+    worth = share * (1 - share) / spread if spread > 0 else 0.0
+    return wilson(share, min(max(worth, blocks), len(inside)), student(blocks - 1))
+
+
+def nestedness(first: Mask, second: Mask) -> tuple[float | None, float | None, float | None]:
+    """Of what could lie in both sets beyond chance, the share that does, with 95 % by the jackknife over blocks.
+
+    >>> inner, outer = np.arange(400) % 4 == 0, np.arange(400) % 2 == 0
+    >>> nestedness(inner, outer)[0], nestedness(outer, inner)[0], nestedness(inner, ~outer)[0]
+    (1.0, 1.0, -1.0)
+    """
+    edges = block_edges(len(first))
+    each = [np.add.reduceat(one.astype(np.float64), edges) for one in (first & second, first, second)]
+    counts = np.stack([*each, np.diff([*edges, len(first)]).astype(np.float64)])
+    whole = counts.sum(axis=1)
+    found = float(_nested(whole))
+    left = _nested(whole[:, None] - counts)
+    if not np.isfinite(found):
+        return None, None, None
+    blocks = len(edges)
+    if blocks < 4 or not np.isfinite(left).all():
+        return found, None, None
+    error = float(np.sqrt((blocks - 1) / blocks * ((left - left.mean()) ** 2).sum()))
+    reach = student(blocks - 1) * max(error, 1.0 / max(min(whole[1], whole[2]), 1.0))
+    return found, found - reach, min(found + reach, 1.0)
+
+
+def _nested(counts: Floats) -> Floats:
+    both, first, second, tokens = counts
+    chance = first * second / tokens
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((both - chance) / (np.minimum(first, second) - chance), np.float64)

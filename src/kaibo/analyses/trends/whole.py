@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from kaibo.analyses.trends.given import SizeRow, size_given_perplexity
 from kaibo.analyses.trends.passages import PassageRow, passages
 from kaibo.analyses.trends.scored import AGAINST, ScoredSeries
 from kaibo.analyses.trends.sets import ContainmentRow, FollowedRow, TokenSet, containment, followed, token_set
+from kaibo.analyses.trends.windows import NOTES as WINDOWS_NOTES
+from kaibo.analyses.trends.windows import Alike, WindowRow, early_and_late, late
 from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
@@ -28,12 +31,18 @@ NOTES = (
     "upward is forgetting, downward learning: slopes of ppl ÷ ppl(start) over log step, false discovery rate 5 %",
     "stagnated is strict; the looser reading, neither up nor down, is stagnated and undecided together",
     "noise is taken as AR(1) between checkpoints; a shock to all tokens of one can still move many of them at once",
+    "a later start has fewer checkpoints and a shorter window, so shares of two starts do not compare: see the windows",
 )
 SETS_NOTES = ("bands are 95 % over blocks of the text; ppl of a set is exp of its mean nats",)
-CONTAINMENT_NOTES = ("by chance: the same set pushed along the text by every distance (circular shifts)",)
+CONTAINMENT_NOTES = (
+    "sets are from the later half of log step, with as many checkpoints and as much noise in both runs, not corrected",
+    "by chance: the same set pushed along the text by every distance (circular shifts)",
+    "nested: beyond chance, of what could lie in both; a larger set contains more, and is no more nested for that",
+)
 DESCENT_NOTES = (
     "a set that a run itself chose for rising rises there by construction; other runs are the evidence",
-    "null: the same set pushed along the text; q is Benjamini–Hochberg over the sets and runs of this table",
+    "null: other tokens of the same level, roughness and slope, and monotone curves as noisy as this one; both count",
+    "q is Benjamini–Hochberg over the sets and runs of this table",
 )
 PAIRS_NOTES = ("checkpoints whose perplexities of the text differ by at most 5 %; r is over tokens",)
 SIZE_NOTES = (
@@ -70,9 +79,10 @@ class TrendOptions:
 
 @dataclass(frozen=True)
 class Trends:
-    """What was found: the classes of all tokens, and six tables that follow from them (some may have no rows)."""
+    """What was found: the classes of all tokens, and seven tables that follow from them (some may have no rows)."""
 
     shares: Finding[TrendRow]
+    windows: Finding[WindowRow]
     followed: Finding[FollowedRow]
     containment: Finding[ContainmentRow]
     descent: Finding[DescentRow]
@@ -82,7 +92,7 @@ class Trends:
 
     @property
     def findings(self) -> tuple[Finding[Any], ...]:
-        """All seven, in the order in which they are read."""
+        """All eight, in the order in which they are read."""
         return tuple(vars(self).values())
 
     def _repr_html_(self) -> str:
@@ -111,11 +121,13 @@ def trends(series: Sequence[ScoredSeries], asked: TrendOptions | None = None) ->
         return Finding(kind, kept, said if kept else (), source)
 
     by = "step" if asked.against in ("start", "size") else asked.against
+    rows_alike, compared = _windows(alike, asked)
     along = (row for chosen in sets for one in alike for row in followed(chosen, one, asked.smooth, by))
     return Trends(
         shares=finding("trends", rows, *NOTES, *notes),
+        windows=finding("trends-windows", rows_alike, *WINDOWS_NOTES),
         followed=finding("trends-followed", along, *SETS_NOTES),
-        containment=finding("trends-containment", containment(known), *CONTAINMENT_NOTES),
+        containment=finding("trends-containment", containment(compared), *CONTAINMENT_NOTES),
         descent=finding("trends-descent", _descents(sets, alike, asked.seed), *DESCENT_NOTES),
         size=finding("trends-size", size_given_perplexity(sets, alike), *SIZE_NOTES),
         pairs=finding("trends-pairs", pairs(alike), *PAIRS_NOTES),
@@ -136,6 +148,21 @@ def _classified(
             if found is not None:
                 chosen.setdefault(one.model, found)
     return rows, chosen
+
+
+def _windows(
+    series: Sequence[ScoredSeries], asked: TrendOptions
+) -> tuple[list[WindowRow], list[tuple[ScoredSeries, ScoredSeries, Alike]]]:
+    """Each run early and late, every smaller run beside every larger one, and the classes of those pairs."""
+    start = min(asked.starts)
+    rows = [early_and_late(one, start, asked.seed)[0] for one in series if len(one.tokens)]
+    pairs = []
+    for small, large in combinations([one for one in series if len(one.tokens)], 2):
+        row, alike = late(small, large, start, asked.seed)
+        rows.append(row)
+        if alike is not None:
+            pairs.append((small, large, alike))
+    return rows, pairs
 
 
 def _ordered(series: Sequence[ScoredSeries], asked: TrendOptions) -> list[ScoredSeries]:

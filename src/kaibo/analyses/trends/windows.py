@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.analyses.curves import roughness
 from kaibo.analyses.trends.classes import (
     CLASSES,
     DOWNWARD,
-    STAGNATED,
     UPWARD,
     Codes,
     block_edges,
@@ -208,20 +208,6 @@ def as_noisy(nats: Sequence[Floats], x: Sequence[Floats], random: np.random.Gene
             nats[side][:, group] += scale * random.normal(size=(len(scale), len(group)))
 
 
-def roughness(values: Floats, x: Floats) -> Floats:
-    """The variance of each column's noise at each checkpoint: how far a value lies from the line between its
-    neighbours; at the ends that of the next. A line has none, whatever its slope; a smooth curve has little.
-
-    >>> roughness(np.array([[0.0], [1.0], [2.0], [3.0]]), np.arange(4.0)).ravel().tolist()
-    [0.0, 0.0, 0.0, 0.0]
-    """
-    before, after = x[1:-1] - x[:-2], x[2:] - x[1:-1]
-    weight = (after / (before + after))[:, None]  # of the value before
-    off = values[1:-1] - weight * values[:-2] - (1 - weight) * values[2:]
-    inner = off**2 / (1 + weight**2 + (1 - weight) ** 2)
-    return np.asarray(np.concatenate([inner[:1], inner, inner[-1:]]), np.float64)
-
-
 def _with_moving(codes: Codes) -> dict[str, float]:
     shares = named_shares(codes)
     return {**shares, "moving": shares["upward"] + shares["downward"]}
@@ -257,6 +243,3 @@ def _paired_change(difference: Floats) -> tuple[float, float, float, float]:
     reach = float(stdtrit(blocks - 1, 0.975)) * error
     p = 2 * float(stdtr(blocks - 1, -abs(mean) / error))
     return mean, max(mean - reach, -1.0), min(mean + reach, 1.0), p
-
-
-__all__ = ["NOTES", "STAGNATED", "Alike", "WindowRow", "early_and_late", "late", "paired", "roughness"]
