@@ -82,7 +82,7 @@ def bootstraps() -> Figure:
     from sklearn.decomposition import PCA
 
     from kaibo.analyses.component_kernels import bootstrap_components
-    from kaibo.analyses.resampling import family_weights
+    from kaibo.uncertainty.resampling import family_weights
 
     table = _table()
     weights = family_weights(table.families, 2000, np.random.default_rng(0))

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaibo.analyses.evaluation import evaluation
-from kaibo.analyses.evaluation_pairs import mcnemar, paired
-from kaibo.analyses.intervals import wilson
+from kaibo.analyses.evaluation_pairs import paired
 from kaibo.analyses.overlap import f1, rouge1, rouge_l, segments
+from kaibo.uncertainty.exact import sign_test
+from kaibo.uncertainty.intervals import wilson
 from kaibo.vocabulary.evaluations import Answered, Sitting
 
 
@@ -68,7 +69,7 @@ def test_wilsons_interval_and_the_exact_tests_are_those_of_scipy(hits: int, more
     low, high = wilson(hits / n, n)
     theirs = binomtest(hits, n).proportion_ci(method="wilson")
     assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-    assert mcnemar(hits, more) == pytest.approx(binomtest(hits, n).pvalue, abs=1e-12)
+    assert sign_test(hits, more) == pytest.approx(binomtest(hits, n).pvalue, abs=1e-12)
     (row,) = evaluation([sitting([True] * hits + [False] * more)]).rows
     assert row.p == pytest.approx(binomtest(hits, n, 0.25, alternative="greater").pvalue, abs=1e-12)
 
@@ -112,7 +113,7 @@ def test_two_models_are_compared_on_the_questions_that_both_answered() -> None:
 
 def test_under_no_difference_mcnemar_keeps_its_level() -> None:
     random = np.random.default_rng(1)
-    called = sum(mcnemar(only := int(random.binomial(30, 0.5)), 30 - only) < 0.05 for _ in range(500))
+    called = sum(sign_test(only := int(random.binomial(30, 0.5)), 30 - only) < 0.05 for _ in range(500))
     assert called / 500 <= 0.06
 
 

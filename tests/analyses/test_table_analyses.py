@@ -18,10 +18,12 @@ from kaibo.analyses.forms import FORMS, chinchilla
 from kaibo.analyses.imputation import ImputationSettings, fit_imputation
 from kaibo.analyses.lawfit import FitSettings, fit
 from kaibo.analyses.laws import LawSettings, fit_laws
-from kaibo.analyses.relation import Pair, association, benjamini_hochberg, correlate, needed
+from kaibo.analyses.relation import Pair, correlate
 from kaibo.analyses.selection import SelectSettings, candidates, select, value_of
 from kaibo.analyses.splits import Split
 from kaibo.errors import UsageError
+from kaibo.uncertainty.correlation import association, needed
+from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.vocabulary.scores import ScoreTable
 
 

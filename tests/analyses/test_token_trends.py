@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import sample_trends as sample
-from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.analyses.trends import (
     CLASSES,
     ScoredSeries,
@@ -24,13 +23,13 @@ from kaibo.analyses.trends import (
 )
 from kaibo.analyses.trends import classes as rooms
 from kaibo.analyses.trends.alike import by_shifting, correlation
-from kaibo.analyses.trends.classes import false_discovery
 from kaibo.analyses.trends.descent import bumps
 from kaibo.analyses.trends.passages import sentences
-from kaibo.analyses.trends.regression import BETWEEN
-from kaibo.analyses.trends.shifting import shifted_sums
-from kaibo.analyses.trends.tails import tail_polynomial
 from kaibo.errors import UsageError
+from kaibo.uncertainty.autoregression import BETWEEN
+from kaibo.uncertainty.discovery import benjamini_hochberg, false_discovery
+from kaibo.uncertainty.shifting import shifted_sums
+from kaibo.uncertainty.student_tails import tail_polynomial
 
 
 def unevenly(checkpoints):

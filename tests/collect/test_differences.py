@@ -26,7 +26,7 @@ from kaibo.census import (
 from kaibo.collect import Options
 from kaibo.collect.differences import Compared, take_difference
 from kaibo.models import open_model
-from kaibo.models.derived import difference, difference_of, scaled
+from kaibo.models.derived.difference import difference, difference_of, scaled
 from kaibo.models.pairing import Pair, pair_models
 from kaibo.store import Store
 from kaibo.testing import tiny_model

@@ -265,9 +265,9 @@ def test_a_trimmed_task_vector_measures_as_its_census_says(models: Path, tmp_pat
     from kaibo.collect import take_census
     from kaibo.collect.differences import take_difference
     from kaibo.collect.resolving import resolved_bins
-    from kaibo.models.derived import difference
+    from kaibo.models.derived.difference import difference
+    from kaibo.models.derived.trimmed import trimmed
     from kaibo.models.pairing import pair_models
-    from kaibo.models.trimmed import trimmed
     from kaibo.store import Store
     from kaibo.vocabulary import total
     from kaibo.vocabulary.merging import Trim

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
 from kaibo.models.adapters import Applied, applied, notes_on, open_adapter, open_tuned
+from kaibo.models.derived.updates import Factors, Update, adapted
 from kaibo.models.formed import Formed
-from kaibo.models.updates import Factors, Update, adapted
 from kaibo.vocabulary import DTYPES, Tensor
 from made import ADAPTERS, Made, quiet
 

@@ -338,3 +338,37 @@ def test_a_model_with_a_part_that_sees_counts_its_language_model_and_says_so():
     assert drawn.parameters == 3_880_263_168
     assert "language model alone" in drawn.why["parameters"]
     assert (drawn.positions.scaling, drawn.positions.factor, drawn.positions.local_base) == ("linear", 8.0, 10000.0)
+
+
+def test_a_wrapper_counts_the_head_of_its_language_model_and_the_defaults_of_a_nested_config():
+    """LLaVA was counted without its head, and its published config, which leaves defaults out, not at all."""
+    text = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32064}
+    drawn = architecture(
+        {
+            "model_type": "llava",
+            "architectures": ["LlavaForConditionalGeneration"],
+            "text_config": text,
+            "vision_config": {},
+        }
+    )
+    assert drawn.parameters == 6_738_415_616 + 2 * 64 * 4096
+    assert drawn.parameters_by_role["head"] == 32064 * 4096
+    assert architecture(text).parameters is None, "at the top level nothing is taken from the class"
+
+
+def test_falcon_2_has_one_norm_where_falcon_40b_has_two():
+    assert architecture({**FALCON_40B, "num_ln_in_parallel_attn": 1}).parameters == 41_303_293_952 - 60 * 2 * 8192
+
+
+@pytest.mark.parametrize("model_type", ["smollm3", "cwm", "internlm3"])
+def test_families_with_the_tensors_of_llama_are_counted_as_it_is(model_type):
+    assert architecture({**LLAMA_3, "model_type": model_type}).parameters == 8_030_261_248
+
+
+def test_of_a_family_that_is_not_known_nothing_is_guessed():
+    """Attention, head size and cache were inferred as if every model were a LLaMA: up to 25 times wrong."""
+    drawn = architecture({**LLAMA_3, "model_type": "of nothing", "architectures": ["NothingForCausalLM"]})
+    assert drawn.attention == "unknown"
+    assert drawn.head_size is drawn.kv_bytes_per_token is drawn.flops_per_token is drawn.cache_values is None
+    assert drawn.kv_bytes_full == {}
+    assert all(drawn.why[name] for name in ("head_size", "kv_bytes_per_token", "flops_per_token", "parameters"))

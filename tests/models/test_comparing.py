@@ -12,8 +12,8 @@ import pytest
 
 from kaibo.models import open_model
 from kaibo.models.adapters import vocabularies
-from kaibo.models.comparing import LONGEST, Change, changes
-from kaibo.models.vocabularies import tokenizer_of
+from kaibo.models.pairing.comparing import LONGEST, Change, changes
+from kaibo.models.pairing.vocabularies import tokenizer_of
 from kaibo.testing import tiny_model
 from made import Made
 

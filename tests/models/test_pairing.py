@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from kaibo.models import open_model
 from kaibo.models.formed import Formed
 from kaibo.models.pairing import Pairing, common_rows, pair_models
+from kaibo.models.pairing.vocabularies import vocabulary_of
 from kaibo.models.rows import ChosenRows, chosen_rows
-from kaibo.models.vocabularies import vocabulary_of
 from kaibo.testing import tiny_model, write_safetensors
 from kaibo.testing.arrays import array_tensor
 from kaibo.vocabulary import widen

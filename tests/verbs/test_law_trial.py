@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 import kaibo
 from kaibo.analyses.digits import LAW
 from kaibo.models import open_model
-from kaibo.models.snapped import THRESHOLD, Grid, nearest_level, snapped, values_of
+from kaibo.models.derived.snapped import THRESHOLD, Grid, nearest_level, snapped, values_of
 from kaibo.testing import tiny_model
 from scoring_models import TEXT, save_causal, save_tokenizer
 

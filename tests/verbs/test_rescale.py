@@ -14,7 +14,7 @@ from kaibo.analyses.digits import LAW
 from kaibo.census.scaling import Tally
 from kaibo.errors import FormatError, StorageError, UsageError
 from kaibo.models import open_model
-from kaibo.models.couplings import couplings_of
+from kaibo.models.derived.couplings import couplings_of
 from kaibo.testing import tiny_model
 from kaibo.testing.models import encode, write_safetensors
 from kaibo.verbs.merge import Writing

@@ -4,7 +4,7 @@
 - `stats`: moments, norms, tails, entropy and hidden grids
 - `profile`: σ, kurtosis and digit distance over depth, by role
 - `magnitudes`: how the weights spread over powers of two
-- `components`: principal components of a score table, their uncertainty (`axes`, `imputation`, `resampling`)
+- `components`: principal components of a score table, their uncertainty (`axes`, `imputation`)
 - `laws`, `forecasts`: what predicts a score (`forms`, `fitting`, `lawfit`, `splits`)
 - `selection`: which families to run to know the components of all
 - `relation`: does one measurement go with another

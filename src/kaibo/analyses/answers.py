@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student, wilson
 from kaibo.analyses.overlap import AGREEMENT
+from kaibo.uncertainty.intervals import student, wilson
 from kaibo.vocabulary.evaluations import Answered, Sitting
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from kaibo.analyses.axes import Axes, fit_axes, parallel_analysis
 from kaibo.analyses.component_kernels import bootstrap_components
 from kaibo.analyses.imputation import Imputation, ImputationSettings, fit_imputation
-from kaibo.analyses.resampling import family_weights, interval, row_weights
 from kaibo.errors import UsageError
+from kaibo.uncertainty.resampling import family_weights, interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import mean_interval, wilson
+from kaibo.uncertainty.intervals import mean_interval, wilson
 from kaibo.vocabulary.running import ContextRow
 
 BINS = 8

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import mean_interval
-from kaibo.analyses.perplexity import OTHER_TOKENS, clusters, ratio_interval, safe_exp
+from kaibo.analyses.perplexity import OTHER_TOKENS, clusters, safe_exp
+from kaibo.uncertainty.intervals import mean_interval, ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 

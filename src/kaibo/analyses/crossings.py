@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.curves import roughness
-from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.vocabulary.scores import ScoreTable
 
 Floats = NDArray[np.float64]

@@ -18,6 +18,7 @@ from kaibo.analyses import moments
 from kaibo.analyses.groups import Group, groups
 from kaibo.analyses.provenance import provenance
 from kaibo.analyses.records import DigitsRow
+from kaibo.uncertainty.resampling import expanded, interval, row_weights
 from kaibo.vocabulary import By, Census, Finding, Row, points, sums
 
 Floats = NDArray[np.float64]
@@ -143,21 +144,14 @@ def _nulls(measured: list[Census], counts: NDArray[np.int64]) -> tuple[Floats, F
 
 
 def _interval(counts: NDArray[np.int64]) -> tuple[float | None, float | None]:
-    """The 95 % bootstrap interval of the MAE over tensors, (None, None) for fewer than two tensors with values.
-
-    Percentiles are expanded for few tensors, from Φ(−√(T/(T−1))·t) with Student's t of T − 1 degrees of freedom
-    (Hesterberg 2015, The American Statistician 69:371).
-    """
-    from scipy.special import ndtr, stdtrit
-
+    """The 95 % bootstrap interval of the MAE over tensors, (None, None) for fewer than two tensors with values."""
     counts = counts[counts.sum(axis=1) > 0]
     if len(counts) < 2:
         return None, None
-    draws = np.random.default_rng(SEED).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES)
-    resampled = draws.astype(np.float64) @ counts.astype(np.float64)
+    draws = row_weights(len(counts), RESAMPLES, np.random.default_rng(SEED))
+    resampled = draws @ counts.astype(np.float64)
     maes = mean_absolute_error(resampled / resampled.sum(axis=1, keepdims=True))
-    tail = float(ndtr(-math.sqrt(len(counts) / (len(counts) - 1)) * stdtrit(len(counts) - 1, 0.975)))
-    low, high = np.quantile(maes, [tail, 1 - tail])
+    low, high = interval(maes, expanded(len(counts)))
     return float(low), float(high)
 
 

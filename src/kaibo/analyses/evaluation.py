@@ -19,8 +19,8 @@ from kaibo.analyses.answers import (
     standard_error,
     values_of,
 )
-from kaibo.analyses.intervals import wilson
 from kaibo.analyses.overlap import AGREEMENT
+from kaibo.uncertainty.intervals import wilson
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.answers import PERPLEXITIES, SHARES, values_of
-from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.uncertainty.discovery import benjamini_hochberg
+from kaibo.uncertainty.exact import sign_test
+from kaibo.uncertainty.resampling import clustered_interval
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
 
 Floats = NDArray[np.float64]
-DRAWS = 2000
-"""Resamples of a bootstrap."""
-
 COMPARED = 16
 """Every two of so many models are compared; two of a hundred checkpoints are 4,950 pairs, which nobody reads."""
 
@@ -91,36 +90,12 @@ def _pair(a: Sitting, b: Sitting, metric: str, seed: int) -> EvalPair | None:
     clusters = np.array([dict(zip(one.items, one.clusters, strict=True))[item] for item in both])
     only_a, only_b = int((difference > 0).sum()), int((difference < 0).sum())
     exact = metric in SHARES
-    low, high = _resampled(difference, clusters, seed)
+    low, high = clustered_interval(difference, clusters, seed)
     return EvalPair(
         *(a.model, b.model, a.task, metric, float(difference.mean()), low, high),
         only_a=only_a if exact else None,
         only_b=only_b if exact else None,
-        mcnemar_p=mcnemar(only_a, only_b) if exact else None,
+        mcnemar_p=sign_test(only_a, only_b) if exact else None,
         q=None,
         n=len(both),
     )
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """The exact two-sided test of whether each of two is alone right equally often (McNemar 1947).
-
-    >>> mcnemar(0, 0), mcnemar(5, 0)
-    (1.0, 0.0625)
-    """
-    from scipy.special import bdtr
-
-    total = only_a + only_b
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), total, 0.5))) if total else 1.0
-
-
-def _resampled(difference: Floats, clusters: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
-    """The 95 % interval of the mean difference when whole clusters are drawn with replacement."""
-    _, numbers = np.unique(clusters, return_inverse=True)
-    count = int(numbers.max()) + 1
-    if count < 2:
-        return None, None
-    sums, sizes = np.bincount(numbers, difference, count), np.bincount(numbers, minlength=count).astype(np.float64)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
-    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
-    return float(low), float(high)

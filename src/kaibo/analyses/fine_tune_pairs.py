@@ -16,8 +16,8 @@ import numpy as np
 
 from kaibo.analyses.distances import pairs as pairs_of
 from kaibo.analyses.fine_tune_records import ApartRow, FineTune, MethodRow, RatioRow
-from kaibo.analyses.resampling import interval, row_weights
 from kaibo.analyses.seeds import seeds
+from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import CrossRow, Finding, crossed
 

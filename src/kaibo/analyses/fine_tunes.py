@@ -13,7 +13,7 @@ from kaibo.analyses.change_spectra import ChangeSpectrum
 from kaibo.analyses.differences import change_map, differences, norm_curve, resolution
 from kaibo.analyses.fine_tune_records import FineTune, KeptRow, RankRow, TunedRow
 from kaibo.analyses.records import CurveRow, DifferenceCell
-from kaibo.analyses.resampling import interval, row_weights
+from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, PairRow
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student
+from kaibo.uncertainty.intervals import student
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student
-from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.uncertainty.discovery import benjamini_hochberg
+from kaibo.uncertainty.intervals import block_mean
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 
@@ -77,7 +77,7 @@ def _row(logs: Sequence[SequenceLog]) -> InverseRow:
     nats = [one.log.nats[one.log.scored].astype(np.float64) for one in logs]
     means = tuple(float(one.mean()) if len(one) else math.nan for one in nats)
     reason = _reason(logs, nats)
-    rise, low, high, p = (None, None, None, None) if reason else _paired(nats[-1] - nats[0])
+    rise, low, high, p = (None, None, None, None) if reason else block_mean(nats[-1] - nats[0])
     return InverseRow(
         sequence=logs[0].sequence,
         text=logs[0].text,
@@ -102,20 +102,6 @@ def _reason(logs: Sequence[SequenceLog], nats: Sequence[NDArray[np.float64]]) ->
     if len({one.log.key.tokenizer_hash for one in logs}) > 1:
         return "the checkpoints have different tokenizers"
     return f"fewer than {LEAST} tokens" if len(nats[0]) < LEAST else None
-
-
-def _paired(rises: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Mean, 95 % interval and p-value of paired differences, over blocks of √n neighbours."""
-    from scipy.special import stdtr
-
-    count = math.isqrt(len(rises))
-    blocks = np.array([block.mean() for block in np.array_split(rises, count)])
-    mean = float(rises.mean())
-    error = float(blocks.std(ddof=1)) / math.sqrt(count)
-    if error == 0:
-        return mean, mean, mean, 0.0 if mean else 1.0
-    reach = student(count - 1) * error
-    return mean, mean - reach, mean + reach, 2 * float(stdtr(count - 1, -abs(mean) / error))
 
 
 def _kendall(means: Sequence[float]) -> float | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kaibo.analyses.perplexity import clusters, ratio_interval, safe_exp
+from kaibo.analyses.perplexity import clusters, safe_exp
+from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaibo.analyses.fitting import Form, Loss, fit_best, fit_weighted
 from kaibo.analyses.forms import FORMS, sigmoid
-from kaibo.analyses.resampling import family_weights, interval, row_weights
+from kaibo.uncertainty.resampling import family_weights, interval, row_weights
 
 Floats = NDArray[np.float64]
 

@@ -14,9 +14,9 @@ from kaibo.analyses.components import ComponentSettings, one_unit, usable
 from kaibo.analyses.imputation import Imputation, fit_imputation
 from kaibo.analyses.law_records import Comparison, LawRow, Residual
 from kaibo.analyses.lawfit import Chosen, FitSettings, Fitted, choose_components, fit, fold_errors
-from kaibo.analyses.resampling import family_weights, interval
 from kaibo.analyses.splits import Split
 from kaibo.errors import UsageError
+from kaibo.uncertainty.resampling import family_weights, interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable

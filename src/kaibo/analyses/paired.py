@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kaibo.analyses.intervals import Z, mean_interval
-from kaibo.analyses.relation import benjamini_hochberg
+from kaibo.uncertainty.discovery import benjamini_hochberg
+from kaibo.uncertainty.exact import sign_test
+from kaibo.uncertainty.intervals import Z, mean_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
@@ -119,14 +120,11 @@ def _row(names: tuple[str, str, str], values: tuple[float, float], size: TestSiz
 
 
 def _sum(rows: Sequence[PairedRow]) -> PairedSum:
-    from scipy.stats import binomtest
-
     differences = np.array([row.difference for row in rows])
     higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
-    toss = float(binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0
     mean, count = mean_interval(differences), len(rows)
     low, high = (mean.low, mean.high) if count > 1 else (None, None)
-    return PairedSum(rows[0].one, rows[0].other, count, higher, mean.mean, low, high, toss)
+    return PairedSum(rows[0].one, rows[0].other, count, higher, mean.mean, low, high, sign_test(higher, lower))
 
 
 def _notes(rows: Sequence[PairedRow]) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kaibo.analyses.intervals import wilson
 from kaibo.analyses.paired import TestSize
 from kaibo.errors import UsageError
+from kaibo.uncertainty.intervals import wilson
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student
+from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 
@@ -169,19 +169,6 @@ def clusters(logs: Sequence[TokenLog]) -> tuple[NDArray[np.float64], NDArray[np.
     edges = np.linspace(0, len(nats), count + 1).astype(int)[:-1]
     sizes = np.stack([np.add.reduceat(np.ones(len(nats)), edges), np.add.reduceat(bytes_, edges)], axis=1)
     return np.add.reduceat(nats, edges), sizes
-
-
-def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int) -> tuple[float, float] | None:
-    """The 95 % interval of Σ nats ÷ Σ size over clusters; None where there are too few."""
-    count = len(nats)
-    if count < 4 or not sizes[:, column].sum():
-        return None
-    size = sizes[:, column]
-    ratio = nats.sum() / size.sum()
-    left = nats - ratio * size
-    error = math.sqrt(count / (count - 1) * float((left * left).sum())) / float(size.sum())
-    reach = student(count - 1) * error
-    return float(ratio - reach), float(ratio + reach)
 
 
 def _unigram(logs: Sequence[TokenLog]) -> float:

@@ -7,32 +7,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import permutations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import Z
+from kaibo.uncertainty.correlation import Association, association, fisher_interval, needed, student_p
+from kaibo.uncertainty.discovery import benjamini_hochberg
+from kaibo.uncertainty.permutation import permutation_p
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
 Floats = NDArray[np.float64]
-EXACT = 8
-"""Up to this many models all permutations are tried."""
-
-DRAWS = 10_000
-
-
-@dataclass(frozen=True)
-class Association:
-    """One coefficient with its 95 % interval, the p of its usual test and the p over permutations."""
-
-    r: float
-    low: float
-    high: float
-    p: float
-    permutation_p: float
 
 
 @dataclass(frozen=True)
@@ -161,88 +146,6 @@ def _points(pair: Pair) -> tuple[Point, ...]:
     return tuple(sorted(points, key=lambda p: (p.y is None, p.x is None, -(p.y or 0.0), p.model)))
 
 
-Kind = Literal["pearson", "spearman", "kendall"]
-
-
-def association(x: Floats, y: Floats, kind: Kind = "pearson", seed: int = 0) -> Association:
-    """One coefficient of x and y (n,), neither constant, with interval, p and permutation p.
-
-    >>> one = association(np.array([0.0185, 0.0182, 0.0161, 0.0189]), np.array([26.59, 24.76, 23.18, 18.44]))
-    >>> f"{one.r:.4f} {one.p:.4f} {one.low:.2f} {one.high:.2f}"
-    '-0.1700 0.8300 -0.97 0.95'
-    """
-    from scipy import stats
-
-    if kind == "kendall":
-        found = stats.kendalltau(x, y)
-        r, p = float(found.statistic), float(found.pvalue)
-    else:
-        if kind == "spearman":
-            x, y = stats.rankdata(x), stats.rankdata(y)
-        r = float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
-        p = _student(r, len(x) - 2)
-    low, high = _interval(r, len(x), kind)
-    return Association(r, low, high, p, permutation_p(x, y, kind, seed))
-
-
-def _student(r: float, freedom: int) -> float:
-    from scipy import stats
-
-    if abs(r) >= 1:
-        return 0.0
-    return float(2 * stats.t.sf(abs(r) * math.sqrt(freedom / (1 - r * r)), freedom))
-
-
-def _interval(r: float, n: int, kind: Kind, given: int = 0) -> tuple[float, float]:
-    """On Fisher's z scale; variances of Fisher, Bonett and Wright (2000), and Fieller, Hartley and Pearson (1957)."""
-    freedom = n - given - (4 if kind == "kendall" else 3)
-    if freedom < 1:
-        return math.nan, math.nan
-    if abs(r) >= 1:
-        return r, r
-    factor = {"pearson": 1.0, "spearman": 1 + r * r / 2, "kendall": 0.437}[kind]
-    half = Z * math.sqrt(factor / freedom)
-    return math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)
-
-
-def permutation_p(x: Floats, y: Floats, kind: Kind = "pearson", seed: int = 0) -> float:
-    """The share of permutations of y with a coefficient at least as far from zero; all of them up to `EXACT` models,
-    else 10,000 drawn ones (the observed order counted among them). Ranks have to be taken before.
-    """
-    n = len(x)
-    if n <= EXACT:
-        orders = np.array(list(permutations(range(n))))
-    else:
-        draws = min(DRAWS, max(200, int(4e8 / n**2))) if kind == "kendall" else min(DRAWS, max(200, int(2e8 / n)))
-        orders = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
-    if kind == "kendall":
-        signs, others = np.sign(x[:, None] - x[None]), np.sign(y[:, None] - y[None])
-        values = np.array([float((signs * others[order][:, order]).sum()) for order in orders])
-        observed = float((signs * others).sum())
-    else:
-        a = (x - x.mean()) / np.linalg.norm(x - x.mean())
-        b = (y - y.mean()) / np.linalg.norm(y - y.mean())
-        values, observed = b[orders] @ a, float(a @ b)
-    far = int((np.abs(values) >= abs(observed) - 1e-12 * max(1.0, abs(observed))).sum())
-    return far / len(orders) if n <= EXACT else (far + 1) / (len(orders) + 1)
-
-
-def needed(r: float, power: float = 0.8, level: float = 0.05) -> int | None:
-    """How many models show a Pearson r with that power at that level, two-sided, by Fisher's z.
-
-    >>> needed(-0.17)
-    270
-    """
-    from scipy import stats
-
-    if not math.isfinite(r) or r == 0:
-        return None
-    if abs(r) >= 1:
-        return 4
-    z = float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power))
-    return max(4, math.ceil((z / math.atanh(abs(r))) ** 2 + 3))
-
-
 def influence(models: Sequence[str], x: Floats, y: Floats) -> tuple[Influence, ...]:
     """Pearson's r without each model in turn, the largest move first."""
     whole = float(np.corrcoef(x, y)[0, 1])
@@ -267,21 +170,7 @@ def _partial(points: Sequence[Point], seed: int) -> Association | None:
     if (rest.std(axis=0) < 1e-9 * scale).any():
         return None
     r = float(np.clip(np.corrcoef(rest.T)[0, 1], -1, 1))
-    low, high = _interval(r, len(kept), "pearson", given=1)
-    return Association(r, low, high, _student(r, len(kept) - 3), permutation_p(rest[:, 0], rest[:, 1], "pearson", seed))
-
-
-def benjamini_hochberg(p: Sequence[float]) -> list[float | None]:
-    """The smallest false discovery rate at which each test would be called; None where there was no test.
-
-    >>> benjamini_hochberg([0.01, 0.04, 0.03])
-    [0.03, 0.04, 0.04]
-    """
-    place = [i for i, value in enumerate(p) if not math.isnan(value)]
-    order = sorted(place, key=lambda i: p[i])
-    out: list[float | None] = [None] * len(p)
-    least = 1.0
-    for rank in range(len(order), 0, -1):
-        least = min(least, p[order[rank - 1]] * len(order) / rank)
-        out[order[rank - 1]] = least
-    return out
+    low, high = fisher_interval(r, len(kept), "pearson", given=1)
+    return Association(
+        r, low, high, student_p(r, len(kept) - 3), permutation_p(rest[:, 0], rest[:, 1], "pearson", seed)
+    )

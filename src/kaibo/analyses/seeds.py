@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.distance_records import PairwiseRow, SeedRow
 from kaibo.analyses.distances import distance_matrix
-from kaibo.analyses.resampling import interval
+from kaibo.uncertainty.permutation import arrangements, drawn_labellings, every_labelling
+from kaibo.uncertainty.resampling import interval
 from kaibo.vocabulary import Finding
 
 DRAWS = 2000
@@ -149,11 +149,15 @@ class _Null:
 def _relabelled(distances: Floats, design: _Design, ratio: float, rng: np.random.Generator) -> _Null:
     """The share of relabellings of the data sets whose ratio is at least as large as the one that was measured."""
     blocks = _blocks(design)
-    count = math.prod(_arrangements(design.datasets[block]) for block in blocks)
+    count = math.prod(arrangements(design.datasets[block]) for block in blocks)
     if count < 2:
         return _Null(None, count, True)
     exact = count <= MOST_RELABELLINGS
-    labellings = _all(design.datasets, blocks) if exact else _drawn(design.datasets, blocks, rng)
+    labellings = (
+        every_labelling(design.datasets, blocks)
+        if exact
+        else drawn_labellings(design.datasets, blocks, MOST_RELABELLINGS - 1, rng)
+    )
     least = ratio * (1 - 1e-12)
     above = total = 0
     for labelled in labellings:
@@ -167,39 +171,6 @@ def _relabelled(distances: Floats, design: _Design, ratio: float, rng: np.random
 def _blocks(design: _Design) -> list[NDArray[np.intp]]:
     """The models among which data sets may be exchanged."""
     by_seed = [np.flatnonzero(design.seeds == seed) for seed in np.unique(design.seeds)]
-    if any(_arrangements(design.datasets[block]) > 1 for block in by_seed):
+    if any(arrangements(design.datasets[block]) > 1 for block in by_seed):
         return by_seed
     return [np.arange(design.datasets.size)]
-
-
-def _arrangements(labels: Numbers) -> int:
-    """In how many ways labels can be given out."""
-    counts = Counter(labels.tolist()).values()
-    return math.factorial(labels.size) // math.prod(math.factorial(count) for count in counts)
-
-
-def _all(datasets: Numbers, blocks: Sequence[NDArray[np.intp]]) -> Iterator[Numbers]:
-    for parts in product(*(list(_permutations(sorted(datasets[block].tolist()))) for block in blocks)):
-        labelled = datasets.copy()
-        for block, part in zip(blocks, parts, strict=True):
-            labelled[block] = part
-        yield labelled
-
-
-def _permutations(labels: list[int]) -> Iterator[list[int]]:
-    """Every different order of labels that may repeat."""
-    if not labels:
-        yield []
-    for first in dict.fromkeys(labels):
-        rest = labels.copy()
-        rest.remove(first)
-        for others in _permutations(rest):
-            yield [first, *others]
-
-
-def _drawn(datasets: Numbers, blocks: Sequence[NDArray[np.intp]], rng: np.random.Generator) -> Iterator[Numbers]:
-    for _ in range(MOST_RELABELLINGS - 1):
-        labelled = datasets.copy()
-        for block in blocks:
-            labelled[block] = rng.permutation(datasets[block])
-        yield labelled

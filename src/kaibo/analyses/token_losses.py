@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import mean_interval
+from kaibo.uncertainty.intervals import mean_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
 

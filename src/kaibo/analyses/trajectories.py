@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from kaibo.analyses.crossings import Crossing, crossings
 from kaibo.analyses.curves import cross_validated, fitted, knots_of, natural_basis, r_squared
 from kaibo.analyses.nested import SizeGivenPerplexity, size_adds
-from kaibo.analyses.relation import benjamini_hochberg
 from kaibo.analyses.shapes import Shape, shapes, smoothed_by_run
 from kaibo.errors import UsageError
+from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable

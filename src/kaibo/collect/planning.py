@@ -19,8 +19,8 @@ from kaibo.collect.engine import named, ordered
 from kaibo.collect.resolving import resolved_bins
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import FormatError, KaiboError
-from kaibo.models.derived import difference_of
-from kaibo.models.merged import Merged, slerp_weights
+from kaibo.models.derived.difference import difference_of
+from kaibo.models.derived.merged import Merged, slerp_weights
 from kaibo.models.pairing import Pair, Pairing
 from kaibo.store import Store
 from kaibo.vocabulary import DType, Model, Tensor

@@ -19,8 +19,8 @@ from kaibo.collect.engine import named
 from kaibo.collect.progress import quiet
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
-from kaibo.models.couplings import Coupling, Side
-from kaibo.models.rescaled import Factors
+from kaibo.models.derived.couplings import Coupling, Side
+from kaibo.models.derived.rescaled import Factors
 from kaibo.vocabulary import Tensor
 
 SWEEPS = 4

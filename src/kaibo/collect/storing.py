@@ -13,7 +13,7 @@ from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
-from kaibo.models.updates import Floats32, Floats64, Update
+from kaibo.models.derived.updates import Floats32, Floats64, Update
 from kaibo.vocabulary import Tensor, widen32
 from kaibo.vocabulary.rounding import QUANTISED, Rounding
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from kaibo.errors import FormatError, MissingError, PolicyError, escaped
 from kaibo.models.addresses import Target, text_of
 from kaibo.models.anatomy import Anatomy, anatomy_for
+from kaibo.models.derived.updates import Factors, Update, adapted
 from kaibo.models.descriptions import describe
 from kaibo.models.formats import safetensors, sniff
 from kaibo.models.formats.adapter import CONFIG, PICKLE, WEIGHTS, AdapterConfig, part_of
 from kaibo.models.opening import open_model, target_of
+from kaibo.models.pairing.vocabularies import vocabulary_of
 from kaibo.models.places.folder import LocalFile
-from kaibo.models.updates import Factors, Update, adapted
-from kaibo.models.vocabularies import vocabulary_of
 from kaibo.models.weights import adapter_config_of, is_adapter
 from kaibo.vocabulary import Model, Tensor
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from kaibo.analyses.intervals import mean_interval
 from kaibo.recipes.account import ACCOUNT, fingerprint, storing, versions, write_json
 from kaibo.recipes.data import Rows, read_rows
 from kaibo.recipes.digits_of import digit_mae
@@ -25,6 +24,7 @@ from kaibo.recipes.schema import Data, Recipe
 from kaibo.recipes.tokenizers import load_tokenizer
 from kaibo.recipes.workshop import Workshop
 from kaibo.recipes.writing import synced
+from kaibo.uncertainty.intervals import mean_interval
 
 SEEDS = (42, 100, 7)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaibo.analyses.intervals import wilson
 from kaibo.recipes.languages import answers_in
+from kaibo.uncertainty.intervals import wilson
 
 TAGS = re.compile(
     r"<\|[\w-]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>|</?s>|<(?:bos|eos|pad|unk)>"

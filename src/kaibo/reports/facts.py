@@ -29,6 +29,9 @@ def without_folders(text: str) -> str:
     return FOLDERS.sub(lambda found: found[1] or "…", text)
 
 
+UNKNOWN = "unknown"
+"""The attention of a model whose family no anatomy describes."""
+
 ADDRESSES = ("model", "base", "tuned", "a", "b", "nearest")
 """Columns that hold the address of a model."""
 
@@ -89,7 +92,10 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
         ("tied", None if model.tied is None else word("terms.yes" if model.tied else "terms.no", language)),
         ("kv_cache", _cache(model, language)),
         ("weights_bytes", _memory(model, language)),
-        ("flops_per_token", _flops(model.flops_per_token)),
+        (
+            "flops_per_token",
+            _attention(model, language) if model.attention == UNKNOWN else _flops(model.flops_per_token),
+        ),
         ("training_flops", _flops(model.training_flops)),
         ("chat_template", model.chat_template),
         ("remarks", _sentences(model.remarks, language)),
@@ -124,6 +130,8 @@ def _parameters(model: Architecture, language: str) -> str | None:
 
 
 def _attention(model: Architecture, language: str) -> str | None:
+    if model.attention == UNKNOWN:
+        return word("terms.unknown", language)
     if model.attention is None or model.heads is None:
         return model.attention
     numbers = {"heads": model.heads, "kv_heads": model.kv_heads or "-", "head_size": model.head_size or "-"}
@@ -156,7 +164,7 @@ def _positions(model: Architecture, language: str) -> str | None:
 
 def _cache(model: Architecture, language: str) -> str | None:
     if model.kv_bytes_per_token is None:
-        return None
+        return word("terms.unknown", language) if model.attention == UNKNOWN else None
     said = []
     for bits, per_token in (("16", model.kv_bytes_per_token), ("8", model.kv_bytes_per_token // 2)):
         parts = [word("page.bytes_per_token", language, size=bytes_in_words(per_token), bits=bits)]

@@ -15,7 +15,7 @@ from kaibo.collect.differences import Compared
 from kaibo.collect.storing import packed, take_storing
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models.adapters import Applied, applied, open_adapter
-from kaibo.models.updates import Update, values_of
+from kaibo.models.derived.updates import Update, values_of
 from kaibo.verbs.addresses import OnError, raising
 from kaibo.verbs.measuring import Settings
 from kaibo.vocabulary import By, Finding, Tensor, sums

@@ -8,7 +8,7 @@ from kaibo.analyses.change_spectra import ChangeSpectrum, change_spectra, storin
 from kaibo.collect.differences import Compared
 from kaibo.collect.spectra import take_spectra
 from kaibo.errors import KaiboError
-from kaibo.models.derived import difference_of
+from kaibo.models.derived.difference import difference_of
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.diff import compare_addresses
 from kaibo.verbs.measuring import Settings, open_store

@@ -18,9 +18,9 @@ from kaibo.collect.differences import Compared, Together, take_difference, take_
 from kaibo.collect.resolving import resolved_bins
 from kaibo.errors import KaiboError, UsageError
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
-from kaibo.models.comparing import Change, changes
-from kaibo.models.derived import difference_of
+from kaibo.models.derived.difference import difference_of
 from kaibo.models.pairing import Pairing, Unmatched, pair_models
+from kaibo.models.pairing.comparing import Change, changes
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store

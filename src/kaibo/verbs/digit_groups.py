@@ -10,7 +10,7 @@ from kaibo.analyses.digit_groups import DigitGroupRow, Labelled
 from kaibo.analyses.digit_groups import digit_groups as analyse
 from kaibo.collect import Options, granted_workers, take_census
 from kaibo.models import open_model
-from kaibo.models.derived import difference
+from kaibo.models.derived.difference import difference
 from kaibo.verbs.addresses import Address
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.vocabulary import Finding

@@ -47,13 +47,14 @@ def inspect(
     for address in addresses(models):
         try:
             described = open_description(address, trust_shards=trust_shards)
-            row = _architecture(described, tokens)
+            promised = _promise(described, tokens)
+            row = _as_stored(promised, described)
         except KaiboError as error:
             report(error)
             continue
         rows.append(row)
         notes += [*described.notes, *row.malformed]
-        notes += check_parameters(row, described.tensors) if described.tensors is not None else ()
+        notes += check_parameters(promised, described.tensors) if described.tensors is not None else ()
     return Finding(
         "inspect", tuple(rows), tuple(notes), {"kaibo": __version__, "models": {row.model: None for row in rows}}
     )
@@ -69,14 +70,18 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
     )
 
 
-def _architecture(described: Description, tokens: int | None) -> Architecture:
+def _promise(described: Description, tokens: int | None) -> Architecture:
+    """What the config alone says."""
     found = architecture(described.config, documents=described.documents, tokens=tokens, model=described.address)
-    if described.family == "adapter":
-        found = replace(found, family="adapter")
+    return replace(found, family="adapter") if described.family == "adapter" else found
+
+
+def _as_stored(promised: Architecture, described: Description) -> Architecture:
+    """What the config says, with the parameters of the headers where those are others."""
     if described.tensors is None or _packed(described.tensors):
-        return found
+        return promised
     stored = sum(tensor.size for tensor in described.tensors if _is_weight(tensor))
-    return found if found.parameters == stored else _from_headers(found, described.tensors)
+    return promised if promised.parameters == stored else _from_headers(promised, described.tensors)
 
 
 def _is_weight(tensor: Tensor) -> bool:

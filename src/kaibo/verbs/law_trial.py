@@ -24,9 +24,9 @@ from kaibo.collect.writing import write_shards
 from kaibo.models import open_model
 from kaibo.models.anatomy import architecture
 from kaibo.models.companions import companions
-from kaibo.models.couplings import couplings_of
-from kaibo.models.rescaled import rescaled
-from kaibo.models.snapped import Grid, Snapped, held, snapped, values_of
+from kaibo.models.derived.couplings import couplings_of
+from kaibo.models.derived.rescaled import rescaled
+from kaibo.models.derived.snapped import Grid, Snapped, held, snapped, values_of
 from kaibo.scoring.planning import WINDOW, ScoreSettings
 from kaibo.scoring.texts import read_texts
 from kaibo.store import Store

@@ -18,7 +18,7 @@ from kaibo.collect.writing import Written, write_shards
 from kaibo.errors import FormatError, UsageError
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.companions import companions
-from kaibo.models.merged import WRITABLE
+from kaibo.models.derived.merged import WRITABLE
 from kaibo.models.opening import target_of
 from kaibo.models.pairing import pair_models
 from kaibo.verbs.addresses import Address, addresses

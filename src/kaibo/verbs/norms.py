@@ -10,7 +10,7 @@ from kaibo.analyses import consistent_norms
 from kaibo.analyses import norm_ways as ways_found
 from kaibo.analyses.distance_records import NormsRow, SizeRow, WayRow
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
-from kaibo.models.derived import difference_of
+from kaibo.models.derived.difference import difference_of
 from kaibo.models.pairing import pair_models
 from kaibo.verbs.addresses import Address
 from kaibo.verbs.measuring import Settings

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import Interval, mean_interval
 from kaibo.collect import Progress, quiet
 from kaibo.errors import KaiboError
+from kaibo.uncertainty.intervals import Interval, mean_interval
 from kaibo.verbs.addresses import Address
 from kaibo.verbs.context import own_text, read_text
 from kaibo.verbs.running import Running, opened, tokenizer_of

@@ -20,9 +20,9 @@ from kaibo.collect.writing import write_shards
 from kaibo.errors import UsageError
 from kaibo.models import open_model
 from kaibo.models.companions import companions
-from kaibo.models.couplings import Coupling, couplings_of
+from kaibo.models.derived.couplings import Coupling, couplings_of
+from kaibo.models.derived.rescaled import rescaled
 from kaibo.models.opening import target_of
-from kaibo.models.rescaled import rescaled
 from kaibo.store import Store
 from kaibo.verbs.addresses import Address
 from kaibo.verbs.measuring import Settings, open_store

@@ -17,8 +17,8 @@ from kaibo.collect.differences import take_difference, take_distances
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint, checkpoints_of
-from kaibo.models.comparing import changes
 from kaibo.models.pairing import pair_models
+from kaibo.models.pairing.comparing import changes
 from kaibo.store import Failure, Store
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.verbs.measuring import Settings, open_store

@@ -1,9 +1,8 @@
 """What each token's perplexity does along training, from nats to findings; neither models nor the store are known here.
 
 - `scored`: a run as a matrix of nats, checkpoints × tokens
-- `regression` (`kernels`, `tails`): a line and its p for every token, under autocorrelated noise
 - `classes`: upward, downward, stagnated, undecided
-- `sets`, `descent` (`shifting`): sets followed in other runs, containment, double descent, each with its null
+- `sets`, `descent`: sets followed in other runs, containment, double descent, each with its null
 - `alike`: checkpoints of one perplexity and different size
 - `passages`: single tokens in their sentence
 - `whole`: all of it, as findings
@@ -11,9 +10,9 @@
 
 from kaibo.analyses.curves import exponential_average
 from kaibo.analyses.trends.classes import CLASSES, TokenTrends, TrendRow, token_trends
-from kaibo.analyses.trends.regression import Regressions, regress
 from kaibo.analyses.trends.scored import AGAINST, ScoredSeries, Tokens, joined
 from kaibo.analyses.trends.whole import STARTS, TrendOptions, Trends, trends
+from kaibo.uncertainty.autoregression import Regressions, regress
 
 __all__ = [
     "AGAINST",

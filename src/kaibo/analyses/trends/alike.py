@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student
 from kaibo.analyses.trends.classes import block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
+from kaibo.uncertainty.intervals import student
 
 Floats = NDArray[np.float64]
 

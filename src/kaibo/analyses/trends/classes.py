@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.intervals import student, wilson
-from kaibo.analyses.trends.regression import LEAST, Regressions, regress
 from kaibo.analyses.trends.scored import ScoredSeries
+from kaibo.uncertainty.autoregression import LEAST, Regressions, regress
+from kaibo.uncertainty.discovery import false_discovery
+from kaibo.uncertainty.intervals import student, wilson
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -180,15 +181,6 @@ def _level(middle: Floats, last: Floats) -> NDArray[np.bool_]:
     """Whether the geometric mean is within 5 % of the first and of the last value, as the paper's notebook has it."""
     ends = (np.exp(np.clip(middle, -300, 300)), np.exp(np.clip(middle - last, -300, 300)))
     return np.asarray(np.logical_and.reduce([(end > 0.95) & (end < 1.05) for end in ends]), np.bool_)
-
-
-def false_discovery(p: Floats) -> Floats:
-    """The smallest false discovery rate at which each test would be called (Benjamini and Hochberg 1995)."""
-    order = np.argsort(p, kind="stable")
-    rates = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(np.minimum.accumulate(rates[::-1])[::-1], 1.0)
-    return q
 
 
 def _whole(parts: list[Regressions]) -> Regressions:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kaibo.analyses.curves import roughness
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.analyses.trends.sets import TokenSet, band, block_sums
-from kaibo.analyses.trends.shifting import shifts_of
+from kaibo.uncertainty.shifting import shifts_of
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -229,9 +229,7 @@ def _curve(chosen: TokenSet, series: ScoredSeries, means: Floats, turns: dict[in
     )
 
 
-def _dated(
-    chosen: TokenSet, series: ScoredSeries, seed: int
-) -> tuple[list[tuple[int | None, int | None]], float]:
+def _dated(chosen: TokenSet, series: ScoredSeries, seed: int) -> tuple[list[tuple[int | None, int | None]], float]:
     """Between which steps low, peak and end lie when the blocks of the text are drawn again, and how large the bump is
     at most.
     """

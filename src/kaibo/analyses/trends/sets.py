@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.curves import exponential_average
-from kaibo.analyses.intervals import student, wilson
 from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
-from kaibo.analyses.trends.shifting import shifted_sums
 from kaibo.analyses.trends.windows import Alike
+from kaibo.uncertainty.intervals import student, wilson
+from kaibo.uncertainty.shifting import shifted_sums
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kaibo.analyses.trends.alike import PairRow, pairs
-from kaibo.analyses.trends.classes import CLASSES, TokenTrends, TrendRow, false_discovery, token_trends, trend_row
+from kaibo.analyses.trends.classes import CLASSES, TokenTrends, TrendRow, token_trends, trend_row
 from kaibo.analyses.trends.descent import DescentRow, descent
 from kaibo.analyses.trends.given import SizeRow, size_given_perplexity
 from kaibo.analyses.trends.passages import PassageRow, passages
@@ -19,6 +19,7 @@ from kaibo.analyses.trends.sets import ContainmentRow, FollowedRow, TokenSet, co
 from kaibo.analyses.trends.windows import NOTES as WINDOWS_NOTES
 from kaibo.analyses.trends.windows import Alike, WindowRow, early_and_late, late
 from kaibo.errors import UsageError
+from kaibo.uncertainty.discovery import false_discovery
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 

@@ -9,7 +9,6 @@ quieter side is given noise until both are equally noisy.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,8 +25,8 @@ from kaibo.analyses.trends.classes import (
     classified,
     named_shares,
 )
-from kaibo.analyses.trends.regression import LEAST
 from kaibo.analyses.trends.scored import ScoredSeries
+from kaibo.uncertainty.autoregression import LEAST
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

@@ -184,7 +184,8 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
     if anatomy is None:
         said = config.get("model_type")
         unknown = f"no anatomy describes this family (model_type: {'not there' if said is None else describe(said)})"
-        why |= dict.fromkeys(("parameters", "norm", "parallel", "experts"), unknown)
+        lost = ("parameters", "norm", "parallel", "experts", "head_size", "kv_bytes_per_token", "flops_per_token")
+        why |= {name: unknown for name in lost if name != "head_size" or drawn.head_size is None}
     elif drawn.parameters is None:
         missing = count_parameters(anatomy, settings).missing
         why["parameters"] = "; ".join(settings.reasons.get(name, name) for name in missing)
@@ -192,10 +193,10 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
         why["parameters"] = "of the language model alone; the part that sees is not counted"
     if drawn.attention is None:
         why["attention"] = "needs the numbers of heads"
-    if drawn.kv_bytes_per_token is None:
-        encoder = anatomy is not None and not anatomy.facts["attention"].get("cached", True)
+    if drawn.kv_bytes_per_token is None and anatomy is not None:
+        encoder = not anatomy.facts["attention"].get("cached", True)
         why["kv_bytes_per_token"] = "an encoder keeps no cache" if encoder else "needs layers, heads and head size"
-    if drawn.flops_per_token is None:
+    if drawn.flops_per_token is None and anatomy is not None:
         why["flops_per_token"] = "needs the parameters, the heads and the context"
     if drawn.chat_template is None:
         why["chat_template"] = NO_FILES

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaibo.models.anatomy.catalogue import Family
+from kaibo.models.anatomy.catalogue import UNKNOWN, Family
 from kaibo.models.anatomy.settings import Settings, rule_count
 
 
@@ -36,9 +36,10 @@ class Looking:
 
 
 def attention_of(anatomy: Family | None, settings: Settings) -> Looking:
-    """The attention that settings describe; None in place of what they do not say."""
-    sizes = settings.dimensions
-    facts = anatomy.facts["attention"] if anatomy else {}
+    """The attention that settings describe; None in place of what they do not say, `unknown` without a family."""
+    if anatomy is None:
+        return Looking(UNKNOWN, None, None, 0, None)
+    sizes, facts = settings.dimensions, anatomy.facts["attention"]
     window, windowed = _windows(anatomy, settings)
     heads, kv_heads, size = sizes.get("heads"), sizes.get("kv_heads"), sizes.get("head_size")
     if facts.get("kind") == "MLA":
@@ -55,9 +56,9 @@ def attention_of(anatomy: Family | None, settings: Settings) -> Looking:
     return Looking(kind, kept, window, windowed, 2 * heads * size)
 
 
-def _windows(anatomy: Family | None, settings: Settings) -> tuple[int | None, int]:
+def _windows(anatomy: Family, settings: Settings) -> tuple[int | None, int]:
     """The window in tokens and the number of layers that have it."""
-    facts, reader = (anatomy.facts["attention"] if anatomy else {}), settings.reader
+    facts, reader = anatomy.facts["attention"], settings.reader
     layers = settings.dimensions.get("layers")
     if "window" not in facts or layers is None or not settings.flags.get("windows", True):
         return None, 0

@@ -7,6 +7,7 @@ A file is named after its family and holds, each with its source:
     tensors                   [name with {layer} and {expert}, role, shape, condition], one row a kind of tensor
     [dimensions] [flags]      where `config.json` keeps each number and yes/no, tried in order: a key, then "=formula"
     [norm] [activation] [position] [attention] [sparse] [heads]   the rest of the architecture
+    [nested]                  the class's defaults, which a `text_config` is published without
     [layout]                  how fused and transposed tensors are laid out, for comparing models of two families
 
 A row without a shape names a tensor that is not counted: a buffer, or another way of packing the same weights.
@@ -47,6 +48,18 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "mpt": "mpt",
         "bert": "bert",
         "meta": "meta",
+        "qwen3_vl_text": "qwen3",
+        "qwen3_vl_moe_text": "qwen3_moe",
+        "ministral3": "mistral",
+        "kimi_k2": "deepseek",
+        "smollm3": "llama",
+        "granite": "llama",
+        "ernie4_5": "llama",
+        "cwm": "llama",
+        "helium": "llama",
+        "internlm3": "llama",
+        "iquestcoder": "llama",
+        "seed_oss": "qwen2",
     }
 )
 """Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""
@@ -89,6 +102,7 @@ class Family:
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     layout: Mapping[str, Any] = field(default_factory=dict)
+    nested: Mapping[str, Any] = field(default_factory=dict)
 
 
 @cache
@@ -111,6 +125,7 @@ def family(name: str) -> Family:
         heads={name: tuple(endings) for name, endings in document.get("heads", {}).items()},
         facts={name: document.get(name, {}) for name in ("norm", "activation", "position", "attention", "sparse")},
         layout=MappingProxyType(document.get("layout", {})),
+        nested=MappingProxyType(document.get("nested", {})),
     )
 
 

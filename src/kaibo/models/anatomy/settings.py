@@ -25,12 +25,12 @@ COMMON: Mapping[str, Sources] = {
     "hidden": ("hidden_size", "n_embd", "d_model"),
     "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     "heads": ("num_attention_heads", "n_head", "n_heads"),
-    "kv_heads": ("num_key_value_heads", "=heads"),
-    "head_size": ("head_dim", "=hidden/heads"),
+    "kv_heads": ("num_key_value_heads",),
+    "head_size": ("head_dim",),
     "intermediate": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
     "context": ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"),
 }
-"""Where most configs keep the common numbers: all that is read of a family without an anatomy."""
+"""Where most configs keep the common numbers: all that is read of a family without an anatomy, nothing inferred."""
 
 
 @dataclass
@@ -130,15 +130,18 @@ class Settings:
         return self.flags.get(condition, False) or self.dimensions.get(condition, 0) > 0
 
 
-def flat(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The config of the language model: what stands under `text_config`, where a model of several parts has one."""
+def flat(config: Mapping[str, Any], nested: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """The config of the language model: what stands under `text_config`, where a model of several parts has one.
+
+    A `text_config` is published without what equals the default of its class: `nested` has those defaults.
+    """
     text = config.get("text_config")
-    return {**config, **text} if isinstance(text, Mapping) else config
+    return {**config, **(nested or {}), **text} if isinstance(text, Mapping) else config
 
 
 def settings_of(config: Mapping[str, Any], anatomy: Family | None) -> Settings:
     """The settings that a config gives under an anatomy (None: the common names only)."""
-    reader = Reader(flat(config))
+    reader = Reader(flat(config, anatomy.nested if anatomy else None))
     flags = {name: _flag(reader, sources) for name, sources in (anatomy.flags if anatomy else {}).items()}
     if anatomy is None:
         tied = reader.flag("tie_word_embeddings")
@@ -164,8 +167,9 @@ def _flag(reader: Reader, sources: Sources) -> bool:
             return bool(source)
         if "==" in source:
             key, text = source.split("==")
-            if isinstance(reader.raw(key), str):
-                return bool(reader.raw(key) == text)
+            said = reader.raw(key)
+            if isinstance(said, str) or (isinstance(said, int) and text.isdigit()):
+                return str(said) == text
             continue
         value = reader.flag(source.removeprefix("!"))
         if value is not None:
@@ -209,6 +213,8 @@ def _purposes(reader: Reader, anatomy: Family) -> dict[str, bool]:
     classes = reader.raw("architectures")
     name = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
     ending = ending_of(name)
+    if ending == "ForConditionalGeneration" and isinstance(reader.raw("text_config"), Mapping):
+        ending = "ForCausalLM"  # a wrapper that sees or hears writes with its language model's head
     endings = (ending,) if ending else anatomy.heads.get("default", ("ForCausalLM",))
     return {purpose: bool(set(endings) & set(wanted)) for purpose, wanted in anatomy.heads.items()}
 

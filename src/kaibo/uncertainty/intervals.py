@@ -57,3 +57,30 @@ def wilson(share: float, count: float, z: float = Z) -> tuple[float, float]:
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return (0.0 if share <= 0 else max(middle - reach, 0.0)), (1.0 if share >= 1 else min(middle + reach, 1.0))
+
+
+def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int) -> tuple[float, float] | None:
+    """The 95 % interval of Σ nats ÷ Σ size over clusters; None where there are too few."""
+    count = len(nats)
+    if count < 4 or not sizes[:, column].sum():
+        return None
+    size = sizes[:, column]
+    ratio = nats.sum() / size.sum()
+    left = nats - ratio * size
+    error = math.sqrt(count / (count - 1) * float((left * left).sum())) / float(size.sum())
+    reach = student(count - 1) * error
+    return float(ratio - reach), float(ratio + reach)
+
+
+def block_mean(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Mean, 95 % interval and p-value of values that stand in a row, over blocks of √n neighbours."""
+    from scipy.special import stdtr
+
+    count = math.isqrt(len(values))
+    blocks = np.array([block.mean() for block in np.array_split(values, count)])
+    mean = float(values.mean())
+    error = float(blocks.std(ddof=1)) / math.sqrt(count)
+    if error == 0:
+        return mean, mean, mean, 0.0 if mean else 1.0
+    reach = student(count - 1) * error
+    return mean, mean - reach, mean + reach, 2 * float(stdtr(count - 1, -abs(mean) / error))

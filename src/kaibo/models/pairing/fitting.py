@@ -14,11 +14,11 @@ from math import prod
 import numpy as np
 
 from kaibo.errors import KaiboError
-from kaibo.models.aligning import Aligned, Vocabularies, aligned
-from kaibo.models.meeting import Met
-from kaibo.models.rotary import SAME, order_by_weights, to_half, to_interleaved
+from kaibo.models.pairing.aligning import Aligned, Vocabularies, aligned
+from kaibo.models.pairing.meeting import Met
+from kaibo.models.pairing.rotary import SAME, order_by_weights, to_half, to_interleaved
+from kaibo.models.pairing.sides import Side, Slot
 from kaibo.models.rows import chosen_rows
-from kaibo.models.sides import Side, Slot
 from kaibo.models.views import renamed, shifted
 from kaibo.vocabulary import Tensor, widen
 

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.models.scale_kernels import LARGEST, multiply
+from kaibo.models.derived.scale_kernels import LARGEST, multiply
 from kaibo.vocabulary import Buffer, DType, Model, Patterns, Tensor, widen32
 
 Exponents = NDArray[np.int8]

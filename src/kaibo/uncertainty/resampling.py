@@ -1,13 +1,17 @@
-"""Bootstrap draws as weights: how often each row, or each family of rows, is drawn."""
+"""The bootstrap: draws as weights (how often each row, family or cluster is drawn), and intervals of what they give."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+DRAWS = 2000
+"""Resamples of a bootstrap over clusters."""
 
 
 def family_numbers(families: Sequence[str]) -> NDArray[np.intp]:
@@ -36,3 +40,30 @@ def interval(values: Floats, level: float = 0.95, axis: int = 0) -> tuple[Floats
     else:
         low, high = np.quantile(values, [tail, 1 - tail], axis=axis)
     return low, high
+
+
+def expanded(rows: int, level: float = 0.95) -> float:
+    """The level at which percentiles over draws of so few rows keep `level` for a mean: wider below some forty.
+
+    Φ(−√(n/(n−1))·t) with Student's t of n − 1 degrees of freedom (Hesterberg 2015, The American Statistician 69:371).
+
+    >>> round(expanded(1000), 3), round(expanded(5), 4)
+    (0.95, 0.9981)
+    """
+    from scipy.special import ndtr, stdtrit
+
+    return 1 - 2 * float(ndtr(-math.sqrt(rows / (rows - 1)) * stdtrit(rows - 1, (1 + level) / 2)))
+
+
+def clustered_interval(
+    values: Floats, clusters: NDArray[np.intp], seed: int, draws: int = DRAWS
+) -> tuple[float | None, float | None]:
+    """The 95 % interval of a mean when whole clusters are drawn with replacement; None for fewer than two."""
+    _, numbers = np.unique(clusters, return_inverse=True)
+    count = int(numbers.max()) + 1
+    if count < 2:
+        return None, None
+    sums, sizes = np.bincount(numbers, values, count), np.bincount(numbers, minlength=count).astype(np.float64)
+    drawn = row_weights(count, draws, np.random.default_rng(seed))
+    low, high = interval((drawn @ sums) / (drawn @ sizes))
+    return float(low), float(high)

@@ -12,9 +12,9 @@ from itertools import zip_longest
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.models.aligning import Vocabularies, Vocabulary
-from kaibo.models.meanings import configs, generation_settings, special, tokenizer_settings
-from kaibo.models.vocabularies import Merge, tokenizer_of
+from kaibo.models.pairing.aligning import Vocabularies, Vocabulary
+from kaibo.models.pairing.meanings import configs, generation_settings, special, tokenizer_settings
+from kaibo.models.pairing.vocabularies import Merge, tokenizer_of
 from kaibo.vocabulary import Model
 
 LONGEST = 120

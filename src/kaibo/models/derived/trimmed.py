@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kaibo.models.derived.merge_kernels import trim
 from kaibo.models.formed import formed
-from kaibo.models.merge_kernels import trim
 from kaibo.vocabulary import DTYPES, Buffer, Model, Patterns, Tensor
 from kaibo.vocabulary.merging import WHOLE, Trim
 

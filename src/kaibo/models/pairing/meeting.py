@@ -9,7 +9,7 @@ import numpy as np
 
 from kaibo.errors import KaiboError, escaped
 from kaibo.models.anatomy.parts import fused_layout
-from kaibo.models.sides import HEAD, Side, Slot
+from kaibo.models.pairing.sides import HEAD, Side, Slot
 from kaibo.models.views import renamed
 from kaibo.vocabulary import Tensor
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.models import merge_kernels as kernels
+from kaibo.models.derived import merge_kernels as kernels
 from kaibo.models.formed import formed
 from kaibo.vocabulary import Buffer, DType, Patterns, Tensor, widen32
 from kaibo.vocabulary.merging import Ballot, Rule

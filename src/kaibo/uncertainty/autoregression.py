@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.analyses.trends.kernels import regress_lanes
-from kaibo.analyses.trends.tails import tail_polynomial
 from kaibo.errors import UsageError
+from kaibo.uncertainty.autoregression_kernels import regress_lanes
+from kaibo.uncertainty.student_tails import tail_polynomial
 
 Floats = NDArray[np.float64]
 

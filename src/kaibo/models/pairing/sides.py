@@ -17,7 +17,7 @@ from kaibo.models.anatomy.catalogue import UNKNOWN, Family, family
 from kaibo.models.anatomy.expressions import evaluate
 from kaibo.models.anatomy.parts import fused_layout, part_role, part_rows, rules
 from kaibo.models.anatomy.settings import settings_of
-from kaibo.models.packs import Packs
+from kaibo.models.packings.packs import Packs
 from kaibo.models.rows import chosen_rows
 from kaibo.models.views import renamed, transposed
 from kaibo.vocabulary import Model, Tensor

@@ -10,24 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kaibo.models.aligning import Index, Vocabularies, Vocabulary, common_rows
-from kaibo.models.fitting import Fitted, Fitting
-from kaibo.models.meeting import Met, left_over_reason, meet, tying_notes
-from kaibo.models.sides import Side
+from kaibo.models.pairing.aligning import Vocabularies
+from kaibo.models.pairing.fitting import Fitted, Fitting
+from kaibo.models.pairing.meeting import Met, left_over_reason, meet, tying_notes
+from kaibo.models.pairing.sides import Side
 from kaibo.vocabulary import Model, Tensor
-
-__all__ = [
-    "Coverage",
-    "Index",
-    "Mapped",
-    "Pair",
-    "Pairing",
-    "Unmatched",
-    "Vocabularies",
-    "Vocabulary",
-    "common_rows",
-    "pair_models",
-]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaibo.analyses.intervals import mean_interval, wilson
+from kaibo.uncertainty.intervals import mean_interval, wilson
 
 
 def test_the_interval_of_a_mean_is_scipys() -> None:
