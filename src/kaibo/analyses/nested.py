@@ -22,7 +22,7 @@ DRAWS = 400
 class SizeEffect:
     """What a tenfold size changes in a score at one perplexity of the text: `value`, and an interval that holds 95 % of
     the time for all perplexities of a row together (Bonferroni). Over sizes by the jackknife, with Student's t on the
-    number of sizes less two; never narrower than the standard errors of the scores allow.
+    number of sizes less two: checkpoints of one size are one draw, whose questions and luck they share.
     """
 
     perplexity: float
@@ -96,11 +96,11 @@ def size_adds(
     null, p = _null(plain, sizes, error, predictors, gain, seed)
     return SizeGivenPerplexity(
         statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, gain, null, p,
-        size_effects(log_perplexity, sizes, y, error),
+        size_effects(log_perplexity, sizes, y),
     )  # fmt: skip
 
 
-def size_effects(log_perplexity: Floats, sizes: Floats, y: Floats, error: Floats | None) -> tuple[SizeEffect, ...]:
+def size_effects(log_perplexity: Floats, sizes: Floats, y: Floats) -> tuple[SizeEffect, ...]:
     """What a tenfold size changes at two perplexities, near the ends of what other sizes reach as well.
 
     A size may help early and hurt late, so one mean effect would not do. Empty for fewer than three sizes that share
@@ -125,9 +125,6 @@ def size_effects(log_perplexity: Floats, sizes: Floats, y: Floats, error: Floats
     found = every @ y
     left = np.stack([weights(size != one) @ y[size != one] for one in several])
     spread = (len(several) - 1) / len(several) * ((left - left.mean(axis=0)) ** 2).sum(axis=0)
-    if error is not None and np.isfinite(error[shared]).all():
-        own = [(every[:, size == one] @ error[shared][size == one]) ** 2 for one in several]
-        spread = np.maximum(spread, np.sum(own, axis=0))
     reach = _student(len(several) - 2) * np.sqrt(spread)
     return tuple(
         SizeEffect(float(np.exp(place)), float(value), float(value - far), float(value + far))
