@@ -76,3 +76,47 @@ def rising_and_falling(seed, steps=STEPS, height=0.4, **more):
     nats, the_set = rare_and_noisy(seed, steps, **more)
     x = x_of(steps)
     return nats + height * np.exp(-((x - x[-1] / 2) ** 2)) * the_set, the_set
+
+
+def pair(small, large, steps=STEPS):
+    """A smaller and a larger run over the same text."""
+    return [run_of(small, steps, "small", 10**6), run_of(large, steps, "large", 10**7)]
+
+
+def finishing(seed, falls, until, steps=STEPS, noise=0.04, level=5.0):
+    """Tokens that `falls` marks fall until this part of log(step), and rest from there on; the others rest."""
+    random = np.random.default_rng([seed, 5])
+    x = x_of(steps)
+    return level - 0.25 * falls * np.minimum(x, until * x[-1]) + noise * noise_of(random, len(steps), len(falls))
+
+
+def in_blocks(seed, share, tokens=1500):
+    """A share of the tokens, in blocks of five, as words of a text are alike."""
+    return np.repeat(np.random.default_rng([seed, 6]).random(-(-tokens // 5)) < share, 5)[:tokens]
+
+
+def larger_faster(seed, holds=True):
+    """The larger run rests from the middle on and the smaller does not; or both fall alike and the larger is quieter."""
+    falls = in_blocks(seed, 0.6)
+    early = 0.5 if holds else 1.0
+    return pair(finishing(seed, falls, 1.0, noise=0.06), finishing(seed + 1000, falls, early, noise=0.03, level=4.5))
+
+
+def nested_sets(seed, kind="nested"):
+    """What is finished in the smaller run is finished in the larger, and more is; or sets that have nothing to do with
+    each other, the larger the larger; or one and the same set.
+    """
+    own = in_blocks(seed, 0.7)
+    larger = {"nested": own & in_blocks(seed + 1, 0.5), "apart": in_blocks(seed + 2, 0.35), "same": own}[kind]
+    return pair(finishing(seed, own, 1.0), finishing(seed + 1000, larger, 1.0, level=4.5))
+
+
+def forgotten(seed, falls_again=True, times=6.0, rho=0.0, tokens=1500):
+    """Rare tokens, noisier than others, rise in the smaller run; in the larger they rise and fall again, or are flat."""
+    nats, is_rare = rare_and_noisy(seed, tokens=tokens, times=times, rho=rho)
+    x = x_of(STEPS)
+    random = np.random.default_rng([seed, 7])
+    scale = np.where(is_rare, times, 1.0)
+    flat = 5.5 + 3 * is_rare + 0.05 * scale * noise_of(random, len(STEPS), tokens, rho)
+    bump = 0.4 * np.exp(-((x - x[-1] / 2) ** 2)) * is_rare if falls_again else 0.0
+    return pair(nats + 0.25 * x * is_rare, flat + bump)

@@ -21,7 +21,7 @@ POINT = 0.01
 """Accuracy by which a tenfold size may change a score at one perplexity and still be said not to matter."""
 
 HALF = 0.5
-"""The share of neighbouring sizes that must say so before it is said of models."""
+"""The share of neighbouring sizes, and of scores, that must say so before it is said of models."""
 
 
 def asked_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
@@ -117,22 +117,29 @@ def wrong_options(found: Any, scale: str) -> list[kaibo.Outcome]:
 
 
 def small_first(found: Any, scale: str) -> list[kaibo.Outcome]:
-    """Whether of most neighbouring sizes the smaller one is clearly ahead first at the same FLOPs: by accuracy, by
-    perplexity where there is none.
+    """Whether on at least half of the scores the smaller of most neighbouring sizes is clearly ahead first at the same
+    FLOPs, and on none the larger: by accuracy, by perplexity where there is none.
     """
     name = "small-at-small-flops"
     rows = accuracies(found) or [row for row in found.rows if row.benchmark.endswith("ppl")]
-    leads = [one for row in rows for one in row.crossings if one.p is not None]
-    if not leads:
+    said = [leads_first(row) for row in rows if any(one.p is not None for one in row.crossings)]
+    if not said:
         return [kaibo.Outcome(name, None, scale=scale, why="needs two sizes at the same FLOPs: --batch-tokens, --table")]
+    small, large = said.count("small"), said.count("large")
+    if small >= HALF * len(said) and not large:
+        return [kaibo.Outcome(name, True, scale=scale, n=len(said))]
+    if large >= HALF * len(said) and not small:
+        return [kaibo.Outcome(name, False, scale=scale, n=len(said))]
+    why = f"of {len(said)} scores smaller models lead clearly first on {small}, larger ones on {large}"
+    return [kaibo.Outcome(name, None, scale=scale, n=len(said), why=why)]
+
+
+def leads_first(row: Any) -> str:
+    """Which of two neighbouring sizes leads first on a score, in at least half of the pairs; "" where neither does."""
+    leads = [one for one in row.crossings if one.p is not None]
     small = sum(one.clear and not one.larger_first for one in leads)
     large = sum(one.larger_first or one.lead_high < POINT for one in leads)
-    if small >= HALF * len(leads):
-        return [kaibo.Outcome(name, True, scale=scale, n=len(leads))]
-    if large >= HALF * len(leads):
-        return [kaibo.Outcome(name, False, scale=scale, n=len(leads))]
-    why = f"of {len(leads)} pairs of neighbouring sizes the smaller leads clearly first in {small}, the larger in {large}"
-    return [kaibo.Outcome(name, None, scale=scale, n=len(leads), why=why)]
+    return "small" if small >= HALF * len(leads) else "large" if large >= HALF * len(leads) else ""
 
 
 def accuracies(found: Any) -> list[Any]:

@@ -20,6 +20,9 @@ NESTED = 0.5
 BUMP = 0.05
 """Nats below which a rise and fall is called none."""
 
+SOME = 0.01
+"""The share of tokens that must be shown to move, so that a few false calls do not make a run unfinished."""
+
 UNFINISHED = 0.9
 """The share of finished tokens from which a run is said to have finished them."""
 
@@ -101,7 +104,7 @@ def unfinished(row: Any) -> bool | None:
     if row.shares_low["upward"] is None:
         return None
     moving = max(row.shares_low["upward"], row.shares_low["downward"])
-    return True if moving > 0 else False if row.shares_low["stagnated"] > UNFINISHED else None
+    return True if moving > SOME else False if row.shares_low["stagnated"] > UNFINISHED else None
 
 
 def contained(found: Any, order: Sequence[str], scale: str) -> kaibo.Outcome:

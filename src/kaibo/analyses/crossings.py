@@ -22,7 +22,7 @@ LEVEL = 0.05
 """Of the false discovery rate below which a lead is called one."""
 
 GRID = 200
-DRAWS = 1999
+DRAWS = 999
 
 SINGLE = 1.644854
 """The 95 % point of the normal distribution: what a lead must reach where all errors of a run are one and the same."""

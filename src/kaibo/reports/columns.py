@@ -134,28 +134,35 @@ READ: Mapping[str, tuple[str, ...]] = {
         *("bits_per_byte_low", "bits_per_byte_high", "unigram_ppl", "uniform_ppl"),
     ),
     "trajectories": (
-        *("benchmark", "checkpoints", "best", "r2_perplexity", "r2_flops", "r2_size", "gain", "gain_null", "gain_p"),
-        *("linearity", "breakthroughness"),
+        *("benchmark", "checkpoints", "best", "r2_perplexity", "r2_flops", "r2_size", "size_effect"),
+        *("size_effect_low", "size_effect_high", "gain", "gain_null", "gain_p", "linearity", "breakthroughness"),
     ),
     "trajectory-shapes": (
         *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
         *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
     ),
-    "trajectory-crossings": ("benchmark", "small", "large", "lead", "lead_errors", "flops", "still_leads"),
+    "trajectory-crossings": (
+        *("benchmark", "small", "large", "clear", "lead", "lead_high", "lead_errors", "p", "q", "flops", "still_leads"),
+        "larger_first",
+    ),
     "trends": (
         *("model", "beginning", "checkpoints", "tokens", "upward", "downward", "stagnated", "undecided"),
-        *("not_up_not_down", "step", "ppl", "last_ppl", "rho"),
+        *("not_up_not_down", "stagnated_published", "step", "ppl", "last_ppl", "rho"),
+    ),
+    "trends-windows": (
+        *("first", "second", "checkpoints", "first_from", "first_to", "second_from", "second_to"),
+        *("moving", "moving_low", "moving_high", "finished", "finished_low", "finished_high"),
     ),
     "trends-followed": (
         *("set_of", "trend", "tokens", "model", "step", "text_ppl", "ppl", "ppl_low", "ppl_high", "rest_ppl"),
     ),
     "trends-containment": (
         *("trend", "set_of", "inside", "tokens", "tokens_within", "both", "contained"),
-        *("contained_low", "contained_high", "by_chance", "chance_high", "p"),
+        *("contained_low", "contained_high", "by_chance", "chance_high", "p", "nested", "nested_low", "nested_high"),
     ),
     "trends-descent": (
-        *("set_of", "tokens", "model", "own", "found", "bump", "null", "q", "rise", "fall"),
-        *("low_step", "peak_step", "peak_from", "peak_to", "end_step"),
+        *("set_of", "tokens", "model", "own", "found", "bump", "bump_high", "null", "p_alike", "p_noise", "q"),
+        *("rise", "fall", "low_step", "peak_step", "peak_from", "peak_to", "end_step"),
     ),
     "trends-pairs": (
         *("small", "large", "step_small", "step_large", "ppl_small", "ppl_large", "r", "r_low", "r_high", "r_null"),

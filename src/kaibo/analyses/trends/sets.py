@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.curves import exponential_average
-from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges
+from kaibo.analyses.trends.classes import CLASSES, UNDECIDED, TokenTrends, block_edges
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.analyses.trends.windows import Alike
 from kaibo.uncertainty.intervals import student, wilson
@@ -71,7 +71,8 @@ class ContainmentRow:
     `chance_high` their 95 % quantile, `p` the share of shifts with as much. A larger set contains more whatever it is
     made of; `nested` does not grow with size: of the tokens that could lie in both sets and do not do so by chance, the
     share that does (0 by chance, 1 where the smaller set lies in the larger one; the same both ways round), with 95 %
-    by the jackknife over blocks.
+    by the jackknife over blocks. It is taken over the tokens that are decided in both runs: one that noise leaves
+    undecided speaks neither for nor against.
     """
 
     trend: str
@@ -165,21 +166,22 @@ def containment(
     for trend in classes:
         code = CLASSES.index(trend)
         for small, large, alike in several:
+            decided = (alike.first != UNDECIDED) & (alike.second != UNDECIDED)
             sides = ((small, alike.places[0], alike.first == code), (large, alike.places[1], alike.second == code))
             for of, within in (sides, sides[::-1]):
                 if of[2].sum() >= FEWEST and within[2].any():
                     start = of[0].steps[int(of[1][0])] / of[0].steps[-1]
-                    yield _contained((trend, start, of[0].model, within[0].model), of[2], within[2])
+                    yield _contained((trend, start, of[0].model, within[0].model), of[2], within[2], decided)
 
 
-def _contained(what: tuple[str, float, str, str], first: Mask, second: Mask) -> ContainmentRow:
+def _contained(what: tuple[str, float, str, str], first: Mask, second: Mask, decided: Mask) -> ContainmentRow:
     both = int((first & second).sum())
     count = int(first.sum())
     shifted = np.rint(shifted_sums(first, second.astype(np.float64)))
     low, high = _share_band((first & second)[first], np.flatnonzero(first), len(first))
     return ContainmentRow(
         *what, count, int(second.sum()), both, both / count, low, high, float(shifted.mean() / count),
-        float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()), *nestedness(first, second),
+        float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()), *nestedness(first[decided], second[decided]),
     )  # fmt: skip
 
 
@@ -201,6 +203,8 @@ def nestedness(first: Mask, second: Mask) -> tuple[float | None, float | None, f
     >>> nestedness(inner, outer)[0], nestedness(outer, inner)[0], nestedness(inner, ~outer)[0]
     (1.0, 1.0, -1.0)
     """
+    if len(first) < FEWEST:
+        return None, None, None
     edges = block_edges(len(first))
     each = [np.add.reduceat(one.astype(np.float64), edges) for one in (first & second, first, second)]
     counts = np.stack([*each, np.diff([*edges, len(first)]).astype(np.float64)])

@@ -42,6 +42,9 @@ NEAREST = 0.1
 ENOUGH = 8
 """Checkpoints a window with which the beginning is not looked for earlier."""
 
+TINY = 1e-12
+"""Variance of nats that is rounding."""
+
 BINS = 20
 """Groups of tokens of like roughness in which the noise of both sides is made equal."""
 
@@ -197,11 +200,18 @@ def _compared(
 def as_noisy(nats: Sequence[Floats], x: Sequence[Floats], random: np.random.Generator) -> None:
     """Adds noise to the quieter of two sides (checkpoints, tokens): checkpoint by checkpoint, in each group of tokens
     of like roughness.
+
+    Tokens are grouped by every other checkpoint and the noise of a group is measured at those between: groups that were
+    chosen for little noise would otherwise be given too little.
     """
     rough = [roughness(values, at) for values, at in zip(nats, x, strict=True)]
-    order = np.argsort(sum(one.mean(axis=0) for one in rough), kind="stable")
+    profiles = [one.mean(axis=1) for one in rough]
+    order = np.argsort(sum(one[1:-1:2].mean(axis=0) / max(one.mean(), TINY) for one in rough), kind="stable")
     for group in np.array_split(order, min(BINS, max(1, len(order) // 20))):
-        levels = [one[:, group].mean(axis=1) for one in rough]
+        levels = [
+            profile * (one[2:-1:2, group].mean() / max(one[2:-1:2].mean(), TINY))
+            for one, profile in zip(rough, profiles, strict=True)
+        ]
         for side, lacking in enumerate((levels[1] - levels[0], levels[0] - levels[1])):
             scale = np.sqrt(np.maximum(lacking, 0.0))[:, None]
             nats[side][:, group] += scale * random.normal(size=(len(scale), len(group)))
