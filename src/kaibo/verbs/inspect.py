@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kaibo.errors import KaiboError
 from kaibo.models import Description, open_description
 from kaibo.models.anatomy import architecture, check_parameters
-from kaibo.models.formats.safetensors import StoredTensor
+from kaibo.models.formats import StoredTensor
+from kaibo.models.packings import group_of
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding, Tensor
@@ -65,7 +66,7 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
     described = open_description(model, trust_shards=trust_shards)
     return Finding(
         "tensors",
-        tuple(_tensor_row(tensor) for tensor in described.tensors or () if isinstance(tensor, StoredTensor)),
+        tuple(row for tensor in described.tensors or () for row in _tensor_rows(tensor)),
         described.notes,
     )
 
@@ -113,6 +114,17 @@ def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architectur
 
 def _promised(found: Architecture) -> tuple[str, ...]:
     return () if found.parameters is None else (f"The config promises {found.parameters:,} parameters.",)
+
+
+def _tensor_rows(tensor: Tensor) -> Iterator[TensorRow]:
+    """What the file lists: the tensor, or the codes and the parts that it is decoded from."""
+    group = group_of(tensor)
+    if group is not None:
+        for part in (group.codes, *group.parts.values()):
+            role = tensor.role if part is group.codes else "other"
+            yield replace(_tensor_row(part), layer=tensor.layer, role=role, measurable=part is group.codes)
+    elif isinstance(tensor, StoredTensor):
+        yield _tensor_row(tensor)
 
 
 def _tensor_row(tensor: StoredTensor) -> TensorRow:
