@@ -96,7 +96,7 @@ def in_blocks(seed, share, tokens=1500):
 
 
 def larger_faster(seed, holds=True):
-    """The larger run rests from the middle on and the smaller does not; or both fall alike and the larger is quieter."""
+    """The larger run rests from the middle on and the smaller does not; or both fall alike, the larger quieter."""
     falls = in_blocks(seed, 0.6)
     early = 0.5 if holds else 1.0
     return pair(finishing(seed, falls, 1.0, noise=0.06), finishing(seed + 1000, falls, early, noise=0.03, level=4.5))
@@ -112,7 +112,7 @@ def nested_sets(seed, kind="nested"):
 
 
 def forgotten(seed, falls_again=True, times=6.0, rho=0.0, tokens=1500):
-    """Rare tokens, noisier than others, rise in the smaller run; in the larger they rise and fall again, or are flat."""
+    """Rare tokens, noisier than others, rise in the smaller run; in the larger they also fall again, or are flat."""
     nats, is_rare = rare_and_noisy(seed, tokens=tokens, times=times, rho=rho)
     x = x_of(STEPS)
     random = np.random.default_rng([seed, 7])

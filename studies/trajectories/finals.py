@@ -1,4 +1,4 @@
-"""Models by address: runs of checkpoints and published finals, and what each published number of OPT is held against."""
+"""Models by address: runs of checkpoints and published finals, and what published numbers of OPT are held against."""
 
 from __future__ import annotations
 
@@ -118,9 +118,7 @@ def of_opt(known: Given, noise: Any, answered: Any, trends: Any) -> list[kaibo.O
             kind = next((kind for kind, metric in OPTIONS.items() if row.metric == metric), None)
             if row.model == model and kind is not None:
                 name = f"opt-{size}.{kind}"
-                found[name] = kaibo.Outcome(
-                    name, row.value, row.value_low, row.value_high, ELSEWHERE, row.questions
-                )
+                found[name] = kaibo.Outcome(name, row.value, row.value_low, row.value_high, ELSEWHERE, row.questions)
     return list({**found, **{one.name: one for one in stagnated(trends)}}.values())
 
 
@@ -139,7 +137,9 @@ def lacking() -> list[kaibo.Outcome]:
     """Every outcome about OPT as it is where its model was not given: what to give."""
     out = []
     for size in OPT:
-        model = f"--models hf:facebook/opt-{size.lower()}" if size != "175B" else "OPT 175B (on request), --models FOLDER"
+        model = (
+            f"--models hf:facebook/opt-{size.lower()}" if size != "175B" else "OPT 175B (on request), --models FOLDER"
+        )
         out += [
             kaibo.Outcome(f"opt-{size}.noise.{round(100 * share)}", None, why=f"needs {model} --text FILE")
             for share in SHARES[1:]

@@ -103,9 +103,10 @@ def analyse(measured: Measured) -> kaibo.Results:
     found, scale = measured.trends, measured.scale
     sizes = dict(measured.sizes)
     several = [
+        *tokens.unmeasured(),
         *tasks.outcomes(measured.published, "Pythia"),
-        *(tokens.of_trends(found, scale) if found is not None else tokens.unmeasured()),
-        *(tokens.of_noise(measured.corrupted, sizes, scale) if measured.corrupted is not None else tokens.no_noise()),
+        *(tokens.of_trends(found, scale) if found is not None else ()),
+        *(tokens.of_noise(measured.corrupted, sizes, scale) if measured.corrupted is not None else ()),
         *(finals.wrong_options(measured.answered, measured.given) if measured.answered is not None else ()),
         *tasks.outcomes(measured.learned, scale),
         *finals.of_opt(measured.given, measured.corrupted, measured.answered, found),

@@ -41,7 +41,7 @@ def asked_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
 
 
 def published_in(tables: Sequence[str]) -> Any:
-    """Evaluations of checkpoints by others, Pythia's where none are given: the usual scores that they have, else all."""
+    """Evaluations of checkpoints by others, Pythia's where none are given: the usual scores, else all."""
     tables = list(tables) or [SHIPPED]
     there = kaibo.score_table(tables).benchmarks
     columns = ",".join(name for name in PUBLISHED if name in there)
@@ -88,7 +88,7 @@ def decided(found: Any, scale: str) -> list[kaibo.Outcome]:
     if not rows:
         why = "needs three sizes that share perplexities, with a dozen checkpoints between them"
         return [kaibo.Outcome(name, None, scale=scale, why=why)] if accuracies(found) else []
-    inside = [-POINT < row.effect_low and row.effect_high < POINT for row in rows]
+    inside = [row.effect_low > -POINT and row.effect_high < POINT for row in rows]
     if all(inside):
         return [kaibo.Outcome(name, True, scale=scale, n=len(rows))]
     if any(one.low > POINT or one.high < -POINT for row in rows for one in row.effects):
@@ -124,7 +124,7 @@ def small_first(found: Any, scale: str) -> list[kaibo.Outcome]:
     rows = accuracies(found) or [row for row in found.rows if row.benchmark.endswith("ppl")]
     said = [leads_first(row) for row in rows if any(one.p is not None for one in row.crossings)]
     if not said:
-        return [kaibo.Outcome(name, None, scale=scale, why="needs two sizes at the same FLOPs: --batch-tokens, --table")]
+        return [kaibo.Outcome(name, None, scale=scale, why="needs two sizes at the same FLOPs: --table FILE")]
     small, large = said.count("small"), said.count("large")
     if small >= HALF * len(said) and not large:
         return [kaibo.Outcome(name, True, scale=scale, n=len(said))]

@@ -43,14 +43,8 @@ def of_trends(found: Any, scale: str) -> list[kaibo.Outcome]:
 
 
 def unmeasured() -> list[kaibo.Outcome]:
-    """The outcomes of trends where no run was given: what to give."""
+    """The outcomes where nothing was given that answers them: what to give."""
     return [kaibo.Outcome(name, None, why=f"needs {what}") for name, what in NEEDS.items()]
-
-
-def no_noise() -> list[kaibo.Outcome]:
-    """The outcome of random text where no model was given."""
-    needs = "needs two models of different size: --models MODEL --models MODEL --text FILE"
-    return [kaibo.Outcome("noise-falls", None, why=needs)]
 
 
 def each(
@@ -81,7 +75,9 @@ NEEDS = {
     "larger-faster": "two runs of different size: --models RUN --models RUN --text FILE",
     "none-finished": "a run with five checkpoints: --models RUN --text FILE",
     "contained": "two runs of different size, each with twenty finished tokens: --models RUN --models RUN --text FILE",
-    "double-descent": "a smaller run that forgets twenty tokens, and a larger one: --models RUN --models RUN --text FILE",
+    "double-descent": "a small run that forgets twenty tokens and a larger: --models RUN --models RUN --text FILE",
+    "noise-falls": "two models of different size: --models MODEL --models MODEL --text FILE",
+    "wrong-options-fall": "two models of different size: --models MODEL --models MODEL --text FILE --task TASK",
 }
 
 

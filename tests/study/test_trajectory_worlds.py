@@ -1,4 +1,4 @@
-"""Every outcome of the trajectories study in worlds where it must hold and where it must not; rates stand in the docs."""
+"""Every outcome of the trajectories study in worlds where it must hold and where it must not; rates: docs/howto."""
 
 from __future__ import annotations
 

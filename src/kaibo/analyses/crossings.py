@@ -37,9 +37,9 @@ class Crossing:
     `lead`, `lead_errors` standard errors of the difference.
 
     `p` is the share of pairs of equal curves, off by their noise alone, that have as large a lead somewhere; `q` after
-    Benjamini–Hochberg over the pairs of the score. Where q is below 0.05 the lead is `clear`; `flops` is None where it is
-    not, or where the smaller still leads at the last FLOPs that both reach (`still_leads`). `lead_high` is the most by
-    which it may lead anywhere, with 95 %. `larger_first` says that the larger one has a clear lead at fewer FLOPs.
+    Benjamini–Hochberg over the pairs of the score. Where q is below 0.05 the lead is `clear`; `flops` is None where it
+    is not, or where the smaller still leads at the last FLOPs that both reach (`still_leads`). `lead_high` is the most
+    by which it may lead anywhere, with 95 %. `larger_first` says that the larger one has a clear lead at fewer FLOPs.
     """
 
     benchmark: str

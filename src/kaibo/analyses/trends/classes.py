@@ -8,9 +8,9 @@ its mean. What is none of these is undecided: the third class can also be read a
 rows carry both.
 
 Beside ours stands the paper's own rule, `published` (Xia et al. 2023, Training Trajectories of Language Models Across
-Scales, and its notebook): slopes by ordinary least squares, each p below 0.05, not corrected; stagnated is neither, with
-the geometric mean of the perplexity within 5 % of its first and last value and the variance of the raw perplexity (not
-of the ratio) below that mean, which rare tokens of high perplexity hardly ever satisfy.
+Scales, and its notebook): slopes by ordinary least squares, each p below 0.05, not corrected; stagnated is neither,
+with the geometric mean of the perplexity within 5 % of its first and last value and the variance of the raw perplexity
+(not of the ratio) below that mean, which rare tokens of high perplexity hardly ever satisfy.
 """
 
 from __future__ import annotations

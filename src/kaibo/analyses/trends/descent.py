@@ -61,7 +61,8 @@ class DescentRow:
     rise is no surprise. It rises by `rise` from step `low_step` to `peak_step` and falls by `fall` until `end_step`;
     each is dated with 95 % over blocks of the text (`low_from` to `low_to` …). `curve` is the set at every
     checkpoint. `bump` is the lesser of rise and fall, `bump_high` the upper end of its 95 % interval over blocks.
-    `p_alike` is the share of sets of like tokens with as large a bump (`alike` of the set's tokens have like ones, the others are held against scaled ones), `p_noise`
+    `p_alike` is the share of sets of like tokens with as large a bump (`alike` of the set's tokens have like ones, the
+    others are held against scaled ones), `p_noise`
     the share of monotone curves as rough; `p` is the larger of the two, `null` the larger of their 95 % quantiles, `q`
     after Benjamini–Hochberg. `found` is q < 0.05.
     """
@@ -111,7 +112,7 @@ def bumps(curves: Floats) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def descent(chosen: TokenSet, series: ScoredSeries, seed: int) -> DescentRow:
-    """The largest bump of a set under a run, beside those of like tokens and of noise; `q` is that of one test alone."""
+    """The largest bump of a set under a run, beside those of like tokens and of noise; `q` is that of one test."""
     members = chosen.all
     count = int(members.sum())
     curve = np.array([row[members].mean(dtype=np.float64) for row in series.nats])
@@ -202,7 +203,7 @@ def _split(kinds: NDArray[np.int64], values: Floats, groups: int) -> NDArray[np.
 
 
 def of_noise(curve: Floats, steps: Sequence[int], seed: int) -> tuple[float, float]:
-    """The 95 % quantile of the bumps of monotone curves with the noise of this one, and the share with as large a one."""
+    """The 95 % quantile of the bumps of monotone curves with this one's noise, and the share with as large a one."""
     from scipy.optimize import isotonic_regression
 
     if len(curve) < 4:

@@ -181,7 +181,8 @@ def _contained(what: tuple[str, float, str, str], first: Mask, second: Mask, dec
     low, high = _share_band((first & second)[first], np.flatnonzero(first), len(first))
     return ContainmentRow(
         *what, count, int(second.sum()), both, both / count, low, high, float(shifted.mean() / count),
-        float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()), *nestedness(first[decided], second[decided]),
+        float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()),
+        *nestedness(first[decided], second[decided]),
     )  # fmt: skip
 
 
