@@ -85,7 +85,7 @@ def opt_of(hidden: int, folder: Path) -> Path:
 
     torch.manual_seed(hidden)
     config = OPTConfig(
-        vocab_size=261, hidden_size=hidden, word_embed_proj_dim=hidden, num_hidden_layers=1, ffn_dim=2 * hidden,
+        vocab_size=512, hidden_size=hidden, word_embed_proj_dim=hidden, num_hidden_layers=1, ffn_dim=2 * hidden,
         num_attention_heads=2, max_position_embeddings=64, bos_token_id=0, eos_token_id=0, pad_token_id=0,
     )  # fmt: skip
     OPTForCausalLM(config).save_pretrained(folder)
@@ -108,13 +108,11 @@ def opts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return made
 
 
-def test_models_by_address_answer_the_numbers_about_their_size(opts, tmp_path, monkeypatch, parts):
+def test_models_by_address_answer_the_numbers_about_their_size(opts, tmp_path):
     """Two tiny OPTs stand in for the published sizes; once --models was ignored."""
     text = tmp_path / "text.txt"
     text.write_text("".join(f"On day {day} the fox eats fish and sleeps. " for day in range(60)), encoding="utf-8")
     sizes = [row.parameters for row in kaibo.inspect(opts).rows]
-    monkeypatch.setitem(parts["finals"].OPT, "125M", sizes[0])
-    monkeypatch.setitem(parts["finals"].OPT, "1.3B", sizes[1])
     how = kaibo.Settings(store=tmp_path / "store")
     study = declared("trajectories")
     finals = sys.modules["kaibo_study_trajectories.finals"]
