@@ -111,12 +111,12 @@ def nested_sets(seed, kind="nested"):
     return pair(finishing(seed, own, 1.0), finishing(seed + 1000, larger, 1.0, level=4.5))
 
 
-def forgotten(seed, falls_again=True, times=6.0, rho=0.0, tokens=1500):
+def forgotten(seed, falls_again=True, times=6.0, rho=0.0, tokens=1500, noise=0.02):
     """Rare tokens, noisier than others, rise in the smaller run; in the larger they also fall again, or are flat."""
-    nats, is_rare = rare_and_noisy(seed, tokens=tokens, times=times, rho=rho)
+    nats, is_rare = rare_and_noisy(seed, tokens=tokens, times=times, rho=rho, noise=noise)
     x = x_of(STEPS)
     random = np.random.default_rng([seed, 7])
     scale = np.where(is_rare, times, 1.0)
-    flat = 5.5 + 3 * is_rare + 0.05 * scale * noise_of(random, len(STEPS), tokens, rho)
+    flat = 5.5 + 3 * is_rare + noise * scale * noise_of(random, len(STEPS), tokens, rho)
     bump = 0.4 * np.exp(-((x - x[-1] / 2) ** 2)) * is_rare if falls_again else 0.0
     return pair(nats + 0.25 * x * is_rare, flat + bump)

@@ -79,11 +79,18 @@ def options(finals: Sequence[str], inputs: kaibo.Inputs, questions: str) -> Any:
     tasks = list(inputs.tasks) or [questions]
     how = kaibo.EvalOptions(data=None if inputs.tasks else inputs.texts[0])
     try:
-        return kaibo.evaluate(list(finals), tasks, options=how, settings=inputs.settings).scores
+        asked = kaibo.evaluate(list(finals), tasks, options=how, settings=inputs.settings, on_error=unless_too_long)
+        return asked.scores if asked.scores.rows else None
     except kaibo.KaiboError as error:
         if error.kind != "format":
             raise
         return None  # a text that is too short for questions
+
+
+def unless_too_long(error: kaibo.KaiboError) -> None:
+    """Questions that a model's context is too short for do not count; everything else ends the study."""
+    if error.kind != "unfinished":
+        raise error
 
 
 def wrong_options(answered: Any, known: Given) -> list[kaibo.Outcome]:

@@ -86,7 +86,7 @@ def opt_of(hidden: int, folder: Path) -> Path:
     torch.manual_seed(hidden)
     config = OPTConfig(
         vocab_size=512, hidden_size=hidden, word_embed_proj_dim=hidden, num_hidden_layers=1, ffn_dim=2 * hidden,
-        num_attention_heads=2, max_position_embeddings=64, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+        num_attention_heads=2, max_position_embeddings=512, bos_token_id=0, eos_token_id=0, pad_token_id=0,
     )  # fmt: skip
     OPTForCausalLM(config).save_pretrained(folder)
     return folder
@@ -97,7 +97,7 @@ def opts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     from scoring_models import save_causal
 
     place = tmp_path_factory.mktemp("opt")
-    tokenizer = save_causal(place / "llama", seed=0, context=64)
+    tokenizer = save_causal(place / "llama", seed=0, context=512)
     made = []
     for hidden in (16, 32):
         folder = opt_of(hidden, place / f"opt-{hidden}")

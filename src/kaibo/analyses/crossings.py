@@ -76,12 +76,12 @@ def crossings(
         if not end > begin:
             continue
         grid = np.linspace(begin, end, GRID)
-        bend = sum(_bend(log_flops[one], y[one], grid) for one in rows)
+        bends = [_bend(log_flops[one], y[one], grid) for one in rows]
         readings = [_reading(log_flops[one], grid) for one in rows]
         noises = [_noise(log_flops[one], y[one], None if error is None else error[one]) for one in rows]
         scores = [better * y[one] for one in rows]
         who = (name, *(str(named[int(one[0])]) for one in rows))
-        found.append(_crossing(who, grid, (readings, noises, scores), bend, np.random.default_rng([seed, 29, place])))
+        found.append(_crossing(who, grid, (readings, noises, scores), bends[0] + bends[1], np.random.default_rng([seed, 29, place])))
     return _corrected(found)
 
 

@@ -188,11 +188,11 @@ def _compared(
     x = [np.log(one / one[0]) for one in steps]
     as_noisy(nats, x, np.random.default_rng([seed, 17]))
     codes = [classified(values, at).uncorrected for values, at in zip(nats, x, strict=True)]
-    shares = [_with_moving(code) for code in codes]
+    first, second = (_with_moving(code) for code in codes)
     change, low, high, p = _changes(*codes)
     row = WindowRow(
         series[0].model, series[1].model, len(places[0]), nats[0].shape[1],
-        int(steps[0][0]), int(steps[0][-1]), int(steps[1][0]), int(steps[1][-1]), *shares, change, low, high, p,
+        int(steps[0][0]), int(steps[0][-1]), int(steps[1][0]), int(steps[1][-1]), first, second, change, low, high, p,
     )  # fmt: skip
     return row, Alike(codes[0], codes[1], places)
 
