@@ -3,7 +3,7 @@
 import numpy as np
 
 import sample_trends as sample
-from kaibo.analyses.trends import ScoredSeries
+from kaibo.chapters.trends.scored import ScoredSeries
 
 STEPS = np.unique(np.round(np.geomspace(100, 100_000, 32))).astype(int)
 """A run of 32 checkpoints, evenly over the logarithm of the step."""

@@ -11,8 +11,8 @@ import pytest
 
 import score_worlds
 import trend_worlds as worlds
-from kaibo.analyses.trajectories import trajectories
-from kaibo.analyses.trends import TrendOptions, trends
+from kaibo.chapters.trajectories.along_training import trajectories
+from kaibo.chapters.trends.whole import TrendOptions, trends
 from kaibo.study import declared
 
 ASKED = TrendOptions(starts=(0.02, 0.3), passages=0)
