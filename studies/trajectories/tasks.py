@@ -56,12 +56,25 @@ def findings(key: str, found: Any) -> dict[str, Any]:
     leads = tuple(one for row in found.rows for one in row.crossings)
     several = {
         key: found,
-        f"{key}-shapes": kaibo.Finding("trajectory-shapes", shapes, SHAPE_NOTES),
-        f"{key}-crossings": kaibo.Finding("trajectory-crossings", leads, LEAD_NOTES),
+        f"{key}-shapes": kaibo.Finding(kind_of(shapes, "trajectory-shapes", SHAPES), shapes, SHAPE_NOTES),
+        f"{key}-crossings": kaibo.Finding(kind_of(leads, "trajectory-crossings", LEADS), leads, LEAD_NOTES),
     }
     return {name: one for name, one in several.items() if one.rows}
 
 
+def kind_of(rows: Sequence[Any], name: str, columns: tuple[str, ...]) -> kaibo.Kind[Any]:
+    """What rows that lie inside those of the scores are as a finding of their own."""
+    return kaibo.Kind(name, type(rows[0]) if rows else object, columns=columns)
+
+
+SHAPES = (
+    *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
+    *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
+)
+LEADS = (
+    *("benchmark", "small", "large", "clear", "lead", "lead_high", "lead_errors", "p", "q", "flops", "still_leads"),
+    "larger_first",
+)
 SHAPE_NOTES = (
     "linearity and breakthroughness as BIG-bench defines them; along FLOPs each run is read at nine even places",
     "null: the 95 % quantile of the absolute value where scores differ by their standard errors only",
