@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from kaibo.documents.strict_json import WHITE, Cursor, check_utf8
 from kaibo.errors import FormatError, PolicyError, escaped
 from kaibo.models.formats.sniff import NO_PICKLES
-from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
 
 SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.safetensors", re.ASCII | re.DOTALL)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
