@@ -269,6 +269,26 @@ TOKEN_LOG = Schema(
 """What models thought of each token; `log` is the hash of the four columns of hashes, nats are null where a token
 was not scored, item and branch where a text has no questions."""
 
+VERDICTS = Schema(
+    "verdicts",
+    version=1,
+    key="problem",
+    identity=("problem", "code", "version", "settings"),
+    conflict="newest",  # a limit of time may fall otherwise on another day
+    columns={
+        "problem": "string",
+        "code": "string",
+        "version": "int32",
+        "settings": "string",
+        "sandbox": "string",
+        "verdict": "string",
+        "why": "string",
+        "seconds": "double",
+        "kaibo": "string",
+    },
+)
+"""What became of samples; `problem` and `code` are hashes, `settings` the walls and limits behind which they ran."""
+
 ALL = (
     SOURCES,
     CENSUS,
@@ -282,6 +302,7 @@ ALL = (
     SCORES,
     TOKEN_LOG,
     RUNS,
+    VERDICTS,
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})
