@@ -12,13 +12,17 @@ from typing import Any
 
 from kaibo.chapters.eval.accuracy import reported
 from kaibo.chapters.eval.ask import EvalOptions, Evaluations, ends_of, loaded_model, tidy
+from kaibo.chapters.eval.code_eval import judged_here
 from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalRow
 from kaibo.chapters.score.scorer import Opened, Scorer
+from kaibo.collect import granted_workers
 from kaibo.collect.harness import Kept
+from kaibo.collect.verdicts import Judging
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError, missing_extra
+from kaibo.sandbox import Limits, chosen
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.tokens import load_tokenizer
 from kaibo.store import Store
@@ -122,7 +126,7 @@ class _Run:
 
     def results(self, opened: Opened) -> Mapping[str, Any]:
         """What the harness reports of a checkpoint."""
-        with _quiet():
+        with _quiet(), judged_here(self._judging):
             from lm_eval.evaluator import simple_evaluate
 
             own = self._own(opened)
@@ -135,6 +139,7 @@ class _Run:
                     limit=self.options.limit,
                     log_samples=False,
                     bootstrap_iters=200,
+                    confirm_run_unsafe_code=True,  # it runs behind walls
                 )
             except KaiboError:
                 raise
@@ -143,6 +148,12 @@ class _Run:
                 message = f"lm-evaluation-harness could not run it ({type(problem).__name__}: {said})"
                 raise MissingError(message, file=",".join(self.tasks), next="is the task's data here?") from problem
         return found
+
+    def _judging(self) -> Judging:
+        """Behind which walls a task's programs run; the harness's own limit of time is three seconds."""
+        way = chosen(accept_unsandboxed=self.options.accept_unsandboxed)
+        workers = granted_workers(self.settings.workers)
+        return Judging(way, Limits(seconds=3.0), self.store, workers, self.settings.progress)
 
     def _own(self, opened: Opened) -> Any:
         """The checkpoint as a model of the harness; its weights are loaded only if something is not in the store."""
