@@ -8,7 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ class Problem:
     whole: bool
     told: str
     """What the desk is told, as text of plain values: test, reference and expected values."""
+    shown: str = ""
+    """The tests that a model may see, where the benchmark shows some."""
+
+    @property
+    def task(self) -> str:
+        """What is asked, for a model that is asked in words."""
+        return self.prompt.strip().strip('"').strip() if self.whole else f"Complete this function:\n{self.prompt}"
 
     @property
     def hash(self) -> str:
@@ -190,8 +197,8 @@ def _asserts(entry: _Entry) -> Problem:
     }
     text = entry.fields.get("text") or entry.fields.get("prompt") or ""
     shown = "\n".join(entry.texts("test_list"))
-    prompt = f'"""\n{text}\n{shown}\n"""\n'
-    return _made(entry, prompt, "", "asserts", True, told)
+    made = _made(entry, f'"""\n{text}\n{shown}\n"""\n', "", "asserts", True, told)
+    return replace(made, shown=shown)
 
 
 def _made(entry: _Entry, prompt: str, name: str, form: str, whole: bool, told: dict[str, Any]) -> Problem:

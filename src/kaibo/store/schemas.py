@@ -289,6 +289,25 @@ VERDICTS = Schema(
 )
 """What became of samples; `problem` and `code` are hashes, `settings` the walls and limits behind which they ran."""
 
+SAMPLES = Schema(
+    "samples",
+    version=1,
+    key="generation",
+    identity=("generation", "number"),
+    conflict="newest",  # the last bits of a logit are the machine's, and a draw may turn on them
+    columns={
+        "generation": "string",
+        "number": "int32",
+        "model_id": "string",
+        "problem": "string",
+        "text": "string",
+        "ended": "string",
+        "tokens": "int32",
+        "kaibo": "string",
+    },
+)
+"""What models wrote for a problem; `generation` is the hash of all that decides it, `number` which draw it is."""
+
 ALL = (
     SOURCES,
     CENSUS,
@@ -303,6 +322,7 @@ ALL = (
     TOKEN_LOG,
     RUNS,
     VERDICTS,
+    SAMPLES,
 )
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})

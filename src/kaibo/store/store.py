@@ -24,6 +24,7 @@ from kaibo.store.schemas import (
     MODELS,
     RESOLVED,
     RUNS,
+    SAMPLES,
     SCORES,
     SIGNS,
     SOURCES,
@@ -252,6 +253,16 @@ class Store:
         """Adds what became of samples, a row each."""
         if rows:
             self.parts.append(VERDICTS.name, table_of([{**row, "kaibo": __version__} for row in rows], VERDICTS))
+
+    def samples(self, generations: Collection[str]) -> dict[tuple[str, int], str]:
+        """The texts that were written before, by (generation, number)."""
+        found = self.parts.read(SAMPLES.name, generations).to_pylist()
+        return {(row["generation"], row["number"]): row["text"] for row in found}
+
+    def record_samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds texts that a model wrote, a row each."""
+        if rows:
+            self.parts.append(SAMPLES.name, table_of([{**row, "kaibo": __version__} for row in rows], SAMPLES))
 
     def runs(self) -> list[dict[str, Any]]:
         """The runs that were recorded, in the order of their names."""

@@ -54,10 +54,9 @@ def test_the_metric_of_a_hub_is_kaibos_own_while_a_task_runs(how: Judging) -> No
 @pytest.mark.slow
 def test_a_task_that_runs_code_is_evaluated_without_a_hub(how: Judging, tmp_path: Path) -> None:
     lm_eval = pytest.importorskip("lm_eval")
-    from scoring_models import save_causal
-
     from kaibo.chapters.eval.ask_harness import evaluate_harness
     from kaibo.desk.measuring import Settings
+    from scoring_models import save_causal
 
     save_causal(tmp_path / "model", context=256)
     folder = tmp_path / "tasks"

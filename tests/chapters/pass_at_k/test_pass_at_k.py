@@ -150,23 +150,25 @@ def test_a_problem_that_cannot_judge_is_told_and_the_others_go_on(files: SimpleN
     assert found.passes.rows[0].n == 1
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["", "[]", "{", '{"task_id": "T/9", "completion": "x"}', '{"task_id": "T/0"}', '{"completion": "x"}', "\xff"]
-    + ['{"task_id": "T/0", "completion": 3}', "[" * 100_000],
+MALFORMED_SAMPLES = (
+    *("", "[]", "{", '{"task_id": "T/9", "completion": "x"}', '{"task_id": "T/0"}', '{"completion": "x"}', "\xff"),
+    *('{"task_id": "T/0", "completion": 3}', "[" * 100_000),
 )
+MALFORMED_PROBLEMS = (
+    *({}, {"task_id": "T/0"}, {"task_id": "T/0", "test_list": [3]}, {"task_id": "T/0", "test_list": []}),
+    *({"task_id": "T/0", "prompt": 3, "entry_point": "f", "test": CHECK}, {"task_id": [], "test_list": ["f()"]}),
+    {"task_id": "T/0", "prompt": "", "entry_point": "f", "canonical_solution": "", "base_input": 3},
+)
+
+
+@pytest.mark.parametrize("line", MALFORMED_SAMPLES)
 def test_malformed_samples_are_refused_with_their_line(files: SimpleNamespace, line: str) -> None:
     files.samples.write_bytes(line.encode("latin-1") + b"\n")
     with pytest.raises(FormatError):
         pass_at(files.samples, files.of, settings=files.settings)
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [{}, {"task_id": "T/0"}, {"task_id": "T/0", "test_list": [3]}, {"task_id": "T/0", "test_list": []}]
-    + [{"task_id": "T/0", "prompt": 3, "entry_point": "f", "test": CHECK}, {"task_id": [], "test_list": ["f()"]}]
-    + [{"task_id": "T/0", "prompt": "", "entry_point": "f", "canonical_solution": "", "base_input": 3}],
-)
+@pytest.mark.parametrize("problem", MALFORMED_PROBLEMS)
 def test_malformed_problems_are_refused(files: SimpleNamespace, problem: dict) -> None:
     of = files.folder / "other.jsonl"
     of.write_text(json.dumps(problem) + "\n")

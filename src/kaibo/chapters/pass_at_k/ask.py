@@ -26,6 +26,10 @@ PUBLISHED = {"HumanEval/": "HE", "Mbpp/": "MBPP"}
 """The benchmark of a published table by how the names of its problems begin; MBPP's own are bare numbers."""
 
 
+Programs = Mapping[str, Sequence[tuple[Problem, str]]]
+"""Programs with the problems that they are to solve, by the file or the model that they come from."""
+
+
 @dataclass(frozen=True)
 class PassOptions:
     """How samples are judged. `ks` None means those of 1, 10 and 100 that every problem has samples for."""
@@ -66,6 +70,13 @@ def pass_at(
     known = problems(of)
     read = {path: samples(path, known) for path in dict.fromkeys(paths)}
     programs = {path: [(known[name], _program(known[name], *text)) for name, _, *text in read[path]] for path in read}
+    return passes_of(programs, known, options, settings, report)
+
+
+def passes_of(
+    programs: Programs, known: Mapping[str, Problem], options: PassOptions, settings: Settings, report: OnError
+) -> Passes:
+    """The same of programs that are at hand, by what made them; raises as `pass_at` does."""
     way = chosen(options.sandbox, accept_unsandboxed=options.accept_unsandboxed)
     store, workers = open_store(settings.store), granted_workers(settings.workers)
     how = Judging(way, options.limits, store, workers, settings.progress)
@@ -79,7 +90,7 @@ def pass_at(
             rows += rows_of(path, tallies[path], ks, verdicts, way.name)
     pairs = _pairs(tallies, options.ks or KS)
     notes = (*_ended(rows), *_notes(known, tallies, way.name))
-    provenance = {"kaibo": __version__, "problems": str(of), "sandbox": way.name, "limits": options.limits.key}
+    provenance = {"kaibo": __version__, "sandbox": way.name, "limits": options.limits.key}
     listed = tuple((path, tally) for path, several in tallies.items() for tally in several)
     curves = Finding(PASS_CURVES, tuple(_curves(tallies)), (), provenance)
     return Passes(Finding(PASS_AT_K, tuple(rows), notes, provenance), Finding(PASS_PAIRS, pairs), curves, listed)
