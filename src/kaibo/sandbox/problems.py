@@ -214,9 +214,22 @@ FORMS: tuple[tuple[tuple[str, ...], Callable[[_Entry], Problem]], ...] = (
 """The fields by which each form is known, and who reads it."""
 
 
-def samples(path: str | os.PathLike[str], known: Iterable[str]) -> list[tuple[str, int, str, bool]]:
-    """The samples of a file: (problem, which of its samples, text, whether that is a whole program), in order."""
-    names, counted, found = set(known), dict[str, int](), list[tuple[str, int, str, bool]]()
+@dataclass(frozen=True)
+class Sample:
+    """One entry of a file of samples: the problem that it is for, and its text, a program of its own or not."""
+
+    problem: str
+    text: str
+    whole: bool
+
+    def program(self, problem: Problem) -> str:
+        """The program that it makes."""
+        return self.text if self.whole else problem.program(self.text)
+
+
+def samples(path: str | os.PathLike[str], known: Iterable[str]) -> list[Sample]:
+    """The samples of a file, in order. Raises FormatError on an entry for a problem that is not `known`."""
+    names, found = set(known), list[Sample]()
     for number, entry in lines(path):
         name = str(entry.get("task_id"))
         if name not in names:
@@ -224,8 +237,7 @@ def samples(path: str | os.PathLike[str], known: Iterable[str]) -> list[tuple[st
         key = next((key for key in ("solution", "code", "completion") if isinstance(entry.get(key), str)), None)
         if key is None:
             raise FormatError(f"line {number}: a sample needs a completion or a solution", file=path)
-        counted[name] = counted.get(name, 0) + 1
-        found.append((name, counted[name] - 1, entry[key], key != "completion"))
+        found.append(Sample(name, entry[key], key != "completion"))
     if not found:
         raise FormatError("holds no samples", file=path)
     return found

@@ -119,16 +119,26 @@ def _ids(steps: Mapping[str, tuple[int | None, str]]) -> dict[str, str]:
 
 def _row(row: PassAtKRow, task: str, step: int | None) -> EvalRow:
     value = 0.0 if row.value is None else row.value
-    counts = {"n": row.n, "clusters": row.n, "failed": 0, "shots": 0}
-    spread = {"variants_low": None, "variants_high": None, "variants_std": None}
     return EvalRow(
-        *(row.model, step, task, f"pass@{row.k}", value, row.stderr, row.low, row.high),
-        **counts,
+        model=row.model,
+        step=step,
+        task=task,
+        metric=f"pass@{row.k}",
+        value=value,
+        stderr=row.stderr,
+        value_low=row.low,
+        value_high=row.high,
+        n=row.n,
+        clusters=row.n,
+        failed=0,
+        shots=0,
         chance=None,
         p=None,
-        variants=(),
-        variant_names=(),
-        **spread,
+        variants=(value,),
+        variant_names=("",),
+        variants_low=None,
+        variants_high=None,
+        variants_std=None,
     )
 
 

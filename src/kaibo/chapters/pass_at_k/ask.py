@@ -13,7 +13,7 @@ from kaibo.chapters.published.ask import pass_curves
 from kaibo.chapters.published.rows import PASS_CURVES, PassRow
 from kaibo.collect import granted_workers
 from kaibo.collect.verdicts import Judging, code_hash, judged
-from kaibo.desk.addresses import Address, OnError, raising
+from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import UsageError
 from kaibo.sandbox import VERDICTS, Judged, Limits, Problem, chosen, problems, samples
@@ -66,10 +66,11 @@ def pass_at(
     options, settings, report = options or PassOptions(), settings or Settings(), on_error or raising
     if any(k < 1 for k in options.ks or ()):
         raise UsageError(f"k must be at least 1, got {min(options.ks or ())}")
-    paths = [str(each) for each in ([files] if isinstance(files, str | Path) else files)]
     known = problems(of)
-    read = {path: samples(path, known) for path in dict.fromkeys(paths)}
-    programs = {path: [(known[name], _program(known[name], *text)) for name, _, *text in read[path]] for path in read}
+    programs = {
+        path: [(known[one.problem], one.program(known[one.problem])) for one in samples(path, known)]
+        for path in addresses(files)
+    }
     return passes_of(programs, known, options, settings, report)
 
 
@@ -94,10 +95,6 @@ def passes_of(
     listed = tuple((path, tally) for path, several in tallies.items() for tally in several)
     curves = Finding(PASS_CURVES, tuple(_curves(tallies)), (), provenance)
     return Passes(Finding(PASS_AT_K, tuple(rows), notes, provenance), Finding(PASS_PAIRS, pairs), curves, listed)
-
-
-def _program(problem: Problem, text: str, whole: bool) -> str:
-    return text if whole else problem.program(text)
 
 
 def _counted(
