@@ -20,6 +20,7 @@ from kaibo.chapters.law import command as law
 from kaibo.chapters.merge import command as merge
 from kaibo.chapters.norms import command as norms
 from kaibo.chapters.nursery import command as nursery
+from kaibo.chapters.pass_at_k import command as pass_at_k
 from kaibo.chapters.pca import command as pca
 from kaibo.chapters.probe import command as probe
 from kaibo.chapters.quantise import command as quantise
@@ -75,6 +76,7 @@ application.command("merge")(merge.command)
 application.command("score")(score.command)
 application.command("trends")(trends.command)
 application.command("eval")(evaluate.command)
+application.command("pass-at-k")(pass_at_k.command)
 application.command("corrupt")(corrupt.command)
 application.command("decode")(decode.command)
 application.command("norms")(norms.command)
