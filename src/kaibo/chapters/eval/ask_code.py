@@ -62,6 +62,11 @@ class CodeOptions:
         return repr((VERSION, problem.hash, *how))
 
     @property
+    def digest(self) -> str:
+        """16 hex digits for how samples are drawn and judged."""
+        return hashlib.sha256(repr((VERSION, vars(self))).encode()).hexdigest()[:16]
+
+    @property
     def instructed(self) -> bool:
         """Whether the model is asked in words and answers in words."""
         return self.template is not None
@@ -97,20 +102,22 @@ def evaluate_code(
     scorer = Scorer(ScoreSettings(), settings, store)
     programs: dict[str, list[tuple[Problem, str]]] = {}
     steps: dict[str, tuple[int | None, str]] = {}
+    origins: dict[tuple[str, str], str] = {}
+    task = Path(of).name.partition(".")[0]
     for _, opened in scorer.each(checkpoints(models), report):
         try:
             writer = _Writer(opened, code, options, settings, store)
             programs[opened.address] = writer.programs(known)
             steps[opened.address] = opened.step, opened.model_id
+            origins[opened.address, task] = f"{writer.function_id} {code.digest}"
         except KaiboError as error:
             scorer.forgive(error, report)
     if not programs:
         return Evaluations(Finding(EVAL, ()), Finding(EVAL_PAIRS, ()))
     found = passes_of(programs, known, judging, settings, report)
-    task = Path(of).name.partition(".")[0]
     rows = tuple(_row(row, task, steps[row.model][0]) for row in found.passes if row.value is not None)
     scores = Finding(EVAL, rows, found.passes.notes, {**found.passes.provenance, "models": _ids(steps)})
-    store.record_scores(list(tidy(scores, _ids(steps))))
+    store.record_scores(list(tidy(scores, origins)))
     return Evaluations(scores, Finding(EVAL_PAIRS, tuple(_pair(row, task) for row in found.pairs)))
 
 
