@@ -29,7 +29,9 @@ def whole_page(model="/home/ann lee/models/gemma", language="en", tensors=30, na
     )]  # fmt: skip
     inspected, digits, by_tensor, profile, magnitudes, whole, tensor_stats = of
     noted = Finding("stats", whole.rows, notes=(f"bounds of {model} in /home/ann/x.safetensors",))
-    sentences = [sentence("tails", {"tensor": name, "kurtosis": 12.0, "beyond6": 1e-4, "expected": 2e-9}, language)]
+    sentences = [
+        sentence("tails", {"tensor": name, "kurtosis": 12.0, "sigmas": 6, "beyond": 1e-4, "expected": 2e-9}, language)
+    ]
     return page(
         [
             facts_section(facts(inspected.rows[0], language), language),

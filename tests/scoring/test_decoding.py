@@ -172,7 +172,7 @@ def logs(nats: list[np.ndarray], sequence: int) -> list[Any]:
         none, places = np.full(len(values), -1, np.int32), np.arange(len(values))
         spans = np.stack([places, places + 1], axis=1)
         log = TokenLog(
-            LogKey(f"m{at}", "t", "x", "s"), "d", none, none, none, places, none + 2, spans, spans,
+            LogKey(f"m{at}", f"f{at}", "t", "x", "s"), "d", none, none, none, places, none + 2, spans, spans,
             values.astype(np.float32), none,
         )  # fmt: skip
         found.append(SequenceLog(sequence, "text", f"m{at}", f"m{at}", at, log))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.overlap import AGREEMENT
-from kaibo.uncertainty.intervals import student, wilson
+from kaibo.uncertainty.intervals import bounded, student, wilson
 from kaibo.vocabulary.evaluations import Answered, Sitting
 
 Floats = NDArray[np.float64]
@@ -102,15 +102,19 @@ def standard_error(values: Values) -> float | None:
 
 
 def interval(values: Values, score: float, error: float | None, metric: str) -> tuple[float | None, float | None]:
-    """95 %: Wilson's for shares, Student's for means, and on the scale of nats for perplexities."""
+    """95 %: Wilson's for shares; for means of shares and for perplexities on their own scales (see `bounded`)."""
     if metric in SHARES and len(values.values):
         return wilson(score, _worth(values, score, error))
     if error is None:
         return None, None
     reach = student(int(values.clusters.max())) * error
     if metric in PERPLEXITIES:
-        return score * math.exp(-reach), score * math.exp(min(reach, 700.0))
-    return max(score - reach, 0.0), min(score + reach, 1.0)
+        low, high = bounded(np.array(math.log(score)), np.array(reach))
+        return math.exp(float(low)), math.exp(min(float(high), 709.0))
+    if not error:  # all alike, which few answers can be by chance
+        return wilson(score, len(set(values.clusters.tolist())))
+    low, high = bounded(np.array(score), np.array(reach), 0.0, 1.0)
+    return float(low), float(high)
 
 
 def _worth(values: Values, share: float, error: float | None) -> float:

@@ -27,7 +27,7 @@ def loss_curve(model: str, rope: str, nats: NDArray[np.float32], trained: int) -
         part = nats[:, max(begin, 1) - 1 : end - 1].astype(np.float64)
         if part.shape[1] == 0:
             continue
-        found = mean_interval(part.mean(1))
+        found = mean_interval(part.mean(1)).within(0.0)
         interval = (found.mean, found.low, found.high)
         rows.append(ContextRow(model, rope, "loss", begin, end, end > trained, *interval, len(nats)))
     return rows

@@ -134,7 +134,7 @@ def _interval(texts: Sequence[CorruptedText]) -> tuple[float, float] | None:
     if len(seeds) == 1:
         return ratio_interval(*clusters([one.log for one in texts]), 0)
     means = np.array([_mean([one for one in texts if one.seed == seed]) for seed in seeds])
-    found = mean_interval(means)
+    found = mean_interval(means).within(0.0)
     return found.low, found.high
 
 

@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 
 from kaibo.analyses.distances import pairs as pairs_of
 from kaibo.analyses.fine_tune_records import ApartRow, FineTune, MethodRow, RatioRow
 from kaibo.analyses.seeds import seeds
+from kaibo.uncertainty.intervals import mean_interval
 from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import CrossRow, Finding, crossed
@@ -231,7 +232,7 @@ def _method(a: str, b: str, rate: float, each: Sequence[tuple[float, float]], co
     ratios, cosines = tuple(ratio for ratio, _ in each), tuple(cosine for _, cosine in each)
     logs = [math.log(ratio) for ratio in ratios]
     low, high = _student(logs)
-    ends = _student(cosines)
+    ends = _student(cosines, (-1.0, 1.0))
     why = (
         {}
         if low is not None
@@ -259,11 +260,11 @@ def _method(a: str, b: str, rate: float, each: Sequence[tuple[float, float]], co
     )
 
 
-def _student(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % interval of a mean by Student's t; none of fewer than three values."""
+def _student(
+    values: Sequence[float], bounds: tuple[float, float] | None = None
+) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of a mean by Student's t, within bounds where it has some; none of fewer than three values."""
     if len(values) < LEAST_PAIRS:
         return None, None
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
+    found = mean_interval(values) if bounds is None else mean_interval(values).within(*bounds)
+    return found.low, found.high

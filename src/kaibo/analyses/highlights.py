@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaibo.analyses.records import DigitsRow, ProfileRow, StatsRow
+from kaibo.analyses.records import DifferenceRow, DigitsRow, ProfileRow, StatsRow
 from kaibo.vocabulary import DTYPES, Finding
 
 FEWEST = 4096
-"""A tensor with fewer values than this is not called the one with the heaviest tails."""
+"""A tensor with fewer values than this is not asked for its tails: a fourth moment of few values is noise."""
 
 SENTENCES = 5
 
@@ -24,30 +24,65 @@ class Highlight:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Changed:
+    """What a model was compared with: the base's address, the whole of the difference (None: nothing met), and how
+    many tensors stand in only one of the two."""
+
+    base: str
+    whole: DifferenceRow | None
+    unmatched: int
+
+
 def highlights(
-    digits: Finding[DigitsRow], whole: Finding[StatsRow], tensors: Finding[StatsRow], profile: Finding[ProfileRow]
+    digits: Finding[DigitsRow],
+    whole: Finding[StatsRow],
+    tensors: Finding[StatsRow],
+    profile: Finding[ProfileRow],
+    changed: Changed | None = None,
 ) -> tuple[Highlight, ...]:
     """The five facts about one model that matter most, from the findings about the whole and about its tensors.
 
-    Damage comes first, then what the model is, its digits, its tails, its entropy, and a hidden grid or where the
-    weights are widest.
+    What changed from a base comes first, then damage, what the model is, its digits, a hidden grid, its tails, its
+    entropy, and where the weights are widest. Each sentence holds for the whole model: nothing that was left out of
+    the question could have been the answer.
     """
     if not whole.rows:
-        return ()
+        return () if changed is None else (_changed(changed),)
     model = whole.rows[0]
     layers = len({row.layer for row in profile.rows}) or None
     candidates = (
+        None if changed is None else _changed(changed),
         _nonfinite(tensors.rows, model),
         Highlight("size", {"parameters": model.n, "layers": layers, "dtype": model.dtypes}),
         _digits(digits.rows[0]),
         _grid(tensors.rows),
         _tails(tensors.rows),
         _entropy(tensors.rows, model),
-        _widest(profile.rows),
+        _widest(tensors.rows),
         Highlight("zeros", {"zeros": model.zeros, "share": model.zeros / model.n if model.n else 0.0}),
         _norms(tensors.rows),
     )
     return tuple(found for found in candidates if found is not None)[:SENTENCES]
+
+
+def _changed(changed: Changed) -> Highlight:
+    row = changed.whole
+    values: dict[str, Any] = {"base": changed.base, "unmatched": changed.unmatched}
+    if row is None:
+        return Highlight("changed", {**values, "n": 0})
+    same = row.identical == row.tensors or (row.l0 == 0 and not row.nonfinite)
+    return Highlight(
+        "changed",
+        {
+            **values,
+            "n": row.n,
+            "differ": 0 if same else row.l0,
+            "share": 0.0 if same else row.changed,
+            "relative": None if math.isnan(row.relative) else row.relative,
+            "times": row.times_resolution,
+        },
+    )
 
 
 def _nonfinite(tensors: Sequence[StatsRow], model: StatsRow) -> Highlight | None:
@@ -61,17 +96,22 @@ def _digits(row: DigitsRow) -> Highlight | None:
     if math.isnan(row.mae):
         return None
     nulls = [null for null in (row.gaussian_mae, row.mixture_mae) if not math.isnan(null)]
-    closer = None if not nulls else "law" if row.mae < min(nulls) else "null"
+    surely = row.mae if row.mae_high is None or math.isnan(row.mae_high) else row.mae_high
+    closer = None if not nulls else "null" if row.mae >= min(nulls) else "law" if surely < min(nulls) else None
     values = {"mae": row.mae, "gaussian_mae": row.gaussian_mae, "mixture_mae": row.mixture_mae}
     return Highlight("digits", {**values, "conformity": row.conformity, "closer": closer})
 
 
 def _grid(tensors: Sequence[StatsRow]) -> Highlight | None:
-    grids = [row.grid for row in tensors if row.grid is not None]
-    if not grids:
+    """A tensor of one value lies on any grid and says nothing."""
+    weights: dict[str, int] = {}
+    for row in tensors:
+        if row.grid is not None and row.minimum < row.maximum:
+            weights[row.grid] = weights.get(row.grid, 0) + row.n
+    if not weights:
         return None
-    commonest = max(sorted(set(grids)), key=grids.count)
-    return Highlight("grid", {"grid": commonest, "share": grids.count(commonest) / len(tensors)})
+    commonest = max(sorted(weights), key=lambda name: weights[name])
+    return Highlight("grid", {"grid": commonest, "share": weights[commonest] / sum(row.n for row in tensors)})
 
 
 def _tails(tensors: Sequence[StatsRow]) -> Highlight | None:
@@ -79,7 +119,10 @@ def _tails(tensors: Sequence[StatsRow]) -> Highlight | None:
     if not large:
         return None
     row = max(large, key=lambda row: row.kurtosis)
-    values = {"tensor": row.key, "kurtosis": row.kurtosis, "beyond6": row.beyond6, "expected": row.gaussian6}
+    values: dict[str, Any] = {"tensor": row.key, "kurtosis": row.kurtosis, "fewest": FEWEST}
+    for times, beyond, expected in ((6, row.beyond6, row.gaussian6), (3, row.beyond3, row.gaussian3)):
+        if beyond > expected:
+            return Highlight("tails", {**values, "sigmas": times, "beyond": beyond, "expected": expected})
     return Highlight("tails", values)
 
 
@@ -93,16 +136,18 @@ def _entropy(tensors: Sequence[StatsRow], model: StatsRow) -> Highlight | None:
     return Highlight("entropy", {"bits": per_tensor, "stored_bits": stored, "saving": 1 - per_tensor / stored})
 
 
-def _widest(profile: Sequence[ProfileRow]) -> Highlight | None:
-    cells = [row for row in profile if row.n >= FEWEST and not math.isnan(row.std)]
-    if not cells:
+def _widest(tensors: Sequence[StatsRow]) -> Highlight | None:
+    """Of all tensors, in and outside the layers, large and small: σ is exact for each."""
+    known = [row for row in tensors if row.std > 0]
+    if not known:
         return None
-    row = max(cells, key=lambda row: row.std)
-    return Highlight("widest", {"role": row.role, "layer": row.layer, "std": row.std})
+    row = max(known, key=lambda row: row.std)
+    return Highlight("widest", {"tensor": row.key, "std": row.std, "n": row.n})
 
 
 def _norms(tensors: Sequence[StatsRow]) -> Highlight | None:
-    if not tensors:
+    known = [row for row in tensors if row.l2 > 0]
+    if not known:
         return None
-    row = max(tensors, key=lambda row: row.l2)
+    row = max(known, key=lambda row: row.l2)
     return Highlight("norms", {"tensor": row.key, "l1": row.l1, "l2": row.l2})

@@ -132,5 +132,5 @@ def _apart(one: Trial, other: Trial) -> Apart:
     if not tokens:
         return math.nan, None, None
     found = float((nats - others).sum()) / tokens
-    ends = ratio_interval(nats - others, sizes, 0)
+    ends = ratio_interval(nats - others, sizes, 0, signed=True)
     return found, *(ends or (None, None))

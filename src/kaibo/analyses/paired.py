@@ -10,7 +10,7 @@ import numpy as np
 
 from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.uncertainty.exact import sign_test
-from kaibo.uncertainty.intervals import Z, mean_interval
+from kaibo.uncertainty.intervals import Z, mean_interval, newcombe
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
@@ -35,10 +35,10 @@ class TestSize:
 class PairedRow:
     """One benchmark of two models: `difference` is the score of `one` minus that of `other`, in the unit of the table.
 
-    The interval (95 %) takes the answers of the two models for independent: two binomial shares of `questions`. On
-    the same questions models agree more than that, so it is too wide rather than too narrow. `p` is two-sided, `q`
-    is corrected over all rows of the finding (Benjamini–Hochberg). Without a known number of questions these are
-    None and `why` says so.
+    The interval (95 %; Newcombe's where the normal one would leave −1 to 1) takes the answers of the two models for
+    independent: two binomial shares of `questions`. On the same questions models agree more than that, so it is too
+    wide rather than too narrow. `p` is two-sided, `q` is corrected over all rows of the finding (Benjamini–Hochberg).
+    Without a known number of questions these are None and `why` says so.
     """
 
     one: str
@@ -115,14 +115,19 @@ def _row(names: tuple[str, str, str], values: tuple[float, float], size: TestSiz
     shares = [value / whole for value in values]
     error = whole * math.sqrt(math.fsum(share * (1 - share) for share in shares) / size.questions)
     p = math.erfc(abs(difference) / error / math.sqrt(2)) if error else float(difference == 0)
-    reach = Z * error
-    return PairedRow(*names, *values, difference, difference - reach, difference + reach, size.questions, p)
+    low, high = difference - Z * error, difference + Z * error
+    if max(-low, high) > whole:
+        low, high = (whole * end for end in newcombe(shares[0], shares[1], size.questions))
+    return PairedRow(*names, *values, difference, low, high, size.questions, p)
 
 
 def _sum(rows: Sequence[PairedRow]) -> PairedSum:
     differences = np.array([row.difference for row in rows])
     higher, lower = int((differences > 0).sum()), int((differences < 0).sum())
-    mean, count = mean_interval(differences), len(rows)
+    count, whole = len(rows), 1.0 if max(max(abs(row.value_a), abs(row.value_b)) for row in rows) <= 1 else 100.0
+    mean = mean_interval(differences)
+    if max(-mean.low, mean.high) > whole:
+        mean = mean.within(-whole, whole)
     low, high = (mean.low, mean.high) if count > 1 else (None, None)
     return PairedSum(rows[0].one, rows[0].other, count, higher, mean.mean, low, high, sign_test(higher, lower))
 

@@ -129,7 +129,7 @@ def _row(texts: Sequence[ScoredText], name: str) -> ScoreRow:
         unscored=sum(len(one.log) for one in texts) - tokens,
         nats=nats,
         ppl=_exp(nats, tokens),
-        ppl_low=math.exp(ppl[0]) if ppl else None,
+        ppl_low=safe_exp(ppl[0]) if ppl else None,
         ppl_high=safe_exp(ppl[1]) if ppl else None,
         bits_per_byte=nats / size / math.log(2) if size else math.nan,
         bits_per_byte_low=bits[0] / math.log(2) if bits else None,

@@ -119,8 +119,9 @@ def _steps(facts: Sequence[CheckpointFacts], unreadable: Sequence[Unreadable]) -
             text = f"its name says step {one.step}, its trainer_state.json step {one.saved_step}"
             yield AuditRow("other-step", (one.name,), text)
     for gap in gaps(sorted(stepped)):
-        listed = ", ".join(map(str, gap.missing[:8])) + (" …" if len(gap.missing) > 8 else "")
+        listed = ", ".join(map(str, gap.missing[:8])) + (f" … ({len(gap.missing):,})" if len(gap.missing) > 8 else "")
         text = f"{listed} between {gap.after} and {gap.before}, where the others come {gap.rule}"
+        text += f": {gap.times:.3g} spacings"
         yield AuditRow("missing-step", (*stepped[gap.after], *stepped[gap.before]), text)
 
 

@@ -29,6 +29,9 @@ FEWEST = 6
 SIDE, ENOUGH = 3, 2
 CANCELS = 1e4
 
+APART = 1.5
+"""How many spacings two neighbours are apart at least where a step is missing between them."""
+
 NEARER = 0.85
 """Two checkpoints are out of order where each lies this much nearer to the other's neighbour than to its own."""
 
@@ -43,12 +46,13 @@ class Jump:
 
 @dataclass(frozen=True)
 class Gap:
-    """Steps that the rule of their neighbours expects and that are not there."""
+    """Steps that the rule of their neighbours expects and that are not there; `times` is the gap in spacings."""
 
     after: int
     before: int
-    missing: tuple[int, ...]
+    missing: Sequence[int]
     rule: str
+    times: float
 
 
 def exponents(steps: Sequence[int], distances: Mapping[tuple[int, int], float]) -> list[float | None]:
@@ -172,21 +176,31 @@ def out_of_order(count: int, distances: Mapping[tuple[int, int], float]) -> list
 def gaps(steps: Sequence[int]) -> list[Gap]:
     """Steps that are missing among sorted distinct ones, by the spacing of up to three neighbours on each side.
 
-    A spacing is even (100, 200, 300 …) or multiplies (1, 2, 4 …); a gap is missing steps where it is several times
-    the spacing that at least half of its neighbourhood has, on both sides of it (at an end on its one side).
+    A spacing is even (100, 200, 300 …) or multiplies (1, 2, 4 …). Steps are missing where two neighbours are at least
+    `APART` times as far from each other as at least half of their neighbourhood, on both sides (at an end on its one
+    side): a run that was taken up at another step leaves a gap that is no whole number of spacings.
     """
     differences = [after - before for before, after in pairwise(steps)]
     found = []
     for at, difference in enumerate(differences):
         even = _even(differences, at)
         ratio = _ratio(steps, at)
-        if even is not None and difference > even and difference % even == 0:
-            missing = tuple(range(steps[at] + even, steps[at + 1], even))
-            found.append(Gap(steps[at], steps[at + 1], missing, f"every {even}"))
-        elif ratio is not None and (power := _power(steps[at + 1] / steps[at], ratio)) > 1:
-            missing = tuple(round(steps[at] * ratio**k) for k in range(1, power))
-            found.append(Gap(steps[at], steps[at + 1], missing, f"times {ratio:g}"))
+        powers = 0.0 if ratio is None else math.log(steps[at + 1] / steps[at]) / math.log(ratio)
+        if even is not None and difference >= APART * even:
+            missing: Sequence[int] = _on_grid(steps, at, even)
+            found.append(Gap(steps[at], steps[at + 1], missing, f"every {even}", difference / even))
+        elif ratio is not None and powers >= APART:
+            several = (round(steps[at] * ratio**k) for k in range(1, math.ceil(powers - 1e-3)))
+            found.append(Gap(steps[at], steps[at + 1], tuple(several), f"times {ratio:g}", powers))
     return found
+
+
+def _on_grid(steps: Sequence[int], at: int, even: int) -> range:
+    """The steps between two neighbours on the grid that most of those around them lie on."""
+    around = [*steps[max(0, at - SIDE) : at + 1][::-1], *steps[at + 1 : at + 2 + SIDE]]
+    phase = Counter(step % even for step in around).most_common(1)[0][0]
+    first = steps[at] + 1 + (phase - steps[at] - 1) % even
+    return range(first, steps[at + 1], even)
 
 
 def _even(differences: Sequence[int], at: int) -> int | None:
@@ -209,9 +223,3 @@ def _common(left: Sequence[float], right: Sequence[float]) -> float | None:
     sides = [side for side in (left, right) if side]
     both = all(value in side for side in sides)
     return value if both and times >= 2 and 2 * times >= len(left) + len(right) else None
-
-
-def _power(ratio: float, base: float) -> int:
-    """k where ratio = base^k, else 0."""
-    power = round(math.log(ratio) / math.log(base))
-    return power if math.isclose(base**power, ratio, rel_tol=1e-3) else 0

@@ -102,7 +102,7 @@ def _rows(model: str, nats: NDArray[np.float64], before: NDArray[np.int32]) -> l
 
 def _row(model: str, group: int, nats: NDArray[np.float64]) -> ContextRow:
     least, most = (0, 0) if group == 0 else (2 ** (group - 1), 2**group - 1)
-    found = mean_interval(nats)
+    found = mean_interval(nats).within(0.0)
     if len(nats) < 3:
         few = dict.fromkeys(("nats_low", "nats_high"), "fewer than 3 tokens")
         return ContextRow(model, least, most, len(nats), found.mean, None, None, few)

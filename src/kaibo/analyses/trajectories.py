@@ -14,9 +14,10 @@ from kaibo.analyses.nested import SizeGivenPerplexity, size_adds
 from kaibo.analyses.shapes import Shape, shapes, smoothed_by_run
 from kaibo.errors import UsageError
 from kaibo.uncertainty.discovery import benjamini_hochberg
+from kaibo.uncertainty.intervals import Z, bounded
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-from kaibo.vocabulary.scores import ScoreTable
+from kaibo.vocabulary.scores import RANGES, ScoreTable, Unit
 
 Floats = NDArray[np.float64]
 AGAINST = ("perplexity", "flops", "tokens", "step", "size")
@@ -181,12 +182,14 @@ def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, se
     sizes = table.fact("parameters")
     over_size = next((one for one in shaped if one.over == "size"), None)
     none = float("nan")
+    unit = table.units[table.benchmarks.index(name)]
+    low, high, even = (np.exp(one) if log else one for one in (*_ends(y, error, unit, log), even))
     return TrajectoryRow(
         name, len(values), explained, best,
         size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
         crossings(table, name, y, error, better=-1.0 if log else 1.0),
         over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
-        _points(table, values, (error, even, log), perplexity), shaped,
+        _points(table, values, (low, high, even), perplexity), shaped,
         {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},
     )  # fmt: skip
 
@@ -234,22 +237,30 @@ def _explained(against: str, x: Floats, y: Floats, folds: list[float], log: bool
     return Explained(against, r_squared(y, design @ weights), cross_validated(design, y, folds), tuple(curve))
 
 
+def _ends(y: Floats, error: Floats | None, unit: Unit, log: bool) -> tuple[Floats, Floats]:
+    """The 95 % ends of scores: nats from 0 on, shares from none to all of their unit, anywhere where one is not so."""
+    reach = np.full(len(y), np.nan) if error is None else Z * error
+    least, most = (0.0, np.inf) if log else RANGES.get(unit, (-np.inf, np.inf))
+    plain = y - reach, y + reach
+    if np.isinf(least) or y.min(initial=np.inf) < least or y.max(initial=-np.inf) > most:
+        return plain
+    leaves = (plain[0] < least) | (plain[1] > most)
+    low, high = (np.where(leaves, own, end) for own, end in zip(bounded(y, reach, least, most), plain, strict=True))
+    return low, high
+
+
 def _points(
-    table: ScoreTable, values: Floats, drawn: tuple[Floats | None, Floats, bool], perplexity: str | None
+    table: ScoreTable, values: Floats, drawn: tuple[Floats, Floats, Floats], perplexity: str | None
 ) -> tuple[TrajectoryPoint, ...]:
-    """Every checkpoint; `drawn` are the standard errors, the exponential average, and whether both are logs."""
-    error, even, log = drawn
+    """Every checkpoint; `drawn` are the ends of the interval and the exponential average."""
     named = table.labels.get("model", table.models)
     surprise = table.column(perplexity) if perplexity else np.full(len(values), np.nan)
     facts = [table.fact("parameters"), table.fact("step"), table.fact("tokens"), table.flops, surprise, values]
-    y = np.log(values) if log else values
-    reach = np.full(len(values), np.nan) if error is None else 1.959964 * error
-    ends = [np.exp(one) if log else one for one in (y - reach, y + reach, even)]
 
     def known(value: float) -> float | None:
         return float(value) if np.isfinite(value) else None
 
     return tuple(
-        TrajectoryPoint(str(named[i]), *(float(one[i]) for one in facts), *(known(one[i]) for one in ends))
+        TrajectoryPoint(str(named[i]), *(float(one[i]) for one in facts), *(known(one[i]) for one in drawn))
         for i in range(len(values))
     )

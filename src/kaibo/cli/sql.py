@@ -14,13 +14,18 @@ Query = Annotated[
 ]
 
 
-def command(query: Query, json: options.Json = False, store: options.StoreFolder = None) -> None:
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Stop the query after so many seconds.")]
+
+
+def command(
+    query: Query, timeout: Timeout = 60.0, json: options.Json = False, store: options.StoreFolder = None
+) -> None:
     """Ask the store in SQL: tables sources, census, models, failures, and the view tensors. It reads nothing else."""
     from kaibo.verbs.sql import sql
     from kaibo.vocabulary import with_reasons
 
     with answering("sql", as_json=json) as answer:
-        columns, rows, warnings = sql(query, store=store)
+        columns, rows, warnings = sql(query, store=store, timeout=timeout)
         answer.results = [with_reasons(dict(zip(columns, row, strict=True))) for row in rows]
         answer.warnings += warnings
         answer.show = lambda: _show(columns, rows)

@@ -29,7 +29,9 @@ def listing(json: options.Json = False, store: options.StoreFolder = None) -> No
 def verify(json: options.Json = False, store: options.StoreFolder = None) -> None:
     """Check the hash of every part; set damaged ones aside, to be measured again. Exit 1 when there were any."""
     with answering("store verify", as_json=json) as answer:
-        damaged = _open(store).verify()
+        opened = _open(store)
+        damaged = opened.verify()
+        answer.warnings += [one.sentence for one in opened.outdated()]
         _present(answer, damaged)
         if not damaged:
             answer.show = lambda: typer.echo("every part is sound")

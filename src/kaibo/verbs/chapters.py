@@ -8,7 +8,7 @@ from typing import Any
 
 from kaibo import analyses
 from kaibo.analyses.differences import PERCENTS
-from kaibo.analyses.highlights import Highlight, highlights
+from kaibo.analyses.highlights import Changed, Highlight, highlights
 from kaibo.analyses.records import DigitsRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
@@ -62,16 +62,25 @@ def chapters_of(
     digits = tuple(analyses.digits(rows, by) for by in LEVELS)
     stats = tuple(analyses.stats(rows, by) for by in LEVELS)
     profile = analyses.profile(rows)
+    diff = _changed(compared, settings)
     return Chapters(
         inspect=inspect(collected.model.address, tokens=tokens, trust_shards=settings.trust_shards),
         digits=digits,
         stats=(with_notes(stats[0], [collected]), *stats[1:]),
         profile=profile,
         magnitudes=analyses.magnitudes(rows),
-        highlights=highlights(digits[0], stats[0], stats[3], profile),
-        diff=_changed(compared, settings),
+        highlights=highlights(digits[0], stats[0], stats[3], profile, _first(compared, diff)),
+        diff=diff,
         adapters=adapters_of(compared, settings=settings) if compared else None,
     )
+
+
+def _first(compared: tuple[Compared, ...], diff: tuple[Differences, ...]) -> Changed | None:
+    """What is to be said first where a base was named."""
+    if not compared:
+        return None
+    whole = diff[0].norms.rows[0] if diff[0].norms.rows else None
+    return Changed(compared[0].base.model.address, whole, len(diff[0].unmatched.rows))
 
 
 def _changed(compared: tuple[Compared, ...], settings: Settings) -> tuple[Differences, ...]:

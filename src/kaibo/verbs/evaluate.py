@@ -11,6 +11,7 @@ from kaibo.analyses.evaluation import EvalRow, evaluation
 from kaibo.analyses.evaluation_pairs import EvalPair, paired
 from kaibo.collect.evaluations import Sat, take_exam
 from kaibo.errors import KaiboError, UnfinishedError, UsageError
+from kaibo.llama.functions import Running
 from kaibo.scoring.exams import Exam, ExamSettings, exam
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.prompting import Paper, papers
@@ -84,7 +85,8 @@ def evaluate(
 def answer_of(sittings: list[Sitting], notes: Iterable[str], store: Store) -> Evaluations:
     """The findings of sittings, with their scores recorded in the store's table of scores."""
     scores = evaluation(sittings)
-    store.record_scores(list(tidy(scores, {one.model: one.model_id for one in sittings})))
+    origins = {(one.model, one.task): one.origin for one in reversed(sittings)}  # a row's value is its first form's
+    store.record_scores(list(tidy(scores, origins)))
     noted = Finding(scores.kind, scores.rows, (*scores.notes, *dict.fromkeys(notes)), scores.provenance)
     return Evaluations(noted, paired(sittings))
 
@@ -125,8 +127,9 @@ class Examiner:
         if key not in self._exams:
             self._exams[key] = [exam(one, opened.tokenizer, context, self.how, ends) for one in self.papers]
         loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
+        taker = opened.function(key[0], Running(self.how.dtype, self.how.device, self.how.rope))
         return [
-            take_exam(label or opened.address, opened, one, loaded, self.store, self.how.batch, self.settings.progress)
+            take_exam(label or opened.address, taker, one, loaded, self.store, self.how.batch, self.settings.progress)
             for one in self._exams[key]
         ]
 
@@ -189,11 +192,11 @@ class _ScoreRow:
     original: str | None = None
 
 
-def tidy(found: Finding[EvalRow], ids: Mapping[str, str]) -> Iterator[_ScoreRow]:
-    """The rows as the store's table of scores has them; `ids` are the identities of the models."""
+def tidy(found: Finding[EvalRow], origins: Mapping[tuple[str, str], str]) -> Iterator[_ScoreRow]:
+    """The rows as the store's table of scores has them; `origins` say what answered what, by model and task."""
     for row in found:
         unit = "points" if row.metric.startswith("ppl") else "fraction"
-        source = f"kaibo eval {ids[row.model]}"
+        source = f"kaibo eval {origins[row.model, row.task]} n={row.n}"
         if row.n:
             yield _ScoreRow(
                 *(row.model, row.step, row.task, row.metric, row.value, row.stderr, row.shots, unit, source)

@@ -14,6 +14,7 @@ from kaibo.analyses.evaluation import EvalRow, reported
 from kaibo.analyses.evaluation_pairs import EvalPair
 from kaibo.collect.harness import Kept
 from kaibo.errors import KaiboError, MissingError, UsageError, missing_extra
+from kaibo.llama.functions import Running
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.tokens import load_tokenizer
 from kaibo.store import Store
@@ -22,7 +23,7 @@ from kaibo.verbs.checkpoints import checkpoints
 from kaibo.verbs.evaluate import EvalOptions, Evaluations, ends_of, loaded_model, tidy
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.verbs.scorer import Opened, Scorer
-from kaibo.vocabulary import Finding
+from kaibo.vocabulary import Finding, Function
 from kaibo.vocabulary.scores import nearest
 
 
@@ -46,6 +47,7 @@ def evaluate_harness(
         run = _Run(*_tasks(tasks, include), options, settings, open_store(settings.store))
     rows: list[EvalRow] = []
     told: dict[str, str] = {}
+    origins: dict[tuple[str, str], str] = {}
     scorer = Scorer(ScoreSettings(), settings, run.store)
     for _, checkpoint in scorer.each(checkpoints(models), report):
         try:
@@ -56,8 +58,11 @@ def evaluate_harness(
         told[checkpoint.address] = checkpoint.model_id
         named = reported(checkpoint.address, found["results"], found["n-samples"], found["n-shot"])
         rows += [replace(row, step=checkpoint.step) for row in named]
+        done = run.function(checkpoint).function_id
+        versions = found.get("versions") or {}
+        origins |= {(row.model, row.task): f"{done} lm-eval {versions.get(row.task, '')}".rstrip() for row in named}
     scores = Finding("eval", tuple(rows), (), {"models": told})
-    run.store.record_scores(list(tidy(scores, told)))
+    run.store.record_scores(list(tidy(scores, origins)))
     return Evaluations(scores, Finding[EvalPair]("eval-pairs", ()))
 
 
@@ -144,13 +149,19 @@ class _Run:
                 raise MissingError(message, file=",".join(self.tasks), next="is the task's data here?") from problem
         return found
 
+    def function(self, opened: Opened) -> Function:
+        """What answers: the checkpoint as it is run here."""
+        how = self.options.how
+        return opened.function(opened.tokenizer.hash, Running(how.dtype, how.device, how.rope))
+
     def _own(self, opened: Opened) -> Any:
         """The checkpoint as a model of the harness; its weights are loaded only if something is not in the store."""
         from kaibo.scoring.harness import KaiboLM, Later
 
         how = self.options.how
-        settings = f"{how.dtype} {how.rope}"
-        kept = Kept(self.store, opened.model_id, opened.tokenizer.hash, settings, self.settings.progress)
+        together = how.batch if how.dtype != "float32" else None
+        settings = f"{sorted(ends_of(opened))} {together}"
+        kept = Kept(self.store, self.function(opened), settings, self.settings.progress)
         later = Later(opened.address, opened.context, ends_of(opened), lambda: loaded_model(opened, how))
         if how.rope or opened.context is None:  # how far scaled positions reach is known once the model is there
             causal = later.load()

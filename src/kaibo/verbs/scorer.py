@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kaibo.analyses.perplexity import ScoredText
 from kaibo.collect import Options, granted_workers, take_identity
 from kaibo.collect.scores import Scored, take_scores
 from kaibo.collect.stopping import Stopping
 from kaibo.errors import KaiboError
+from kaibo.llama.functions import Running, function_of
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import target_of
@@ -26,7 +27,7 @@ from kaibo.scoring.words import words
 from kaibo.store import Store
 from kaibo.verbs.addresses import OnError
 from kaibo.verbs.measuring import Settings
-from kaibo.vocabulary import Model
+from kaibo.vocabulary import Function, Model
 
 if TYPE_CHECKING:
     from kaibo.scoring.causal import Causal
@@ -56,6 +57,10 @@ class Opened:
     def tokenizer(self) -> Tokenizer:
         """Its tokenizer, loaded again where it was let go."""
         return self._tokenizer(self.tokens, self.folder)
+
+    def function(self, tokenizer_hash: str, how: Running) -> Function:
+        """The model as what answers under these settings: the key of whatever it answers."""
+        return function_of(self.model, self.model_id, tokenizer_hash, how, self.step)
 
     @property
     def context(self) -> int | None:
@@ -91,7 +96,7 @@ class Scorer:
         options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
         model_id = take_identity(model, self.store, options)
         folder = target_of(checkpoint.address, weights=True).root
-        tokens = _hashed(folder)
+        tokens = _hashed(folder, model.config)
         if tokens not in self._sound:
             self._tokenizer(tokens, folder)  # whatever is wrong with it concerns this checkpoint
         return Opened(checkpoint.address, checkpoint.step, model, model_id, folder, tokens, self._tokenizer)
@@ -112,9 +117,8 @@ class Scorer:
     def take(self, opened: Opened, wanted: Plan, label: str | None = None) -> Scored:
         """The logs of a plan's texts under a checkpoint, from the store where it has them."""
         loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
-        return take_scores(
-            opened.address, opened.model_id, wanted, loaded, self.store, self.settings.progress, label=label
-        )
+        function = opened.function(wanted.tokenizer_hash, Running(self.how.dtype, self.how.device, self.how.rope))
+        return take_scores(function, wanted, loaded, self.store, self.settings.progress, label=label)
 
     def each(self, several: Sequence[Checkpoint], on_error: OnError) -> Iterator[tuple[str, Opened]]:
         """Every checkpoint opened, in turn, with a label for its progress; one that cannot be goes to `on_error`."""
@@ -170,9 +174,9 @@ class Scorer:
             self.ahead.begin(following, lambda: causal.values(open_model(following, trust_shards=trust)))
 
 
-def _hashed(folder: str) -> str:
-    """One hash of all files that a tokenizer is made of: where these are the same, it is."""
-    digest = hashlib.sha256()
+def _hashed(folder: str, config: Mapping[str, Any]) -> str:
+    """One hash of all that a tokenizer is made of: its files, and the kind of model, which chooses its class."""
+    digest = hashlib.sha256(f"{config.get('model_type')}\0{config.get('tokenizer_class')}".encode())
     for name in FILES:
         path = os.path.join(folder, name)
         if os.path.isfile(path):

@@ -77,11 +77,22 @@ def series(
     distances = dict(_distances(read, store, options, report))
     whole = analyse(read.facts, distances, read.unreadable, tuple(_config_changes(read)))
     (row,) = whole.rows
+    notes = (*whole.notes, *_notes(found))
     return Series(
-        Finding("series-checkpoints", row.checkpoints, whole.notes, whole.provenance),
+        Finding("series-checkpoints", row.checkpoints, notes, whole.provenance),
         Finding("series-audit", row.findings, (), whole.provenance),
         whole,
     )
+
+
+def _notes(found: Sequence[Checkpoint]) -> Iterator[str]:
+    """What a reader should know of the steps."""
+    if any(one.unit == "epoch" for one in found):
+        yield "no name says a step: they are counted in epochs"
+    elif all(one.step is None for one in found):
+        yield (
+            "no name says a step: they are in the order of their names, without distances per step; --steps gives them"
+        )
 
 
 def _read(found: Sequence[Checkpoint], store: Store, settings: Settings, spectrum: bool, report: OnError) -> _Read:

@@ -6,22 +6,26 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from kaibo.store.questions import SECONDS, Limits
 from kaibo.verbs.measuring import open_store
 
 
 def sql(
-    query: str, *, store: str | os.PathLike[str] | None = None
+    query: str, *, store: str | os.PathLike[str] | None = None, timeout: float = SECONDS
 ) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
-    """The columns and rows that answer a query over the store, and what was found damaged on the way.
+    """The columns and rows that answer a query over the store, and what a reader should know: damage, or a cut.
 
-    Raises UsageError with DuckDB's own words where the query fails; it can read and write nothing but the store.
+    Raises UsageError with DuckDB's own words where the query fails, or where it takes longer than `timeout` seconds;
+    it can read and write nothing but the store.
     """
     opened = open_store(store)
-    table = opened.sql(query)
+    answered = opened.ask(query, Limits(timeout))
+    table = answered.table
     columns = _distinct(table.column_names)
     values = [table.column(place).to_pylist() for place in range(len(columns))]
     rows = [tuple(_plain(value) for value in row) for row in zip(*values, strict=True)]
-    return columns, rows, list(opened.warnings)
+    cut = [f"the answer is cut after {len(rows):,} rows; aggregate, or ask for it in parts"] if answered.cut else []
+    return columns, rows, [*opened.warnings, *cut]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kaibo.analyses.trends.scored import ScoredSeries
 from kaibo.uncertainty.autoregression import LEAST, Regressions, regress
 from kaibo.uncertainty.discovery import false_discovery
-from kaibo.uncertainty.intervals import student
+from kaibo.uncertainty.intervals import student, wilson, worth
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -212,5 +212,18 @@ def _interval(codes: Codes) -> tuple[Floats | None, Floats | None]:
     share = _shares(codes)
     left = per_block - sizes[:, None] * share
     error = np.sqrt(len(edges) / (len(edges) - 1) * (left**2).sum(axis=0)) / len(codes)
-    reach = student(len(edges) - 1) * error
-    return np.clip(share - reach, 0, 1), np.clip(share + reach, 0, 1)
+    return share_ends(share, error, len(edges), len(codes))
+
+
+def share_ends(share: Floats, error: Floats, blocks: int, count: int) -> tuple[Floats, Floats]:
+    """Wilson's intervals of shares of `count` tokens that are worth as many as their errors over blocks say.
+
+    A share of none or all has no error of its own: its tokens are worth what those of the least certain other are, and
+    as many as there are blocks where all are so.
+    """
+    worths = [worth(float(one), float(wide), count) for one, wide in zip(share, error, strict=True)]
+    known = [one for one, wide in zip(worths, error, strict=True) if wide > 0]
+    rest = min(known, default=float(blocks))
+    each = [one if wide > 0 else rest for one, wide in zip(worths, error, strict=True)]
+    ends = [wilson(float(one), size, student(blocks - 1)) for one, size in zip(share, each, strict=True)]
+    return np.array([low for low, _ in ends]), np.array([high for _, high in ends])

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.analyses.curves import exponential_average
-from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges
+from kaibo.analyses.trends.classes import CLASSES, TokenTrends, block_edges, share_ends
 from kaibo.analyses.trends.scored import ScoredSeries
-from kaibo.uncertainty.intervals import student
+from kaibo.uncertainty.intervals import bounded, student
 from kaibo.uncertainty.shifting import shifted_sums
 
 Floats = NDArray[np.float64]
@@ -137,16 +137,24 @@ def block_sums(values: Floats, places: NDArray[np.int64], count: int) -> tuple[F
 
 
 def band(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> tuple[Floats | None, Floats | None]:
-    """95 % of each row's mean over blocks of the text; None for fewer than four blocks."""
+    """95 % of each row's mean nats over blocks of the text, never below zero; None for fewer than four blocks."""
+    found = _means(values, places, count)
+    if found is None:
+        return None, None
+    mean, error, blocks = found
+    return bounded(mean, student(blocks - 1) * error)
+
+
+def _means(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -> tuple[Floats, Floats, int] | None:
+    """Each row's mean, its standard error over blocks of the text, and how many blocks; None for fewer than four."""
     sums, sizes = block_sums(values.astype(np.float64), places, count)
     blocks = len(sizes)
     if blocks < 4:
-        return None, None
+        return None
     mean = sums.sum(axis=1) / sizes.sum()
     left = sums - mean[:, None] * sizes
     error = np.sqrt(blocks / (blocks - 1) * (left**2).sum(axis=1)) / sizes.sum()
-    reach = student(blocks - 1) * error
-    return mean - reach, mean + reach
+    return mean, error, blocks
 
 
 def containment(
@@ -166,10 +174,11 @@ def _contained(of: TokenTrends, within: str, trend: str, first: Mask, second: Ma
     count = int(first.sum())
     shifted = np.rint(shifted_sums(first, second.astype(np.float64)))
     inside = (first & second)[first].astype(np.float64)[None, :].astype(np.float32)
-    low, high = band(inside, np.flatnonzero(first), len(first))
+    found = _means(inside, np.flatnonzero(first), len(first))
+    low, high = (None, None) if found is None else share_ends(found[0], found[1], found[2], count)
     return ContainmentRow(
         trend, of.start, of.model, within, count, int(second.sum()), both, both / count,
-        None if low is None else float(max(low[0], 0.0)),
-        None if high is None else float(min(high[0], 1.0)),
+        None if low is None else float(low[0]),
+        None if high is None else float(high[0]),
         float(shifted.mean() / count), float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kaibo.errors import UsageError, escaped
+from kaibo.figures.names import model_name
 from kaibo.figures.words.catalogue import catalogue, word
 from kaibo.figures.words.numbers import bytes_in_words, count_in_words, percent, rounded
 
@@ -20,6 +21,10 @@ def _points(share: float | None, _: str) -> str:
 def _term(name: str | None, language: str) -> str:
     key = f"terms.{str(name).split()[0]}" if name else ""
     return catalogue(language).get(key, "-" if name is None else escaped(name))
+
+
+def _model(address: object, _: str) -> str:
+    return "-" if address is None else model_name(str(address))
 
 
 def _name(name: object, _: str) -> str:
@@ -42,8 +47,24 @@ def _bytes(value: float | None, _: str) -> str:
 SENTENCES: Mapping[str, Mapping[str, Formatter]] = {
     "size": {"parameters": count_in_words, "layers": _number, "dtype": _name},
     "digits": {"mae": _points, "gaussian_mae": _points, "mixture_mae": _points, "conformity": _term},
-    "widest": {"role": _name, "layer": _name, "std": _number},
-    "tails": {"tensor": _name, "kurtosis": _number, "beyond6": _share, "expected": _share},
+    "changed": {
+        "base": _model,
+        "n": count_in_words,
+        "differ": count_in_words,
+        "share": _share,
+        "relative": _share,
+        "times": _number,
+        "unmatched": count_in_words,
+    },
+    "widest": {"tensor": _name, "n": count_in_words, "std": _number},
+    "tails": {
+        "tensor": _name,
+        "kurtosis": _number,
+        "fewest": count_in_words,
+        "sigmas": _number,
+        "beyond": _share,
+        "expected": _share,
+    },
     "entropy": {"bits": _number, "stored_bits": _number, "saving": _share},
     "grid": {"grid": _name, "share": _share},
     "zeros": {"zeros": count_in_words, "share": _share},
@@ -63,11 +84,28 @@ def _variant(key: str, values: Mapping[str, Any]) -> str:
     if key == "digits":
         closer = values.get("closer")
         return f"digits_{closer}" if closer in ("law", "null") else "digits_plain"
-    if key == "tails" and abs(values.get("kurtosis") or 0.0) < LIGHT:
-        return "tails_none"
-    if (key == "size" and not values.get("layers")) or (key == "widest" and values.get("layer") is None):
+    if key == "tails":
+        return _tails(values)
+    if key == "changed":
+        return _changed(values)
+    if key == "size" and not values.get("layers"):
         return f"{key}_flat"
     return "zeros_none" if key == "zeros" and not values.get("zeros") else key
+
+
+def _tails(values: Mapping[str, Any]) -> str:
+    kurtosis = values.get("kurtosis")
+    if kurtosis is not None and kurtosis < LIGHT:
+        return "tails_none"
+    return "tails" if values.get("beyond") else "tails_bare"
+
+
+def _changed(values: Mapping[str, Any]) -> str:
+    """Nothing met, nothing differs, or how much does; and what could not be compared."""
+    if not values.get("n"):
+        return "changed_unmet"
+    kind = "changed_none" if not values.get("differ") else "changed" if values.get("times") else "changed_only"
+    return f"{kind}_partly" if values.get("unmatched") else kind
 
 
 def sentence(key: str, values: Mapping[str, Any], language: str = "en") -> str:
