@@ -54,6 +54,7 @@ class StatsRow:
     kurtosis_bound: float
     grid: str | None
     dtypes: tuple[str, ...]
+    seen: float | None = None
     why: Why = field(default_factory=dict)
 
 

@@ -65,8 +65,8 @@ def trajectories(
     if column is not None and not benchmarks:
         asked.append((column, None))
     rows = tuple(_row(begun, name, held, smooth, seed) for name, held in asked)
-    corrected = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
-    rows = tuple(_corrected(row, q) for row, q in zip(rows, corrected, strict=True))
+    rates = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
+    rows = tuple(_corrected(row, q) for row, q in zip(rows, rates, strict=True))
     source = {"table": table.name, "kaibo": __version__, "perplexity": column, "smooth": smooth}
     return Finding(TRAJECTORIES, rows, (*table.notes, *NOTES), source)
 
@@ -101,7 +101,7 @@ def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, se
     return TrajectoryRow(
         name, len(values), explained, best,
         size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
-        crossings(table, name, y, error, better=-1.0 if log else 1.0),
+        crossings(table, name, y, error, better=-1.0 if log else 1.0, seed=seed),
         over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
         _points(table, values, (low, high, even), perplexity), shaped,
         {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},
