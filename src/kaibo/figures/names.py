@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from kaibo.errors import escaped
 
-CACHE_FOLDER = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
 SCHEME = re.compile(r"^(https?|s3)://")
 
 
@@ -25,9 +25,9 @@ def model_name(address: str) -> str:
     >>> model_name("https://user:secret@example.com/a/model.safetensors?token=x")
     'model.safetensors'
     """
-    cached = CACHE_FOLDER.search(f"{address}/")
+    cached = _cached(address.split("/"))
     if cached:
-        return escaped(f"{cached[1]}/{cached[2]}")
+        return escaped(cached)
     if address.startswith("hf:"):
         return escaped(address[3:])
     if SCHEME.match(address):
@@ -37,6 +37,15 @@ def model_name(address: str) -> str:
             address = address.split("?")[0].split("#")[0]
     parts = [part for part in re.split(r"[/\\]", address) if part not in ("", ".", "..", "~")]
     return escaped(parts[-1]) if parts else "model"
+
+
+def _cached(parts: Sequence[str]) -> str:
+    """`org/name` where a path leads through a folder of the hub's cache, else nothing."""
+    for folder, below in pairwise(parts):
+        org, separator, name = folder.removeprefix("models--").partition("--")
+        if below == "snapshots" and folder.startswith("models--") and org and separator and name:
+            return f"{org}/{name}"
+    return ""
 
 
 def model_names(addresses: Iterable[str]) -> Mapping[str, str]:
