@@ -183,6 +183,7 @@ _HOMES = {
         "Row",
         "Tensor",
     ),
+    "kaibo.vocabulary.kinds": ("Kind",),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),
     "kaibo.store": ("Store",),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from kaibo.errors import escaped
 
+<<<<<<< HEAD
 CACHE_FOLDER = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
 PART_OF_A_RUN = re.compile(
     r"merged|final|best|last|latest|model|weights|(?:global_step|step|checkpoint|ckpt|iter|epoch)[-_=]?[0-9]{1,12}[kKmM]?"
 )
 """Folders whose name says which part of a run they are, and not of which run."""
+=======
+>>>>>>> main
 SCHEME = re.compile(r"^(https?|s3)://")
 
 
@@ -32,9 +36,9 @@ def model_name(address: str) -> str:
     >>> model_name("https://user:secret@example.com/a/model.safetensors?token=x")
     'model.safetensors'
     """
-    cached = CACHE_FOLDER.search(f"{address}/")
+    cached = _cached(address.split("/"))
     if cached:
-        return escaped(f"{cached[1]}/{cached[2]}")
+        return escaped(cached)
     if address.startswith("hf:"):
         return escaped(address[3:])
     if SCHEME.match(address):
@@ -46,6 +50,15 @@ def model_name(address: str) -> str:
     if not parts:
         return "model"
     return escaped("/".join(parts[-2:] if PART_OF_A_RUN.fullmatch(parts[-1]) else parts[-1:]))
+
+
+def _cached(parts: Sequence[str]) -> str:
+    """`org/name` where a path leads through a folder of the hub's cache, else nothing."""
+    for folder, below in pairwise(parts):
+        org, separator, name = folder.removeprefix("models--").partition("--")
+        if below == "snapshots" and folder.startswith("models--") and org and separator and name:
+            return f"{org}/{name}"
+    return ""
 
 
 def model_names(addresses: Iterable[str]) -> Mapping[str, str]:
