@@ -183,7 +183,6 @@ _HOMES = {
         "Row",
         "Tensor",
     ),
-    "kaibo.vocabulary.kinds": ("Kind",),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),
     "kaibo.store": ("Store",),

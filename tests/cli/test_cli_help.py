@@ -16,8 +16,8 @@ from kaibo.testing import tiny_model
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 EXAMPLES = {name: example for members in PANELS.values() for name, _, example in members}
-TRAINS = ("train", "nursery", "probe")
-"""Commands whose example makes models or wants one that answers: minutes, not seconds."""
+TRAINS = ("train", "nursery", "probe", "pass-at-k")
+"""Commands whose example makes models, or wants one that answers or samples of its code: minutes, not seconds."""
 
 
 def test_every_command_stands_in_one_panel_with_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,6 @@ def _common(
     """Exact accounts of what a model is made of."""
 
 
-<<<<<<< HEAD
 PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
     "Take apart": (
         ("dissect", dissect.command, "dissect ./my-model"),
@@ -111,6 +110,7 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
         ("context", context.command, "context ./my-llm --text text.txt --windows 1 --passkeys 0"),
         ("quantise", quantise.command, "quantise ./my-llm --report --text text.txt --windows 1"),
         ("probe", probe.command, "probe ./my-llm"),
+        ("pass-at-k", pass_at_k.command, "pass-at-k samples.jsonl --problems HumanEval.jsonl.gz"),
     ),
     "Scores": (
         ("table", table.command, "table llama-zero-shot"),
@@ -144,42 +144,3 @@ for _members in PANELS.values():
             application.add_typer(_command, name=_name, epilog=f"Example: kaibo {_example}")
         else:
             application.command(_name, epilog=f"Example: kaibo {_example}")(_command)
-=======
-application.command("dissect")(dissect.command)
-application.command("inspect")(inspect.command)
-application.command("census")(census.command)
-application.command("digits")(digits.command)
-application.command("stats")(stats.command)
-application.command("spectrum")(spectrum.command)
-application.command("series")(series.command)
-application.command("diff")(diff.command)
-application.command("merge")(merge.command)
-application.command("score")(score.command)
-application.command("trends")(trends.command)
-application.command("eval")(evaluate.command)
-application.command("pass-at-k")(pass_at_k.command)
-application.command("corrupt")(corrupt.command)
-application.command("decode")(decode.command)
-application.command("norms")(norms.command)
-application.command("table")(table.command)
-application.command("pca")(pca.command)
-application.command("law")(law.law)
-application.command("forecast")(law.forecast)
-application.command("select")(select.command)
-application.command("correlate")(correlate.correlate)
-application.command("measures")(correlate.measures)
-application.command("trajectories")(along.command)
-application.command("generate")(generate.command)
-application.command("tour")(tour.command)
-application.command("context")(context.command)
-application.command("quantise")(quantise.command)
-application.command("rescale")(rescale.command)
-application.command("train")(train.command)
-application.command("runs")(train.runs)
-application.command("nursery")(nursery.command)
-application.command("probe")(probe.command)
-application.command("sql")(sql.command)
-application.add_typer(study.commands, name="study")
-application.add_typer(store.commands, name="store")
-application.command("doctor")(doctor.command)
->>>>>>> main

@@ -10,14 +10,10 @@ from urllib.parse import urlsplit
 
 from kaibo.errors import escaped
 
-<<<<<<< HEAD
-CACHE_FOLDER = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/")
 PART_OF_A_RUN = re.compile(
     r"merged|final|best|last|latest|model|weights|(?:global_step|step|checkpoint|ckpt|iter|epoch)[-_=]?[0-9]{1,12}[kKmM]?"
 )
 """Folders whose name says which part of a run they are, and not of which run."""
-=======
->>>>>>> main
 SCHEME = re.compile(r"^(https?|s3)://")
 
 
