@@ -134,16 +134,23 @@ def sentences(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
 
 
 def of_trial(rows: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Whether a model off the law is worse than its control, and how far off the law one with the same answers is."""
+    """How models off the law do beside their controls, and how far off the law one with the same answers is.
+
+    It decides nothing: one model, three draws of each control, and errors of the weights that are only nearly alike.
+    """
     off = [row for row in rows if row.beside is not None and not row.same]
-    worse = [row for row in off if row.beside_low is not None and row.beside_low > 0]
-    better = [row for row in off if row.beside_high is not None and row.beside_high < 0]
+    errors = {row.variant: row.error for row in rows}
+    apart = [abs(row.error / errors[row.control] - 1) for row in off if errors.get(row.control)]
+    counts = {
+        "n": len(off),
+        "worse": sum(row.beside_low is not None and row.beside_low > 0 for row in off),
+        "better": sum(row.beside_high is not None and row.beside_high < 0 for row in off),
+        "least": min(row.beside for row in off),
+        "most": max(row.beside for row in off),
+        "apart": max(apart, default=0.0),
+    }
     farthest = max(off, key=lambda row: float(row.mae))
-    same = {"mae": farthest.mae, "rescaled": farthest.mae_rescaled}
-    verdict = "mixed" if worse and better else "worse" if worse else "better" if better else "undecided"
-    least, most = min(row.beside for row in off), max(row.beside for row in off)
-    counts = {"n": len(off), "worse": len(worse), "better": len(better), "least": least, "most": most}
-    return [(f"trial_{verdict}", counts), ("trial_same", same)]
+    return [("trial", counts), ("trial_same", {"mae": farthest.mae, "rescaled": farthest.mae_rescaled})]
 
 
 def of_groups(rows: Any) -> list[tuple[str, dict[str, Any]]]:

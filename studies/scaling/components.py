@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -72,7 +73,8 @@ def wanted(table: str, pattern: str | None) -> str | None:
 def outcomes_of(name: str, row: Any) -> list[kaibo.Outcome]:
     """What one table says of the claims; intervals are those of the bootstrap over families or models."""
     n = len(row.models)
-    intervals = row.explained_interval or row.explained_interval_models
+    over_families = row.explained_interval and not math.isnan(row.explained_interval[0][0])
+    intervals = row.explained_interval if over_families else row.explained_interval_models
     first = intervals[0] if intervals else (None, None)
     scale = "nejumi-leaderboard-4" if "GLP_抽象的推論" in row.benchmarks else "published"
     found = [

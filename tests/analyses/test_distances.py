@@ -167,6 +167,13 @@ def test_the_null_holds_its_level_whatever_a_seed_does(own: float) -> None:
     assert 0.3 < np.mean(p) < 0.75
 
 
+@pytest.mark.parametrize(("seeds_of_each", "least"), [(3, 0.25), (4, 0.125), (5, 0.0625)])
+def test_the_smallest_p_that_so_few_seeds_can_give_is_said(seeds_of_each: int, least: float) -> None:
+    labels = crossed(2, seeds_of_each)
+    row = seeds(apart(planted(labels, 50.0)), labelled(labels)).rows[1]
+    assert row.p == row.p_least == least
+
+
 def test_too_few_models_are_said_to_be_too_few() -> None:
     alone = [Label("D0", "1"), Label("D1", "1")]
     row = seeds(apart(planted(alone, 1.0)), labelled(alone)).rows[0]

@@ -34,7 +34,7 @@ def test_the_components_of_77_base_models():
     assert round(100 * row.missing_share, 2) == 0.97
     assert sum(one.n >= 3 for one in row.family_lines) == 14
     assert round(row.mean_family_r2, 4) == 0.9665
-    assert row.kept_components == 1
+    assert row.kept_components == 3  # one, when all were held against tables without a first factor
 
 
 def test_the_averages_and_components_of_nejumi_4():
@@ -47,6 +47,7 @@ def test_the_averages_and_components_of_nejumi_4():
     row = pca([file], columns="GLP_*").rows[0]
     assert len(row.benchmarks) == 12
     assert [round(share, 3) for share in row.explained[:3]] == [0.512, 0.218, 0.133]
+    assert row.kept_components == 4
 
 
 def fitted(target, table_file, models, cutoff, **how):

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import kaibo
 from kaibo.collect.outputs import MANIFEST
 from kaibo.errors import FormatError, KaiboError, StorageError, UsageError
 from kaibo.models import open_model
+from kaibo.models.derived.merge_kernels import trim
+from kaibo.models.formed import formed
 from kaibo.store import disk
 from kaibo.testing import tiny_model
 from kaibo.verbs.merge import Writing
-from kaibo.vocabulary import Buffer
-from kaibo.vocabulary.merging import Recipe
+from kaibo.vocabulary import Buffer, Model, Patterns, Tensor
+from kaibo.vocabulary.merging import WHOLE, Recipe, Trim
 
 OPERATIONS = ("create", "write", "write_at", "fsync", "rename", "unlink", "fsync_folder")
 SLOW = pytest.mark.slow
@@ -258,6 +261,26 @@ def test_a_merge_cannot_go_into_one_of_its_models(models: Path) -> None:
         run(models, models / "b")
 
 
+@dataclass(frozen=True, eq=False)
+class _Trimmed:
+    """The float32 values of a tensor that a trim keeps, zero elsewhere."""
+
+    tensor: Tensor
+    keep: Trim
+
+    def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
+        at = begin
+        for chunk in self.tensor.chunks(buffer, begin, end):
+            trim(chunk.view(np.float32), np.float32(self.keep.threshold), self.keep.cutoff - at)
+            at += chunk.size
+            yield chunk
+
+
+def _trimmed(vector: Model, keeps: Mapping[str, Trim]) -> Model:
+    tensors = [formed(_Trimmed(one, keeps.get(one.canonical, WHOLE)), one) for one in vector.weights]
+    return replace(vector, tensors=tuple(tensors))
+
+
 def test_a_trimmed_task_vector_measures_as_its_census_says(models: Path, tmp_path: Path) -> None:
     from kaibo.analyses.largest import by_size, exactly, largest, needed
     from kaibo.analyses.trimming import quotas, wanted_bins
@@ -266,11 +289,9 @@ def test_a_trimmed_task_vector_measures_as_its_census_says(models: Path, tmp_pat
     from kaibo.collect.differences import take_difference
     from kaibo.collect.resolving import resolved_bins
     from kaibo.models.derived.difference import difference
-    from kaibo.models.derived.trimmed import trimmed
     from kaibo.models.pairing import pair_models
     from kaibo.store import Store
     from kaibo.vocabulary import total
-    from kaibo.vocabulary.merging import Trim
 
     base, tuned = open_model(models / "a"), open_model(models / "b")
     store = Store(tmp_path)
@@ -288,7 +309,7 @@ def test_a_trimmed_task_vector_measures_as_its_census_says(models: Path, tmp_pat
             name: Trim(one.threshold, position_after(tensors[name], one.threshold, one.taken))
             for name, one in quotas(rows, 0.2, recipe, known).items()
         }
-        again = take_census(trimmed(vector, keeps), store)
+        again = take_census(_trimmed(vector, keeps), store)
         censuses = [row.census for row in rows if row.census is not None]
         told = largest(exactly(rows, by_size([total(censuses)]), 20, ties, known), 20, ties)
         seen = by_size([row.census for row in again.rows if row.census is not None])
@@ -310,6 +331,6 @@ def test_a_merge_is_a_model_that_measures_as_the_one_that_was_written(models: Pa
     unwritten, written = (take_census(model, store) for model in (done.model, open_model(tmp_path / "out")))
     assert [row.content for row in unwritten.rows] == [row.content for row in written.rows]
     room: Buffer = np.empty(64, np.uint8)
-    for formed, stored in zip(done.model.tensors, open_model(tmp_path / "out").tensors, strict=True):
-        pieces = [np.concatenate([chunk.copy() for chunk in one.chunks(room, 3)]) for one in (formed, stored)]
+    for merged, stored in zip(done.model.tensors, open_model(tmp_path / "out").tensors, strict=True):
+        pieces = [np.concatenate([chunk.copy() for chunk in one.chunks(room, 3)]) for one in (merged, stored)]
         np.testing.assert_array_equal(*pieces)

@@ -54,7 +54,7 @@ def apart():
 
 
 def ratios(low=1.0):
-    numbers = (4, 2, 2, 0.1, 0.11, 1.1, None, None, 0.5, 8, low, 1.2, 0.01)
+    numbers = (4, 2, 2, 0.1, 0.11, 1.1, None, None, 0.5, 0.25, 8, low, 1.2, 0.01)
     rows = [RatioRow(cell, role, "l2", *numbers) for cell in CELLS[:2] for role in ("all", "mlp.up")]
     return Finding("fine-tune-ratios", tuple(rows))
 

@@ -15,9 +15,9 @@ from kaibo.models.anatomy.catalogue import families, family
 from kaibo.models.anatomy.parts import fused_layout, part_role, part_rows
 from kaibo.models.pairing.rotary import to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
-from kaibo.models.views import computed, renamed, shifted, transposed, unpacked
+from kaibo.models.views import computed, renamed, shifted, transposed
 from kaibo.testing.arrays import ArrayTensor, array_tensor
-from kaibo.vocabulary import DTYPES, Tensor, widen
+from kaibo.vocabulary import DTYPES, Tensor
 
 LAYOUTS = ("q k v", "heads (q k v)", "groups (q… k v)", "gate up")
 
@@ -150,31 +150,6 @@ def test_an_order_of_rotary_rows_undone_is_the_identity(
         expected[:, :rotary].reshape(heads, half, 2, columns).transpose(0, 2, 1, 3).reshape(heads, rotary, columns)
     )
     assert np.array_equal(read(turned, values), expected.reshape(-1))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 30), st.data())
-def test_codes_times_scales_are_what_numpy_makes_of_them(values: int, data: st.DataObject) -> None:
-    rows, columns = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
-    tall, broad = data.draw(st.sampled_from([(rows, columns), (1, columns), (2, 3)]))
-    random = np.random.default_rng(rows * columns)
-    codes = array_tensor("F8_E4M3", random.integers(0, 0x7E, (rows, columns)).astype(np.uint8))
-    shape = -(-rows // tall), -(-columns // broad)
-    scales = random.uniform(0.5, 2, shape).astype(np.float32)
-    seen = unpacked(codes, array_tensor("F32", scales.view("<u4")), (tall, broad))
-    assert seen is not None
-    factors = np.repeat(np.repeat(scales, tall, 0)[:rows], broad, 1)[:, :columns]
-    expected = (widen("F8_E4M3", codes.patterns) * factors).astype(np.float32)
-    begin, end = data.draw(spans(codes.size))
-    got = [chunk.copy() for chunk in seen.chunks(np.empty(4 * values, np.uint8), begin, end)]
-    assert np.array_equal(np.concatenate([np.zeros(0, "<u4"), *got]).view("<f4"), expected.reshape(-1)[begin:end])
-
-
-def test_scales_that_do_not_fit_their_codes_are_not_guessed_at() -> None:
-    codes = matrix(5, 5, "F8_E4M3")
-    assert unpacked(codes, matrix(3, 2, "F32"), (2, 2)) is None
-    assert unpacked(codes, matrix(1, 1, "I32")) is None
-    assert unpacked(renamed(codes, shape=(25,)), matrix(1, 1, "F32")) is None
 
 
 def test_one_is_added_in_float32() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaibo.models.anatomy.caches import kept_of
-from kaibo.models.anatomy.catalogue import GENERATED, family
+from kaibo.models.anatomy.catalogue import GENERATED, family, generated
 from kaibo.models.anatomy.promising import promises
 from kaibo.models.anatomy.settings import Reader, settings_in
 
@@ -15,6 +15,7 @@ WRAPPING = {"model", "transformer", "backbone"}
 
 def differences(name: str, case: Mapping[str, Any]) -> list[str]:
     """What kaibo says otherwise than transformers, in the first few words."""
+    generated.cache_clear()  # other processes write families, too
     prefixes = family(GENERATED + name).prefixes
     made = {_bare(key, prefixes): value for key, value in seen(case).items()}
     said = promised(name, case["config"])

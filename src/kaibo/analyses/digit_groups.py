@@ -10,7 +10,7 @@ from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 
 NOTES = (
-    "The interval of the MAE is a 95 % bootstrap over tensors, 1,000 resamples; too narrow below about 40 tensors.",
+    "The interval of the MAE is the MAE ± how far the shares move over tensors drawn again (95 %), also near 0.",
     "A difference between two models of one seed each may be the seed's: nothing here says how much a seed moves it.",
 )
 

@@ -18,7 +18,7 @@ from kaibo.analyses import moments
 from kaibo.analyses.groups import Group, groups
 from kaibo.analyses.provenance import provenance
 from kaibo.analyses.records import DigitsRow
-from kaibo.uncertainty.resampling import expanded, interval, row_weights
+from kaibo.uncertainty.resampling import expanded, row_weights
 from kaibo.vocabulary import By, Census, Finding, Row, points, sums
 
 Floats = NDArray[np.float64]
@@ -31,9 +31,14 @@ CONFORMITY = ((0.006, "close"), (0.012, "acceptable"), (0.015, "marginal"), (mat
 
 RESAMPLES, SEED = 1000, 0
 
+LEAST_TENSORS = 5
+"""Tensors with values below which the MAE has no interval."""
+
+FEW = f"an interval over tensors needs {LEAST_TENSORS} of them"
+
 NOTES = (
     "Shares are of the nonzero finite values; zeros stand apart.",
-    "The interval of the MAE is a 95 % bootstrap over tensors, 1,000 resamples; too narrow below about 40 tensors.",
+    "The interval of the MAE is the MAE ± how far the shares move over tensors drawn again (95 %), also near 0.",
     "No chi-square p-value is given: with this many values, which are not independent, any departure is significant.",
 )
 
@@ -104,6 +109,7 @@ def _digits_row(group: Group) -> DigitsRow:
     gaussian, mixture = _nulls(measured, counts)
     shares = nonzero / nonzero.sum() if nonzero.any() else np.full(9, math.nan)
     low, high = _interval(counts[:, 1:])
+    few = {} if low is not None or not nonzero.any() else dict.fromkeys(("mae_low", "mae_high"), FEW)
     mae = float(mean_absolute_error(shares))
     return DigitsRow(
         model=group.model,
@@ -127,7 +133,7 @@ def _digits_row(group: Group) -> DigitsRow:
         gaussian_shares=_floats(gaussian),
         mixture_shares=_floats(mixture),
         tensors=len(measured),
-        why=_why(nonzero, gaussian, mixture),
+        why=_why(nonzero, gaussian, mixture) | few,
     )
 
 
@@ -144,15 +150,21 @@ def _nulls(measured: list[Census], counts: NDArray[np.int64]) -> tuple[Floats, F
 
 
 def _interval(counts: NDArray[np.int64]) -> tuple[float | None, float | None]:
-    """The 95 % bootstrap interval of the MAE over tensors, (None, None) for fewer than two tensors with values."""
+    """The 95 % interval of the MAE over tensors; (None, None) for fewer than `LEAST_TENSORS` with values.
+
+    The MAE moves no farther than the shares do on the mean over digits, so it lies within the 95 % quantile of that
+    distance in tensors drawn again. Percentiles of the MAE itself, which no draw can bring below the truth near 0,
+    held it in 0 to 36 % there and in 82 to 92 % elsewhere; this holds it in 94 to 100 %.
+    """
     counts = counts[counts.sum(axis=1) > 0]
-    if len(counts) < 2:
+    if len(counts) < LEAST_TENSORS:
         return None, None
     draws = row_weights(len(counts), RESAMPLES, np.random.default_rng(SEED))
     resampled = draws @ counts.astype(np.float64)
-    maes = mean_absolute_error(resampled / resampled.sum(axis=1, keepdims=True))
-    low, high = interval(maes, expanded(len(counts)))
-    return float(low), float(high)
+    shares = counts.sum(axis=0) / counts.sum()
+    moved = mean_absolute_error(resampled / resampled.sum(axis=1, keepdims=True), shares)
+    mae, reach = float(mean_absolute_error(shares)), float(np.quantile(moved, expanded(len(counts))))
+    return max(mae - reach, 0.0), mae + reach
 
 
 def _divergence(shares: Floats) -> float:

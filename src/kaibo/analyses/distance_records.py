@@ -97,7 +97,8 @@ class SeedRow:
     seeds, `between` that of models of different data sets and different seeds, over so many pairs. `ratio` is between
     ÷ within, `ratio_low` and `ratio_high` its 95 % bootstrap interval over models. `p` is the share of relabellings
     of the data sets whose ratio is at least as large, `relabellings` how many there were, `exact` whether these are
-    all there are.
+    all there are, `p_least` the smallest p that so few models can give: with three to five seeds of two data sets it
+    is 0.25 to 0.06, and no p can fall below it.
     """
 
     distance_norm: str
@@ -111,6 +112,7 @@ class SeedRow:
     ratio_low: float | None
     ratio_high: float | None
     p: float | None
+    p_least: float | None
     relabellings: int
     exact: bool
     why: Why = field(default_factory=dict)
@@ -118,7 +120,7 @@ class SeedRow:
 
 @dataclass(frozen=True)
 class NormsRow:
-    """Whether L1, L2 and L∞ can be norms of one vector of `n` values.
+    """Whether L1, L2 and L∞ can be norms of one vector of `n` values: `holds` says possible, never that they are.
 
     `l1_most` is √n·L2, the greatest L1 that any vector with this L2 has, and `times` L1 as a multiple of it; `needed`
     is how many values a vector with these two norms has at least. `l1_step` and `square_step` are the largest powers
@@ -139,6 +141,11 @@ class NormsRow:
     by_chance: float | None
     vector: str | None = None
     why: Why = field(default_factory=dict)
+
+    @property
+    def possible(self) -> bool:
+        """`holds` as tables call it."""
+        return self.holds
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kaibo.analyses.answers import PERPLEXITIES, SHARES, values_of
 from kaibo.uncertainty.discovery import benjamini_hochberg
-from kaibo.uncertainty.exact import sign_test
+from kaibo.uncertainty.exact import clustered_sign_test
 from kaibo.uncertainty.resampling import clustered_interval
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
@@ -29,7 +29,8 @@ class EvalPair:
     """Two models on the questions that both answered.
 
     `difference` is a − b with its 95 % interval of a paired bootstrap over clusters; `only_a` and `only_b` are the
-    questions that one alone got right and `mcnemar_p` the exact test of them; `q` is p corrected over all pairs.
+    questions that one alone got right and `mcnemar_p` the exact test of them, questions of one passage or group
+    exchanged together; `q` is p corrected over all pairs.
     """
 
     a: str
@@ -95,7 +96,7 @@ def _pair(a: Sitting, b: Sitting, metric: str, seed: int) -> EvalPair | None:
         *(a.model, b.model, a.task, metric, float(difference.mean()), low, high),
         only_a=only_a if exact else None,
         only_b=only_b if exact else None,
-        mcnemar_p=sign_test(only_a, only_b) if exact else None,
+        mcnemar_p=clustered_sign_test(difference, clusters) if exact else None,
         q=None,
         n=len(both),
     )

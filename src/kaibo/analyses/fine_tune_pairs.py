@@ -102,6 +102,7 @@ def _ratios(cell: str, part: str, rows: Crosses, own: Named, rng: np.random.Gene
             ratio_low=row.ratio_low,
             ratio_high=row.ratio_high,
             p=row.p,
+            p_least=row.p_least,
             tensors=len(_changed(rows)),
             tensors_low=low,
             tensors_high=high,

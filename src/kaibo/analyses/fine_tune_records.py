@@ -110,8 +110,9 @@ class ApartRow:
 class RatioRow:
     """Distance between data sets ÷ between seeds (see `SeedRow`) in one cell and one role, or "all" of the model.
 
-    `ratio_low` and `ratio_high` are a 95 % bootstrap interval over models; `tensors_low` and `tensors_high` one over
-    its tensors: how much the ratio depends on which weights are looked at, not what new seeds would give.
+    `ratio_low` and `ratio_high` are a 95 % bootstrap interval over models, `p_least` the smallest p that so few give;
+    `tensors_low` and `tensors_high` one over its tensors: how much the ratio depends on which weights are looked at,
+    not what new seeds would give.
     `spread` is (largest − least) ÷ mean, over seeds, of the distance between data sets under one seed.
     """
 
@@ -127,6 +128,7 @@ class RatioRow:
     ratio_low: float | None
     ratio_high: float | None
     p: float | None
+    p_least: float | None
     tensors: int
     tensors_low: float | None
     tensors_high: float | None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,9 @@ class Laws:
         return Finding("law", (self.row,), notes, held)
 
 
+FOLD_DRAWS, FOLD_STARTS = 250, 8
+"""Bootstrap draws and starts of the law that is fitted anew without each family."""
+
 INTERVAL_NOTE = (
     "intervals: 95 %, bootstrap over the training families; components are held as fitted on the training models; a "
     "prediction interval adds the scatter of the training models"
@@ -201,9 +205,10 @@ def _row(
         train_mse[name] = float(np.mean((predicted[name][seen] - y[seen]) ** 2))
         unseen = test & ~np.isnan(judged[name])
         test_mse[name] = float(np.mean((judged[name][unseen] - y[unseen]) ** 2)) if unseen.any() else None
-    residuals = _residuals(prepared, fitted[chosen], chosen, judged[chosen], settings)
+    ends = _ends(prepared, fitted[chosen], chosen, settings)
+    residuals = _residuals(prepared, fitted[chosen], chosen, judged[chosen], settings, ends)
     tested = [one for one in residuals if test[prepared.table.models.index(one.model)]]
-    inside = [one.low <= one.observed <= one.high for one in tested]
+    inside = [one.low <= one.observed <= one.high for one in tested if not math.isnan(one.low)]
     others = [name for name in fitted if name != chosen and not name.startswith("PC")]
     why = {} if tested else {"test_mse": "no model was held out", "coverage": "no model was held out"}
     return LawRow(
@@ -242,12 +247,35 @@ def _out_of_fold(prepared: Prepared, name: str, settings: LawSettings) -> Floats
     return out
 
 
+def _ends(prepared: Prepared, law: Fitted, name: str, settings: LawSettings) -> tuple[Floats, Floats]:
+    """Where each model's value lies with 95 %, one entry a model whose predictors are known.
+
+    Where each family is predicted by the others, so is its interval: one that has seen the family covers it too well.
+    """
+    x = prepared.predictors[name]
+    known = ~np.isnan(x).any(axis=1)
+    if settings.split.kind != "family":
+        return law.prediction_interval(x[known])
+    families = np.array(prepared.table.families, dtype=object)[known]
+    x, y = x[known], prepared.target[known]
+    low, high = np.full(len(y), np.nan), np.full(len(y), np.nan)
+    fewer = replace(
+        settings.fit, draws=min(settings.fit.draws, FOLD_DRAWS), starts=min(settings.fit.starts, FOLD_STARTS)
+    )
+    for family in dict.fromkeys(families.tolist()):
+        own = families == family
+        if (~own).sum() >= x.shape[1] + 3 and np.ptp(y[~own]) > 0:
+            other = fit(x[~own], y[~own], families[~own].tolist(), fewer)
+            low[own], high[own] = other.prediction_interval(x[own])
+    return low, high
+
+
 def _residuals(
-    prepared: Prepared, law: Fitted, name: str, values: Floats, settings: LawSettings
+    prepared: Prepared, law: Fitted, name: str, values: Floats, settings: LawSettings, ends: tuple[Floats, Floats]
 ) -> tuple[Residual, ...]:
     x = prepared.predictors[name]
     known = np.flatnonzero(~np.isnan(x).any(axis=1))
-    low, high = law.prediction_interval(x[known])
+    low, high = ends
     equivalents = equivalent_flops(prepared, law, name, settings.reference)
     return tuple(
         Residual(

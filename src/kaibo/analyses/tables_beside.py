@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from kaibo.vocabulary import Finding
 class TableShare:
     """One component of one table, as shares of the variance.
 
-    The interval is that of the bootstrap over families, `parallel` the 95 % quantile with every column permuted;
-    `above_chance` says that this component and all before it hold more than that.
+    The interval is that of the bootstrap over families, `parallel` what the component must hold to lead above
+    chance; `above_chance` says that this component and all before it do.
     """
 
     table: str
@@ -36,7 +37,9 @@ def tables_beside(found: Mapping[str, Finding[ComponentsRow]]) -> Finding[TableS
 
 
 def _shares(name: str, row: ComponentsRow) -> list[TableShare]:
-    bounds = [*row.explained_interval, *[(None, None)] * len(row.explained)]
+    bounds = [
+        (None if math.isnan(low) else low, None if math.isnan(high) else high) for low, high in row.explained_interval
+    ]
     return [
         TableShare(
             name, len(row.models), len(row.benchmarks), place + 1, share, *bounds[place], row.parallel[place],

@@ -43,6 +43,10 @@ SheetName = Annotated[
     str | None,
     typer.Option("--sheet", metavar="NAME", help="The sheet of a workbook, or the number of a Markdown table."),
 ]
+Decimal = Annotated[
+    list[str] | None,
+    typer.Option("--decimal", metavar="SIGN", help="comma or point before the decimals; COLUMN=comma for one column."),
+]
 Columns = Annotated[
     str | None, typer.Option("--columns", metavar="PATTERNS", help="Only these columns, such as 'GLP_*'.")
 ]
@@ -57,12 +61,12 @@ Pictures = Annotated[
 ]
 
 
-def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
-    """NAME=VALUE options as a dictionary; the last `=` separates."""
+def pairs(given: Sequence[str] | None, option: str, *, whole: bool = False) -> dict[str, str]:
+    """NAME=VALUE options as a dictionary; the last `=` separates. With `whole` the name may be empty."""
     out = {}
     for text in given or ():
         name, equals, value = text.rpartition("=")
-        if not equals or not name or not value:
+        if not equals or not (name or whole) or not value:
             raise UsageError(f'{option} takes NAME=VALUE, not "{text}"')
         out[name] = value
     return out
@@ -91,6 +95,7 @@ class Reading:
     encoding: Encoding = None
     model_column: ModelColumn = None
     sheet: SheetName = None
+    decimal: Decimal = None
 
     def options(self) -> Any:
         """The same as the verbs take them. Raises UsageError for a unit that is not COLUMN=UNIT."""
@@ -98,7 +103,8 @@ class Reading:
 
         units, missing = pairs(self.unit, "--unit"), frozenset(self.missing or ())
         where = self.encoding, self.model_column, self.sheet
-        return TableOptions(self.alias, self.models, units, missing, self.dedupe, *where)
+        decimal = pairs([said if "=" in said else f"={said}" for said in self.decimal or ()], "--decimal", whole=True)
+        return TableOptions(self.alias, self.models, units, missing, self.dedupe, *where, decimal)
 
 
 @dataclass(frozen=True)

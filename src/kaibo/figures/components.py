@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.scatter import PALETTE, named_points
@@ -25,8 +26,8 @@ def explained(finding: Finding[ComponentsRow], language: str) -> Any:
             "place": k,
             "series": measured,
             "share": 100 * share,
-            "low": 100 * row.explained_interval[k][0],
-            "high": 100 * row.explained_interval[k][1],
+            "low": None if math.isnan(row.explained_interval[k][0]) else 100 * row.explained_interval[k][0],
+            "high": None if math.isnan(row.explained_interval[k][1]) else 100 * row.explained_interval[k][1],
             "parallel": 100 * row.parallel[k],
             "text": f"{100 * share:.1f}",
         }

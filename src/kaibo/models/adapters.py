@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kaibo.errors import FormatError, MissingError, PolicyError, escaped
+from kaibo.errors import FormatError, MissingError, escaped
+from kaibo.models import formats
 from kaibo.models.addresses import Target, text_of
 from kaibo.models.anatomy import Anatomy, anatomy_for
-from kaibo.models.derived.updates import Factors, Update, adapted
+from kaibo.models.derived.updates import Factors, Update, adapted, values_of
 from kaibo.models.descriptions import describe
-from kaibo.models.formats import safetensors, sniff
-from kaibo.models.formats.adapter import CONFIG, PICKLE, WEIGHTS, AdapterConfig, part_of
+from kaibo.models.formats import StoredTensor
+from kaibo.models.formats.adapter import CONFIG, WEIGHTS, AdapterConfig, part_of
 from kaibo.models.opening import open_model, target_of
+from kaibo.models.pairing.sides import Side
 from kaibo.models.pairing.vocabularies import vocabulary_of
-from kaibo.models.places.folder import LocalFile
-from kaibo.models.weights import adapter_config_of, is_adapter
+from kaibo.models.views import transposed
+from kaibo.models.weights import adapter_config_of, factors_of, is_adapter
 from kaibo.vocabulary import Model, Tensor
 
-Parts = dict[str, safetensors.StoredTensor]
+Parts = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Adapter:
     """An adapter's folder, its headers read: factors by module, and the tensors that it replaces whole."""
 
     target: Target
+    file: str
     config: AdapterConfig
     modules: Mapping[str, Parts]
-    wholes: Parts
+    wholes: Mapping[str, StoredTensor]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def open_adapter(address: str | os.PathLike[str]) -> Adapter | None:
 def vocabularies(base: Model, tuned: Model) -> tuple[dict[str, int] | None, dict[str, int] | None]:
     """The vocabularies of two models; an adapter without a tokenizer of its own is used with its base's."""
     before, after = vocabulary_of(base.address), vocabulary_of(tuned.address)
-    return before, before if after is None and tuned.files == (WEIGHTS,) else after
+    return before, before if after is None and tuned.files and tuned.files[0] in WEIGHTS else after
 
 
 def read_adapter(target: Target) -> Adapter:
@@ -86,32 +89,35 @@ def read_adapter(target: Target) -> Adapter:
     config = adapter_config_of(target)
     if config.unread is not None:
         raise MissingError(config.unread, file=target.path(CONFIG), next="merge it with PEFT and name the merged model")
-    place = _weights(target)
-    header = safetensors.read_header(place)
+    file = factors_of(target)
+    place = target.opened(file)
+    contents = formats.read(place, file)
     modules: dict[str, Parts] = {}
-    wholes: Parts = {}
-    for entry in header.entries:
+    wholes: dict[str, StoredTensor] = {}
+    for entry in contents.entries:
         module, part = part_of(entry.name)
-        stored = safetensors.stored(entry, header, place, entry.name, None, "other")
+        stored = formats.stored(entry, contents.digest, place)
         if not entry.dtype.measurable:
             raise FormatError(
                 f"is stored as {entry.dtype.name}, which holds no weights", file=place.name, tensor=entry.name
             )
-        held = wholes if part == "whole" else modules.setdefault(module, {})
-        if held.setdefault(module if part == "whole" else part, stored) is not stored:
+        taken = _taken(modules, wholes, module, part, stored)
+        if not taken:
             raise FormatError(
                 "stands for a part that another tensor stands for, too", file=place.name, tensor=entry.name
             )
-    return Adapter(target, config, modules, wholes)
+    return Adapter(target, file, config, modules, wholes)
 
 
-def _weights(target: Target) -> LocalFile:
-    if os.path.lexists(target.inside(WEIGHTS)):
-        return target.opened(WEIGHTS)
-    if os.path.lexists(target.inside(PICKLE)):
-        message = "is a pickle by its name, and pickles run code when they are opened"
-        raise PolicyError(message, file=target.path(PICKLE), next=sniff.NO_PICKLES)
-    raise MissingError(f"has {CONFIG} but no {WEIGHTS}", file=target.address, next="fetch the adapter again")
+def _taken(
+    modules: dict[str, Parts], wholes: dict[str, StoredTensor], module: str, part: str, stored: StoredTensor
+) -> bool:
+    """Puts a tensor where it belongs; False where another one is there already."""
+    if part == "whole":
+        return wholes.setdefault(module, stored) is stored
+    turned = part.endswith(" turned") and len(stored.shape) == 2
+    tensor = transposed(stored) if turned else stored
+    return modules.setdefault(module, {}).setdefault(part.removesuffix(" turned"), tensor) is tensor
 
 
 def applied(adapter: Adapter, base: Model) -> Applied:
@@ -121,10 +127,15 @@ def applied(adapter: Adapter, base: Model) -> Applied:
     wholes = {}
     for name, stored in adapter.wholes.items():
         there = places.find(name)
+        if there is None and not _is_saved(adapter.config, name):
+            next_step = "factors are called lora_A and lora_B; a tensor that is replaced whole has its base's name"
+            message = f"is no part of an update that is known, and {base.address} has no such tensor"
+            raise FormatError(message, file=adapter.target.address, tensor=stored.name, next=next_step)
         position = anatomy.place(name)
         known, canonical = (name, position.canonical) if there is None else (there.name, there.canonical)
         wholes[canonical] = replace(stored, name=known, canonical=canonical, layer=position.layer, role=position.role)
     updates = [_update(adapter, module, parts, places, wholes) for module, parts in adapter.modules.items()]
+    contradicted = _contradicted(adapter, updates)
     changed: dict[str, Tensor] = {**wholes, **{update.weight.canonical: adapted(update) for update in updates}}
     kept = [tensor for tensor in base.tensors if tensor.canonical not in changed]
     described = describe(adapter.target)
@@ -134,8 +145,8 @@ def applied(adapter: Adapter, base: Model) -> Applied:
         family=base.family,
         tensors=tuple(sorted([*kept, *changed.values()], key=lambda tensor: (tensor.canonical, tensor.name))),
         config=base.config,
-        files=(WEIGHTS,),
-        notes=(*adapter.target.notes, *notes_on(adapter, base), *described.notes),
+        files=(adapter.file,),
+        notes=(*adapter.target.notes, *notes_on(adapter, base), *contradicted, *described.notes),
         documents={**base.documents, **described.documents},
     )
     return Applied(
@@ -148,14 +159,39 @@ class _Places:
 
     def __init__(self, base: Model, anatomy: Anatomy) -> None:
         self.base, self._anatomy = base, anatomy
+        self._side = Side("base", base)
         self._canonical = {tensor.canonical: tensor for tensor in base.tensors}
 
     def find(self, name: str) -> Tensor | None:
         """The base's tensor of a name, with or without the prefixes that differ from file to file."""
         return self._canonical.get(self._anatomy.place(name).canonical)
 
+    def by_inputs(self, weight: Tensor) -> bool | None:
+        """Whether the base stores a matrix with its inputs first; None where its family is not known."""
+        if self._side.anatomy is None or len(weight.shape) != 2:
+            return None
+        return self._side.by_outputs(weight) is not weight
 
-def _update(adapter: Adapter, module: str, parts: Parts, places: _Places, wholes: Parts) -> Update:
+
+def _is_saved(config: AdapterConfig, name: str) -> bool:
+    """Whether the config says that the adapter brings this tensor whole, though its base has none (a new head)."""
+    return bool(set(config.saved) & set(name.split(".")))
+
+
+def _contradicted(adapter: Adapter, updates: Sequence[Update]) -> Iterator[str]:
+    """Layers that the base stores otherwise than the config says: the base counts."""
+    said = adapter.config.transposed
+    known = [one for one in updates if said is not None and not one.weight.role.startswith("embedding")]
+    matrices = [one.weight.canonical for one in known if one.factors.transposed is not said]
+    if matrices:
+        stored = "outputs × inputs" if said else "inputs × outputs"
+        yield (
+            f"{CONFIG} says fan_in_fan_out = {str(said).lower()}; the base stores {len(matrices)} of the adapted "
+            f"matrices {stored} ({matrices[0]} the first), and that counts, as in PEFT"
+        )
+
+
+def _update(adapter: Adapter, module: str, parts: Parts, places: _Places, wholes: Mapping[str, Tensor]) -> Update:
     """The update of one module, every shape checked against the base's tensor."""
     first = next(iter(parts.values()))
     name = first.name
@@ -169,8 +205,8 @@ def _update(adapter: Adapter, module: str, parts: Parts, places: _Places, wholes
     if not weight.dtype.measurable:
         message = f"is added to a weight that {places.base.address} stores as {weight.dtype.name} codes"
         raise FormatError(message, file=adapter.target.address, tensor=name, next="give the base in 16 or 32 bits")
-    transposed = "embedding_a" in parts or _turned(adapter.config, outer, inner, weight)
-    factors = Factors(outer, inner, adapter.config.scale_of(module), transposed, parts.get("magnitude"))
+    turned = "embedding_a" in parts or _turned(adapter.config, outer, inner, weight, places)
+    factors = Factors(outer, inner, _scale(adapter, module, parts, inner), turned, parts.get("magnitude"))
     if factors.shape != weight.shape:
         shapes = (
             f"B·A of {_times(factors.shape)} meets {weight.name} of {_times(weight.shape)} in {places.base.address}"
@@ -197,10 +233,25 @@ def _pair(adapter: Adapter, module: str, parts: Parts) -> tuple[Tensor, Tensor]:
     return outer, inner
 
 
-def _turned(config: AdapterConfig, outer: Tensor, inner: Tensor, weight: Tensor) -> bool:
-    """Whether the weight is stored inputs × outputs: where both fit (it is square), as the config says."""
+def _turned(config: AdapterConfig, outer: Tensor, inner: Tensor, weight: Tensor, places: _Places) -> bool:
+    """Whether the weight is stored inputs × outputs: by the shapes; where both fit (it is square) as the base's
+    family stores it, and only where that is not known as the config says.
+    """
     plain, turned = (outer.shape[0], inner.shape[1]), (inner.shape[1], outer.shape[0])
-    return config.transposed if plain == turned else weight.shape == turned
+    if plain != turned:
+        return weight.shape == turned
+    known = places.by_inputs(weight)
+    return bool(config.transposed) if known is None else known
+
+
+def _scale(adapter: Adapter, module: str, parts: Parts, inner: Tensor) -> float:
+    """What B·A is multiplied by; an α that is stored beside the factors (kohya) overrules the config's."""
+    alpha = parts.get("alpha")
+    if alpha is None:
+        return adapter.config.scale_of(module)
+    if alpha.size != 1:
+        raise FormatError(f"has {alpha.size} values, expected one α", file=adapter.target.address, tensor=alpha.name)
+    return float(values_of(alpha).reshape(-1)[0]) / inner.shape[0]
 
 
 def _check_magnitude(adapter: Adapter, module: str, factors: Factors) -> None:
@@ -232,7 +283,7 @@ def _times(shape: Iterable[int]) -> str:
 def notes_on(adapter: Adapter, base: Model) -> tuple[str, ...]:
     """What an adapter is, and whether it names another base than the one it was given."""
     ranks = Counter(
-        parts.shape[0] for held in adapter.modules.values() for key, parts in held.items() if key.endswith("a")
+        held[key].shape[0] for held in adapter.modules.values() for key in ("a", "embedding_a") if key in held
     )
     shown = ", ".join(f"r = {rank} (× {count})" for rank, count in sorted(ranks.items()))
     kind = f"{adapter.target.address} is an adapter: {adapter.config.kind}, {shown}"

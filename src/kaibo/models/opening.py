@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kaibo.errors import MissingError
 from kaibo.models.addresses import Target, hub_parts, local_target, text_of
+from kaibo.models.anatomy import Position, anatomy_for, architecture
 from kaibo.models.descriptions import Described, describe
-from kaibo.models.formats import safetensors
-from kaibo.models.formats.adapter import PREFIX, weight_name
+from kaibo.models.formats import Contents, stored
+from kaibo.models.formats.adapter import PREFIX
 from kaibo.models.formats.shards import SHARD
+from kaibo.models.packings import Stream, put, stream
 from kaibo.models.weights import LOOKED_FOR, SINGLE, Opened, open_weights
 from kaibo.vocabulary import Model, Tensor
-
-if TYPE_CHECKING:
-    from kaibo.models.anatomy import Position
 
 
 @dataclass(frozen=True)
@@ -114,42 +113,67 @@ def _describe(target: Target) -> Described:
 
 
 def _model(target: Target, opened: Opened, described: Described) -> Model:
-    from kaibo.models.anatomy import anatomy_for
-
     chosen = [
-        (entry, header, place)
-        for file, (header, place) in opened.headers.items()
-        for entry in header.entries
+        stored(entry, contents.digest, place)
+        for file, (contents, place) in opened.files.items()
+        for entry in contents.entries
         if opened.use.get(entry.name, file) == file
     ]
-    if opened.adapter is not None:
-        positions, family = _factor_positions([entry.name for entry, _, _ in chosen]), "adapter"
+    said = _said(opened)
+    config, documents = described.config or said.config, {**said.documents, **described.documents}
+    found = stream(chosen, config)
+    names = {tensor.name: said.names.get(tensor.name, tensor.name) for tensor in found.tensors}
+    if said.meant:
+        positions, family = _factor_positions(said.meant), "adapter"
     else:
-        anatomy = anatomy_for(described.config, [entry.name for entry, _, _ in chosen])
-        positions, family = {entry.name: anatomy.place(entry.name) for entry, _, _ in chosen}, anatomy.family
-    counts = Counter(position.canonical for position in positions.values())
-    tensors = []
-    for entry, header, place in chosen:
-        position = positions[entry.name]
-        canonical = position.canonical if counts[position.canonical] == 1 else entry.name
-        tensors.append(safetensors.stored(entry, header, place, canonical, position.layer, position.role))
+        anatomy = anatomy_for(config, list(names.values()))
+        positions, family = {name: anatomy.place(known) for name, known in names.items()}, anatomy.family
     return Model(
         target.address,
         target.name,
         family,
-        tuple(sorted(tensors, key=lambda tensor: (tensor.canonical, tensor.name))),
-        described.config,
-        tuple(opened.headers),
-        (*target.notes, *opened.notes, *described.notes),
-        described.documents,
+        _placed(found.tensors, positions),
+        config,
+        tuple(opened.files),
+        (*target.notes, *opened.notes, *said.notes, *found.notes, *described.notes),
+        documents,
+        _undecoded(found, config),
     )
 
 
-def _factor_positions(names: list[str]) -> dict[str, Position]:
-    """Layer and role of the weight that each factor belongs to; the canonical name says which factor it is."""
-    from kaibo.models.anatomy import Position, anatomy_for
+def _said(opened: Opened) -> Contents:
+    """What the files themselves say of their model, put together; the first file that says a thing counts."""
+    files = [contents for contents, _ in opened.files.values()]
+    config = next((one.config for one in files if one.config), {})
+    documents = next((one.documents for one in files if one.documents), {})
+    names = {name: known for one in files for name, known in one.names.items()}
+    meant = {name: weight for one in files for name, weight in one.meant.items()}
+    notes = tuple(dict.fromkeys(note for one in files for note in one.notes))
+    return Contents((), "", config, documents, names, meant, notes)
 
-    meant = {name: weight_name(name) for name in names}
+
+def _placed(tensors: Sequence[Tensor], positions: Mapping[str, Position]) -> tuple[Tensor, ...]:
+    """The tensors with layer and role, in the order of their canonical names, each of which is one tensor's."""
+    counts = Counter(position.canonical for position in positions.values())
+    placed = []
+    for tensor in tensors:
+        position = positions[tensor.name]
+        canonical = position.canonical if counts[position.canonical] == 1 else tensor.name
+        placed.append(put(tensor, canonical, position.layer, position.role))
+    return tuple(sorted(placed, key=lambda tensor: (tensor.canonical, tensor.name)))
+
+
+def _undecoded(found: Stream, config: Mapping[str, Any]) -> int:
+    """Parameters in codes that no packing decodes: what the config promises beside those that are decoded."""
+    if not found.undecoded:
+        return 0
+    decoded = sum(tensor.size for tensor in found.tensors if tensor.dtype.measurable)
+    promised = architecture(config).parameters if config else None
+    return max(promised - decoded, 1) if promised is not None else found.undecoded
+
+
+def _factor_positions(meant: Mapping[str, str]) -> dict[str, Position]:
+    """Layer and role of the weight that each factor belongs to; the canonical name says which factor it is."""
     anatomy = anatomy_for({}, meant.values())
     found = {name: anatomy.place(weight) for name, weight in meant.items()}
     return {name: Position(name.removeprefix(PREFIX), place.layer, place.role) for name, place in found.items()}

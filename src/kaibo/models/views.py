@@ -1,4 +1,4 @@
-"""A tensor seen another way (renamed, reshaped, transposed, shifted, multiplied by its scales): still a tensor.
+"""A tensor seen another way (renamed, reshaped, transposed, shifted): still a tensor.
 
 Nothing is copied to disk or held whole; what a view needs beside the caller's buffer is said where it is made.
 """
@@ -127,52 +127,3 @@ def computed(
 def shifted(tensor: Tensor, by: float) -> Tensor:
     """The tensor plus a number, in float32."""
     return computed(tensor, lambda values: values + np.float64(by), _key(f"plus {by}", tensor))
-
-
-@dataclass(frozen=True, eq=False)
-class Unpacked:
-    """8-bit codes times their scales, in float32: value (r, c) × `scales[r ÷ block rows, c ÷ block columns]`.
-
-    Holds the scales, one chunk of the codes and of its factors.
-    """
-
-    codes: Tensor
-    scales: Tensor
-    block: tuple[int, int]
-
-    def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
-        """The products, a buffer's worth at a time; raises what reading codes or scales raises."""
-        factors = self._factors()
-        columns = self.codes.shape[1]
-        room = np.empty(buffer.nbytes // 4 * self.codes.dtype.itemsize, np.uint8)
-        place = begin
-        for chunk in self.codes.chunks(room, begin, end):
-            at = np.arange(place, place + chunk.size, dtype=np.int64)
-            out = buffer[: 4 * chunk.size].view(np.float32)
-            with np.errstate(invalid="ignore", over="ignore"):
-                factor = factors[at // columns // self.block[0], at % columns // self.block[1]]
-                out[:] = widen32(self.codes.dtype.name, chunk) * factor
-            place += chunk.size
-            yield out.view("<u4")
-
-    def _factors(self) -> NDArray[np.float64]:
-        room = np.empty(max(self.scales.size, 1) * self.scales.dtype.itemsize, np.uint8)
-        read = [widen32(self.scales.dtype.name, chunk).copy() for chunk in self.scales.chunks(room)]
-        rows = -(-self.codes.shape[0] // self.block[0])
-        return np.concatenate(read).astype(np.float64).reshape(rows, -1)
-
-
-def unpacked(codes: Tensor, scales: Tensor, block: tuple[int, int] | None = None) -> Tensor | None:
-    """A matrix of 8-bit codes times its scales (one, one a row, or one a block); None where the two do not fit.
-
-    `block` is the shape of a block as the config says it; 128 × 128 (DeepSeek-V3, arXiv 2412.19437) where it does not.
-    """
-    if len(codes.shape) != 2 or not scales.dtype.measurable:
-        return None
-    rows, columns = codes.shape
-    high, wide = (*scales.shape, 1, 1)[:2] if len(scales.shape) <= 2 else (0, 0)
-    for tall, broad in ((rows, columns), (1, columns), block or (128, 128)):
-        if tall > 0 < broad and (-(-rows // tall), -(-columns // broad)) == (high, wide):
-            key = _key(f"unpacked {tall}x{broad}", codes, scales)
-            return formed(Unpacked(codes, scales, (tall, broad)), codes, dtype=DTYPES["F32"], source_key=key)
-    return None

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
+from kaibo.models import formats
 from kaibo.models.addresses import Target
-from kaibo.models.formats import safetensors, sniff
+from kaibo.models.formats import Contents, sniff
 from kaibo.models.formats.adapter import CONFIG as ADAPTER_CONFIG
 from kaibo.models.formats.adapter import PICKLE as ADAPTER_PICKLE
-from kaibo.models.formats.adapter import WEIGHTS as ADAPTER
+from kaibo.models.formats.adapter import WEIGHTS as ADAPTERS
 from kaibo.models.formats.adapter import AdapterConfig, parse_config
 from kaibo.models.formats.shards import (
     PICKLES,
@@ -32,21 +33,21 @@ CONFIG_LIMIT = 1 << 24
 FACTORS = "the stored factors A and B are measured; `kaibo diff BASE ADAPTER` measures what they add, ΔW"
 LOOKED_FOR = "no weights found (looked for *.safetensors, *.gguf, *.bin)"
 
-Headers = dict[str, tuple[safetensors.Header, LocalFile]]
+Held = dict[str, tuple[Contents, LocalFile]]
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The headers of a model's weight files, by file name relative to the folder."""
+    """What a model's weight files hold, by file name relative to the folder."""
 
-    headers: Headers
+    files: Held
     notes: tuple[str, ...] = ()
     use: Mapping[str, str] = field(default_factory=dict)  # tensor -> file, where several hold it
     adapter: AdapterConfig | None = None
 
 
 def open_weights(target: Target, *, trust: bool = False) -> Opened:
-    """The headers of every file that holds the model's weights.
+    """What every file holds that the model's weights are in.
 
     Raises MissingError for absent files, FormatError for malformed ones and for shards that disagree with their
     index (unless `trust`), PolicyError for pickles and for paths out of the folder.
@@ -86,16 +87,16 @@ def _open_named(target: Target, file: str, trust: bool) -> Opened:
     shard = SHARD.fullmatch(file)
     part = shard is not None and int(shard[3]) > 1
     note = (f"{file} is one shard of several; name the folder for the whole model",) if part else ()
-    return Opened({file: (safetensors.read_header(place), place)}, note)
+    return Opened({file: (formats.read(place, file), place)}, note)
 
 
 def _open_files(target: Target, names: list[str], notes: tuple[str, ...]) -> Opened:
     return Opened({name: _open_one(target, name) for name in names}, notes)
 
 
-def _open_one(target: Target, name: str) -> tuple[safetensors.Header, LocalFile]:
+def _open_one(target: Target, name: str) -> tuple[Contents, LocalFile]:
     place = target.opened(name)
-    return safetensors.read_header(place), place
+    return formats.read(place, os.path.basename(name)), place
 
 
 def _read_index(target: Target, name: str) -> Index:
@@ -112,8 +113,16 @@ def _whole(place: LocalFile, limit: int) -> bytes:
 def _open_indexed(target: Target, index: Index, weights: list[str], trust: bool) -> Opened:
     for shard in index.shards:  # every path is looked at before the first file is opened
         target.inside(shard)
-    headers = _open_shards(target, index.shards, index.lost)
-    held = {file: [entry.name for entry in header.entries] for file, (header, _) in headers.items()}
+    unnamed = missing_of_series(os.path.basename(shard) for shard in index.shards)
+    gone = [shard for shard in unnamed if not os.path.lexists(os.path.join(target.root, shard))]
+    if gone and not trust:
+        message = f"the index names {len(index.shards)} shards and leaves out {listed(gone)} of their series"
+        next_step = "fetch index and shards again; --trust-shards uses what the named shards hold"
+        raise FormatError(message, file=target.address, next=next_step)
+    files = _open_shards(target, index.shards, index.lost)
+    others = {shard: _open_one(target, shard) for shard in unnamed if shard not in gone}
+    files |= {shard: held for shard, held in others.items() if held[0].entries}
+    held = _names_held(files)
     notes = list(_stray(weights, index.shards))
     found = compare(index, held)
     if found.faults and not trust:
@@ -121,25 +130,29 @@ def _open_indexed(target: Target, index: Index, weights: list[str], trust: bool)
         raise FormatError(found.sentence, file=target.address, next=next_step)
     if found.faults:
         notes.append(f"{found.sentence}; what the shards hold was used")
-    total = sum(entry.end - entry.begin for header, _ in headers.values() for entry in header.entries)
+    total = sum(entry.end - entry.begin for contents, _ in files.values() for entry in contents.entries)
     if index.total is not None and index.total != total:
         notes.append(f"the index says that all tensors take {index.total} bytes, they take {total}")
-    return Opened(headers, tuple(notes), _holders(held, index.shard_of))
+    return Opened(files, tuple(notes), _holders(held, index.shard_of))
 
 
-def _open_shards(target: Target, shards: tuple[str, ...], lost: Callable[[str], list[str]]) -> Headers:
-    """The headers of all shards; the first one that cannot be read is named with the tensors lost with it."""
-    headers: Headers = {}
+def _names_held(files: Held) -> dict[str, list[str]]:
+    return {file: [entry.name for entry in contents.entries] for file, (contents, _) in files.items()}
+
+
+def _open_shards(target: Target, shards: tuple[str, ...], lost: Callable[[str], list[str]]) -> Held:
+    """What all shards hold; the first one that cannot be read is named with the tensors lost with it."""
+    files: Held = {}
     broken: list[tuple[str, KaiboError]] = []
     for shard in shards:
         try:
-            headers[shard] = _open_one(target, shard)
+            files[shard] = _open_one(target, shard)
         except PolicyError:
             raise
         except KaiboError as problem:
             broken.append((shard, problem))
     if not broken:
-        return headers
+        return files
     tensors = [tensor for shard, _ in broken for tensor in lost(shard)]
     first = broken[0][1]
     others = f"; so with {listed([shard for shard, _ in broken[1:]])}" if len(broken) > 1 else ""
@@ -159,25 +172,25 @@ def _open_unlisted(target: Target, weights: list[str], trust: bool) -> Opened:
     for name in used:
         target.inside(name)
     opened = _open_files(target, used, _stray(weights, used))
-    held = {file: [entry.name for entry in header.entries] for file, (header, _) in opened.headers.items()}
+    held = _names_held(opened.files)
     twice = duplicates(held)
     if twice and not trust:
         message = f"{len(twice)} tensors are in more than one of {len(used)} files ({listed(used)}): {listed(twice)}"
         raise FormatError(message, file=target.address, next="name one file, or --trust-shards takes the first of each")
-    return Opened(opened.headers, opened.notes, _holders(held, {}))
+    return Opened(opened.files, opened.notes, _holders(held, {}))
 
 
 def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
     """No weights at the top: the one subfolder that has some, else the error that says what is here instead."""
     if ADAPTER_CONFIG in names:
-        return _open_adapter(target, names)
+        return _open_adapter(target)
     inner = [name for name in names if not name.startswith(".") and _has_weights(target, name)]
     if len(inner) == 1:
         folder = replace(target, shown=target.path(inner[0]), root=os.path.join(target.root, inner[0]))
         opened = open_weights(folder, trust=trust)
-        headers = {os.path.join(inner[0], name): value for name, value in opened.headers.items()}
+        files = {os.path.join(inner[0], name): value for name, value in opened.files.items()}
         use = {tensor: os.path.join(inner[0], file) for tensor, file in opened.use.items()}
-        return Opened(headers, (*opened.notes, f"the weights of the subfolder {inner[0]} were used"), use)
+        return Opened(files, (*opened.notes, f"the weights of the subfolder {inner[0]} were used"), use)
     if inner:
         message = f"no weights here, but in the subfolders {listed(inner)}"
         raise MissingError(message, file=target.address, next="name one of them")
@@ -208,16 +221,24 @@ def adapter_config_of(target: Target) -> AdapterConfig:
     return parse_config(_whole(place, CONFIG_LIMIT), place.name)
 
 
-def _open_adapter(target: Target, names: list[str]) -> Opened:
-    """The stored factors of an adapter; what they add to a base is not formed here."""
-    config = adapter_config_of(target)
-    if ADAPTER not in names and ADAPTER_PICKLE in names:
+def factors_of(target: Target) -> str:
+    """The file of an adapter's factors. Raises PolicyError for a pickle, MissingError where there is none."""
+    names = _names(target)
+    found = next((name for name in ADAPTERS if name in names), None)
+    if found is not None:
+        return found
+    if ADAPTER_PICKLE in names:
         message = "is a pickle by its name, and pickles run code when they are opened"
         raise PolicyError(message, file=target.path(ADAPTER_PICKLE), next=sniff.NO_PICKLES)
-    if ADAPTER not in names:
-        message = f"has {ADAPTER_CONFIG} but no {ADAPTER}"
-        raise MissingError(message, file=target.address, next="fetch the adapter again")
-    return Opened({ADAPTER: _open_one(target, ADAPTER)}, (config.sentence, FACTORS), adapter=config)
+    raise MissingError(
+        f"has {ADAPTER_CONFIG} but no {ADAPTERS[0]}", file=target.address, next="fetch the adapter again"
+    )
+
+
+def _open_adapter(target: Target) -> Opened:
+    """The stored factors of an adapter; what they add to a base is not formed here."""
+    config, file = adapter_config_of(target), factors_of(target)
+    return Opened({file: _open_one(target, file)}, (config.sentence, FACTORS), adapter=config)
 
 
 def _has_weights(target: Target, name: str) -> bool:
@@ -232,7 +253,7 @@ def _has_weights(target: Target, name: str) -> bool:
 
 
 def _is_weights(name: str) -> bool:
-    return name.endswith(".safetensors") and not name.startswith("adapter_")
+    return name.endswith(".safetensors") and not name.startswith("adapter_") and name not in ADAPTERS
 
 
 def _stray(weights: list[str], used: Sequence[str]) -> tuple[str, ...]:

@@ -77,16 +77,16 @@ READ: Mapping[str, tuple[str, ...]] = {
     "order": ("place", "model", "joins", "nearest", "apart"),
     "seeds": (
         *("distance_norm", "models", "datasets", "within_pairs", "between_pairs", "within", "between", "ratio"),
-        *("ratio_low", "ratio_high", "p", "relabellings"),
+        *("ratio_low", "ratio_high", "p", "p_least", "relabellings"),
     ),
-    "norms": (*("vector", "n", "l1", "l2", "holds", "l1_most", "times", "l1_step", "square_step", "needed"),),
+    "norms": (*("vector", "n", "l1", "l2", "possible", "l1_most", "times", "l1_step", "square_step", "needed"),),
     "fine-tunes": (
         *("cell", "against", "dataset", "seed", "l1", "l2", "linf", "relative", "resolution_l1", "resolution_l2"),
         *("bf16_l1", "bf16_l2", "times_bf16"),
     ),
     "fine-tune-pairs": (*("cell", "apart_by", "dataset", "seed", "l1", "l2", "bf16_l2", "cosine", "sign_conflict"),),
     "fine-tune-ratios": (
-        *("cell", "role", "distance_norm", "within", "between", "ratio", "ratio_low", "ratio_high", "p"),
+        *("cell", "role", "distance_norm", "within", "between", "ratio", "ratio_low", "ratio_high", "p", "p_least"),
         *("tensors_low", "tensors_high", "spread"),
     ),
     "fine-tune-methods": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ def opened(finding: Finding[Any]) -> Finding[Any]:
 
 def _components(finding: Finding[Any]) -> Finding[ComponentLine]:
     row = finding.rows[0]
-    bounds: list[tuple[float | None, float | None]] = [*row.explained_interval, *[(None, None)] * len(row.explained)]
+    bounds = [(None, None) if math.isnan(low) else (low, high) for low, high in row.explained_interval]
     rows = tuple(
         ComponentLine(f"PC{place + 1}", share, bounds[place][0], bounds[place][1], row.parallel[place])
         for place, share in enumerate(row.explained)

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +37,22 @@ MISSING = frozenset(
 )
 """What a missing cell says, after NFKC, trimming and case folding. Never zero."""
 
-_THOUSANDS = r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"
-_PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_NUMBER = re.compile(rf"(?:{_THOUSANDS}|{_PLAIN})\s*(%?)")
-_COMMA = re.compile(r"[+-]?\d+,\d+\s*(%?)")
+Notation = Literal["point", "comma"]
+"""Which sign stands before the decimals; the other one, a space or an apostrophe may group thousands."""
+
+
+def _number(mark: str, group: str) -> re.Pattern[str]:
+    # Every repetition is possessive: a megabyte of digits is looked at once. "0,512" groups no thousands.
+    grouped = rf"[1-9]\d{{0,2}}(?P<group>[{group} '’])\d{{3}}(?:(?P=group)\d{{3}})*+(?:{mark}\d*+)?+"
+    plain = rf"(?:\d++(?:{mark}\d*+)?+|{mark}\d++)(?:[eE][+-]?+\d++)?+"
+    return re.compile(rf"[+-]?+(?:{grouped}|{plain})")
+
+
+_NUMBERS = {"point": _number(r"\.", ","), "comma": _number(",", r"\.")}
+_BARE = {"point": str.maketrans("", "", ", '’"), "comma": str.maketrans(",", ".", ". '’")}
 _MINUS = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u00a0": " ", "\u3000": " "})
+EXACT_DIGITS = 15
+"""Digits of an integer that a float64 always keeps."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,50 @@ class Cells:
         return (said - len(self.bad)) / said if said else 0.0
 
 
+@dataclass(frozen=True)
+class Scan:
+    """The different texts of a column, each read in both notations (NaN where it is no number in one).
+
+    `codes` has, for each cell, the place of its text in `distinct`.
+    """
+
+    distinct: Sequence[str | None]
+    codes: NDArray[np.intp]
+    plain: tuple[str, ...]
+    point: NDArray[np.float64]
+    comma: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+
+    @property
+    def evidence(self) -> Notation | None:
+        """The notation that the cells themselves show: some number can be read in that one only, and none, or
+        fewer, in the other only.
+        """
+        here, there = ~np.isnan(self.point), ~np.isnan(self.comma)
+        only_point, only_comma = int((here & ~there).sum()), int((there & ~here).sum())
+        if not only_point and not only_comma:
+            return None
+        return "comma" if only_comma > only_point else "point"
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """The texts that mean one number with a decimal point and another with a decimal comma."""
+        open_: NDArray[np.bool_] = (self.point != self.comma) & ~np.isnan(self.point) & ~np.isnan(self.comma)
+        return open_
+
+    @property
+    def has_open_commas(self) -> bool:
+        """Whether a comma may be either: `1,234`. (A lone point, as in `1.234`, is taken for a decimal point.)"""
+        return any("," in self.plain[place] for place in np.flatnonzero(self.open))
+
+    @property
+    def numbers_share(self) -> float:
+        """The share of cells that are numbers in either notation among those that say something."""
+        said = ~self.missing[self.codes]
+        number = (~np.isnan(self.point) | ~np.isnan(self.comma))[self.codes]
+        return float((said & number).sum() / max(said.sum(), 1))
+
+
 def plain_text(text: str) -> str:
     """A cell as it is compared and read: NFKC, trimmed, the signs for minus made one.
 
@@ -82,46 +139,83 @@ def is_missing(text: str | None) -> bool:
     return text is None or plain_text(text).casefold() in MISSING
 
 
-def read_cells(texts: Sequence[str | None], nothing: frozenset[str] = frozenset()) -> Cells:
-    """All cells of a column, each distinct text read once. `nothing` are further texts that mean a missing cell.
+def scan(texts: Sequence[str | None], nothing: frozenset[str] = frozenset()) -> Scan:
+    """Reads each different text of a column once. `nothing` are further texts that mean a missing cell."""
+    place_of: dict[str | None, int] = {}
+    codes = np.fromiter((place_of.setdefault(text, len(place_of)) for text in texts), np.intp, len(texts))
+    return scan_distinct(tuple(place_of), codes, nothing)
 
-    A comma is a thousands separator where it stands before every third digit, and a decimal comma where a cell of
-    the column can be read in no other way and none has a decimal point.
+
+def scan_distinct(
+    distinct: Sequence[str | None], codes: NDArray[np.intp], nothing: frozenset[str] = frozenset()
+) -> Scan:
+    """The same of a column whose different texts are known already."""
+    plain = tuple(plain_text(text or "") for text in distinct)
+    missing = np.array([text.casefold() in MISSING or text in nothing for text in plain], dtype=bool)
+    point, comma = (
+        np.array([np.nan if gone else _value(text, mark) for text, gone in zip(plain, missing, strict=True)])
+        for mark in ("point", "comma")
+    )
+    return Scan(distinct, codes, plain, point, comma, missing)
+
+
+def cells_of(found: Scan, notation: Notation) -> Cells:
+    """A scanned column in one notation."""
+    values = found.comma if notation == "comma" else found.point
+    bad = np.isnan(values) & ~found.missing
+    percent = np.array([text.endswith("%") for text in found.plain], dtype=bool) & ~bad
+    changed = np.array(
+        [bool(text) and plain != (text or "").strip() for text, plain in zip(found.distinct, found.plain, strict=True)],
+        dtype=bool,
+    )
+    codes = found.codes
+    return Cells(
+        values[codes],
+        percent[codes],
+        found.missing[codes],
+        tuple(np.flatnonzero(bad[codes]).tolist()),
+        int(changed[codes].sum()),
+    )
+
+
+def read_cells(
+    texts: Sequence[str | None], nothing: frozenset[str] = frozenset(), notation: Notation | None = None
+) -> Cells:
+    """All cells of one column in the notation told, else in the one that its cells show, else with a decimal point.
 
     >>> read_cells(["４５．２", "1,234", "−3", "N/A"]).numbers.tolist()
     [45.2, 1234.0, -3.0, nan]
-    >>> read_cells(["45,2", "61,75"]).numbers.tolist()
-    [45.2, 61.75]
+    >>> read_cells(["45,2", "0,512", "1.234,5"]).numbers.tolist()
+    [45.2, 0.512, 1234.5]
     """
-    distinct = {text: plain_text(text or "") for text in dict.fromkeys(texts)}
-    numeric = [text for text in distinct.values() if text.casefold() not in MISSING]
-    comma = any(_COMMA.fullmatch(text) and not _NUMBER.fullmatch(text) for text in numeric) and not any(
-        "." in text for text in numeric if _NUMBER.fullmatch(text)
-    )
-    read = {text: _read(plain, comma, nothing) for text, plain in distinct.items()}
-    columns = [read[text] for text in texts]
-    return Cells(
-        np.array([value for value, _, _, _ in columns], dtype=np.float64),
-        np.array([percent for _, percent, _, _ in columns], dtype=bool),
-        np.array([missing for _, _, missing, _ in columns], dtype=bool),
-        tuple(place for place, (_, _, _, bad) in enumerate(columns) if bad),
-        sum(1 for text in texts if text and distinct[text] != text.strip()),
-    )
+    found = scan(texts, nothing)
+    return cells_of(found, notation or found.evidence or "point")
 
 
-def _read(text: str, comma: bool, nothing: frozenset[str]) -> tuple[float, bool, bool, bool]:
-    if text.casefold() in MISSING or text in nothing:
-        return np.nan, False, True, False
-    if comma and _COMMA.fullmatch(text):
-        return float(text.rstrip("% ").replace(",", ".")), text.endswith("%"), False, False
-    found = _NUMBER.fullmatch(text)
-    if found is None:
-        return np.nan, False, False, True
-    value = float(text.rstrip("% ").replace(",", ""))
-    return value, bool(found[1]), False, not np.isfinite(value)
+def _value(text: str, mark: str) -> float:
+    """A text as a number in one notation, NaN where it is none."""
+    body = text[:-1].rstrip() if text.endswith("%") else text
+    if _NUMBERS[mark].fullmatch(body) is None:
+        return np.nan
+    value = float(body.translate(_BARE[mark]))
+    return value if np.isfinite(value) else np.nan
 
 
-_AMOUNT = re.compile(r"([\d.]+)\s*(?:x\s*([\d.]+)\s*)?([kmbt]?)", re.IGNORECASE)
+def loses_digits(text: str) -> bool:
+    """Whether a text is an integer with digits that float64 does not keep.
+
+    >>> loses_digits("9007199254740993"), loses_digits("840000000000000000000000"), loses_digits("1,234")
+    (True, False, False)
+    """
+    digits = plain_text(text).lstrip("+-")
+    bare = digits.translate(_BARE["point"]) if _NUMBERS["point"].fullmatch(digits) else digits.replace(".", "")
+    if len(bare) <= EXACT_DIGITS or not (bare.isascii() and bare.isdecimal()):
+        return False
+    value = float(bare)
+    return not np.isfinite(value) or Decimal(repr(value)) != Decimal(bare)
+
+
+_AMOUNT = re.compile(r"([\d.]++)\s*+(?:x\s*+([\d.]++)\s*+)?+([kmbt]?)", re.IGNORECASE)
 _SCALE = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 

@@ -1,10 +1,15 @@
-"""Result files of lm-evaluation-harness: the old flat form and the new one, one file or a folder of checkpoints."""
+"""Result files of lm-evaluation-harness: the old flat form and the new one, one file or a folder of them.
+
+What is read is what its 0.4 releases write from the command line and from Python: scores are the entries named
+`metric,filter`; everything else that is a number (`sample_len`, counts) is none.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from kaibo.errors import FormatError
-from kaibo.tables.names import family_of
 from kaibo.tables.records import parse
+from kaibo.tables.runs import STAMP, Named, named
 from kaibo.tables.text import decode, read_bytes
-from kaibo.vocabulary.scores import ScoreTable, Unit
+from kaibo.vocabulary.scores import Unit
 
-_STEP = re.compile(r"(?:step|checkpoint|global_step)[-_]?(\d+)(?!.*(?:step|checkpoint)[-_]?\d)", re.IGNORECASE)
-_STAMP = re.compile(r"(?:results)?_?\d{4}-\d\d-\d\dT[\d.:-]+$")
+_NO_METRICS = frozenset({"sample_len", "sample_count", "samples", "num_samples", "n_samples", "n", "limit", "version"})
 _PERCENT = ("bleu", "chrf", "ter", "rouge1", "rouge2", "rougel", "rougelsum")
 _OPEN = ("perplexity", "ppl", "bits_per_byte", "likelihood_diff", "likelihood_difference", "brier_score", *_PERCENT)
 
@@ -38,12 +42,23 @@ class Score:
 
 @dataclass(frozen=True)
 class Results:
-    """One result file: the model, its training step (None if it names none), and its scores."""
+    """One result file: the model, its training step (None if it names none), and its scores.
+
+    `date` orders files of one model (empty where none is known), `partial` names the tasks that were evaluated on a
+    part of their examples, `groups` the tasks that are aggregates of others.
+    """
 
     path: Path
-    model: str
-    step: int | None
+    named: Named
     scores: tuple[Score, ...]
+    date: str = ""
+    partial: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int | None:
+        """The training step."""
+        return self.named.step
 
 
 def is_results(value: Any) -> bool:
@@ -60,100 +75,87 @@ def is_results(value: Any) -> bool:
 
 def read_results(value: Mapping[str, Any], path: Path) -> Results:
     """The scores of one result file. Raises FormatError for a task that holds no numbers where metrics should be."""
-    shots = value.get("n-shot") or {}
-    config = value.get("config") or {}
-    common = config.get("num_fewshot") if isinstance(config, Mapping) else None
-    scores: list[Score] = []
-    for task, metrics in value["results"].items():
+    groups, config = _mapping(value, "groups"), _mapping(value, "config")
+    tasks = {**groups, **value["results"]}
+    for task, metrics in tasks.items():
         if not isinstance(metrics, Mapping):
             raise FormatError(f'the results of "{task}" are no object', file=path)
-        count = shots.get(task, common) if isinstance(shots, Mapping) else common
-        scores += _scores(str(task), metrics, count if isinstance(count, int) else None)
-    model, step = _identity(value, path)
-    return Results(path, model, step, tuple(scores))
+    filtered = any("," in key for metrics in tasks.values() for key in metrics)
+    scores: list[Score] = []
+    for task, metrics in tasks.items():
+        count = _mapping(value, "n-shot").get(task, config.get("num_fewshot"))
+        whole = count if isinstance(count, int) and not isinstance(count, bool) else None
+        scores += _scores(str(task), metrics, whole, filtered)
+    counts = _mapping(value, "n-samples")
+    partial = tuple(str(task) for task, count in counts.items() if _is_partial(count))
+    members = _mapping(value, "group_subtasks")
+    aggregates = tuple(str(task) for task, of in members.items() if task in tasks and isinstance(of, list) and of)
+    return Results(path, named(value, path), tuple(scores), _date(value, path), partial, aggregates)
 
 
-def _scores(task: str, metrics: Mapping[str, Any], shots: int | None) -> list[Score]:
+def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_partial(count: Any) -> bool:
+    if not isinstance(count, Mapping):
+        return False
+    effective, original = count.get("effective"), count.get("original")
+    return isinstance(effective, int) and isinstance(original, int) and effective < original
+
+
+def _date(value: Mapping[str, Any], path: Path) -> str:
+    stamp = STAMP.search(path.stem)
+    if stamp is not None:
+        day, _, clock = stamp[1].partition("T")
+        return f"{day}T{clock.replace(':', '-')}"
+    seconds = value.get("date")
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 1e11:
+        return str(np.datetime64(int(seconds * 1000), "ms")).replace(":", "-")
+    return ""
+
+
+def _scores(task: str, metrics: Mapping[str, Any], shots: int | None, filtered: bool) -> list[Score]:
     out = []
     for key, value in metrics.items():
-        metric, _, kept = key.partition(",")
-        if metric.endswith("_stderr") or not isinstance(value, int | float) or isinstance(value, bool):
+        metric, comma, kept = key.partition(",")
+        if metric.endswith("_stderr") or (filtered and not comma) or (not filtered and key in _NO_METRICS):
             continue
-        error = metrics.get(f"{metric}_stderr,{kept}" if kept else f"{metric}_stderr")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        error = metrics.get(f"{metric}_stderr,{kept}" if comma else f"{metric}_stderr")
         name = metric if kept in ("", "none") else key
-        spread = float(error) if isinstance(error, int | float) else np.nan
-        out.append(Score(task, name, float(value), spread, shots))
+        out.append(Score(task, name, _float(value), _float(error), shots))
     return out
 
 
-def _identity(value: Mapping[str, Any], path: Path) -> tuple[str, int | None]:
-    config = value.get("config") if isinstance(value.get("config"), Mapping) else {}
-    arguments = (config or {}).get("model_args", "")
-    if isinstance(arguments, str):
-        arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
-    name = value.get("model_name") or arguments.get("pretrained") or arguments.get("model")
-    revision = str(arguments.get("revision", ""))
-    step = _step(revision) if _step(revision) is not None else _step(path.stem)
-    if step is None:
-        step = _step(path.parent.name)
-    if not name:
-        # results_2024-05-01T….json lies in a folder named after the model (org__name)
-        stem = _STEP.sub("", _STAMP.sub("", path.stem)).rstrip("-_.")
-        name = stem if stem and stem != "results" else path.parent.name.replace("__", "/")
-    return str(name), step
-
-
-def _step(text: str) -> int | None:
-    found = _STEP.search(text)
-    return int(found[1]) if found else None
+def _float(value: Any) -> float:
+    """A score as a float; NaN (missing) for what is none, for infinity and for integers no float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def read_folder(folder: Path, encoding: str | None = None) -> list[Results]:
-    """All result files under a folder, by model and step. Files that are other JSON are left out."""
+    """All result files under a folder. Files that are other JSON are left out, per-sample files (`.jsonl`) too."""
     found = []
     for path in sorted(folder.rglob("*.json")):
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
             continue
         text, _ = decode(read_bytes(path), path, encoding)
-        value = parse(text, path)
+        value = parse(text, path, lenient=True)
         if is_results(value):
             found.append(read_results(value, path))
-    return sorted(found, key=lambda one: (one.model, -1 if one.step is None else one.step))
+    return found
 
 
-def table_of(results: Sequence[Results], name: str) -> ScoreTable:
-    """The score table of result files: a row a checkpoint (`model@step`), a column a `task.metric`.
-
-    Parameters come from a small table of known models, tokens from its tokens per step, FLOPs = 6·N·tokens.
-    Raises FormatError for two files with one model and step.
-    """
-    rows = [f"{one.model}@{one.step}" if one.step is not None else one.model for one in results]
-    twice = [row for place, row in enumerate(rows) if row in rows[:place]]
-    if twice:
-        raise FormatError(f'two result files for "{twice[0]}"', file=name, next="keep one of them")
-    benchmarks = tuple(sorted({f"{score.task}.{score.metric}" for one in results for score in one.scores}))
-    place_of = {benchmark: place for place, benchmark in enumerate(benchmarks)}
-    values = np.full((len(results), len(benchmarks)), np.nan)
-    spread = np.full_like(values, np.nan)
-    for row, one in enumerate(results):
-        for score in one.scores:
-            values[row, place_of[f"{score.task}.{score.metric}"]] = score.value
-            spread[row, place_of[f"{score.task}.{score.metric}"]] = score.stderr
-    known = [known_model(one.model) for one in results]
-    step = np.array([np.nan if one.step is None else one.step for one in results], dtype=np.float64)
-    size = np.array([entry.get("parameters", np.nan) for entry in known], dtype=np.float64)
-    tokens = step * np.array([entry.get("tokens_per_step", np.nan) for entry in known], dtype=np.float64)
-    facts = {"parameters": size, "tokens": tokens, "flops": 6.0 * size * tokens, "step": step}
-    shots = sorted({score.shots for one in results for score in one.scores if score.shots is not None})
-    notes = (f"{len(results)} result files of lm-evaluation-harness" + (f", {shots} shots" if shots else ""),)
-    units = tuple(_unit(benchmark.rsplit(".", 1)[-1]) for benchmark in benchmarks)
-    families = tuple(family_of(one.model) for one in results)
-    labels = {"model": tuple(one.model for one in results), "file": tuple(str(one.path.name) for one in results)}
-    originals = {(rows[i], benchmarks[j]): "" for i, j in np.argwhere(np.isnan(values))}
-    return ScoreTable(name, tuple(rows), benchmarks, values, units, families, facts, labels, originals, spread, notes)
-
-
-def _unit(metric: str) -> Unit:
+def unit_of_metric(metric: str) -> Unit:
+    """What a metric of the harness is counted in: most are fractions."""
     bare = metric.split(",")[0]
     return "percent" if bare in _PERCENT else "points" if bare in _OPEN else "fraction"
 
@@ -170,4 +172,4 @@ def known_model(name: str) -> Mapping[str, float]:
     >>> known_model("EleutherAI/pythia-v1.1-70m-deduped")["parameters"]
     70426624
     """
-    return next((entry for entry in _known() if re.search(entry["pattern"], name, re.IGNORECASE)), {})
+    return next((entry for entry in _known() if re.search(entry["pattern"], name[:1000], re.IGNORECASE)), {})

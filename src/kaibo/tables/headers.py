@@ -43,8 +43,18 @@ _LABELS = (
     "model size category",
     "hub", "context", "learning rate", "generation", "hub likes", "co2 cost (kg)", "t",
 )  # fmt: skip
+_ROW_NUMBERS = frozenset(
+    (
+        "", "no", "no.", "nr", "nr.", "num", "number", "id", "idx", "index", "row", "row number", "row id", "rank",
+        "ranking", "position", "pos", "pos.", "place", "s/n", "sl no", "sl. no.", "serial", "level 0", "index level 0",
+        "番号", "番", "順位", "順番", "連番", "通番", "通し番号", "行", "行番号",
+        "ランク", "ランキング",
+        "序号", "排名", "번호", "순위",
+    )
+)  # fmt: skip
+_UNNAMED = re.compile(r"unnamed: ?\d{1,9}(?:\.\d{1,9})?")
 _UNIT = re.compile(
-    r"[(\[（]\s*(?:in\s*)?(1e\d+|[kmbt]|billions?|millions?|trillions?|億|兆|万)\s*[)\]）]", re.IGNORECASE
+    r"[(\[（]\s*+(?:in\s*+)?(1e\d{1,2}|[kmbt]|billions?|millions?|trillions?|億|兆|万)\s*+[)\]）]", re.IGNORECASE
 )
 _SCALES = {
     "k": 1e3, "m": 1e6, "million": 1e6, "millions": 1e6, "b": 1e9, "billion": 1e9, "billions": 1e9, "t": 1e12,
@@ -68,6 +78,16 @@ def header_key(name: str) -> str:
     """
     text = re.sub(r"[_#↑↓⬆⬇\ufe0f]+", " ", plain_text(name).casefold())
     return re.sub(r"\s+", " ", text).strip()
+
+
+def without_brackets(name: str) -> str:
+    """A header without what stands between its first `(` and its last `)`.
+
+    >>> without_brackets("Params (B)"), without_brackets("((((")
+    ('Params ', '((((')
+    """
+    begin, end = name.find("("), name.rfind(")")
+    return name[:begin] + name[end + 1 :] if 0 <= begin < end else name
 
 
 def names_models(name: str) -> bool:
@@ -99,6 +119,16 @@ def _scale(unit: str) -> float:
 def is_family(name: str) -> bool:
     """Whether a header names the families of models."""
     return header_key(name) in _FAMILY
+
+
+def is_row_number(name: str) -> bool:
+    """Whether a header is that of a column which numbers the rows: without a name, `#`, `No.`, `番号`, `Ranking` …
+
+    >>> is_row_number("#"), is_row_number("Unnamed: 0.1"), is_row_number("番号"), is_row_number("MMLU")
+    (True, True, True, False)
+    """
+    key = header_key(name)
+    return key in _ROW_NUMBERS or _UNNAMED.fullmatch(key) is not None
 
 
 def is_label(name: str) -> bool:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from kaibo.errors import FormatError, UsageError
+from kaibo.tables.names import without_links
 from kaibo.tables.sheets import Grid, Hints, Sheet, sheet_of
-
-_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 def read_markdown(text: str, path: Path, hints: Hints) -> Sheet:
     """The sheet of a pipe table. Raises FormatError with the line for a row with too many or too few cells."""
-    lines = text.splitlines()
-    heads = [
-        number
-        for number in range(1, len(lines))
-        if "|" in lines[number - 1] and "-" in lines[number] and _RULE.fullmatch(lines[number])
-        and "|" in lines[number]
-    ]  # fmt: skip
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    heads = [number for number in range(1, len(lines)) if "|" in lines[number - 1] and _is_rule(lines[number])]
     if not heads:
         raise FormatError("no pipe table in the page", file=path)
     wanted = int(hints.sheet) if hints.sheet and hints.sheet.isdigit() else 1
@@ -48,5 +40,13 @@ def _grid(lines: list[str], rule: int, path: Path, notes: tuple[str, ...]) -> Gr
 def _cells(line: str) -> list[str]:
     inside = line.strip().removeprefix("|")
     inside = inside[:-1] if inside.endswith("|") and not inside.endswith("\\|") else inside
-    parts = re.split(r"(?<!\\)\|", inside)
-    return [_LINK.sub(r"\1", part).replace("\\|", "|").strip().strip("*`") for part in parts]
+    parts = inside.replace("\\|", "\0").split("|")  # a NUL cannot stand in a page that is text
+    return [without_links(part.replace("\0", "|")).strip().strip("*`") for part in parts]
+
+
+def _is_rule(line: str) -> bool:
+    """Whether a line is the rule under a header: cells of dashes, colons at their ends for the alignment."""
+    if "|" not in line:
+        return False
+    cells = [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]
+    return all(cell.removeprefix(":").removesuffix(":").strip("-") == "" and "-" in cell for cell in cells)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 import tomllib
@@ -12,8 +13,8 @@ from pathlib import Path
 
 from kaibo.errors import FormatError, MissingError
 
-_LINK = re.compile(r"<a\b[^>]*>(.*?)</a>.*", re.IGNORECASE | re.DOTALL)
-_MARKDOWN = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+_OPENING = re.compile(r"<a(?=[\s>])", re.IGNORECASE)
+_CLOSING = re.compile(r"</a>", re.IGNORECASE)
 
 
 def shown_name(name: str) -> str:
@@ -22,11 +23,38 @@ def shown_name(name: str) -> str:
     >>> shown_name('<a target="_blank" href="https://x">org/Model-7B</a>  📑')
     'org/Model-7B'
     """
-    if "<" in name:
-        name = _LINK.sub(r"\1", name)
-    if "](" in name:
-        name = _MARKDOWN.sub(r"\1", name)
-    return name.strip()
+    return without_links(_without_anchor(name)).strip()
+
+
+def _without_anchor(name: str) -> str:
+    """The label of the first HTML link with what stands before it; what stands behind it is decoration."""
+    opening = _OPENING.search(name)
+    begin = -1 if opening is None else name.find(">", opening.end())
+    closing = None if begin < 0 else _CLOSING.search(name, begin + 1)
+    if opening is None or closing is None:
+        return name
+    return name[: opening.start()] + name[begin + 1 : closing.start()]
+
+
+def without_links(text: str) -> str:
+    """A text with the labels of its Markdown links in their places. Every character is looked at once.
+
+    >>> without_links("[a](http://x) and [b] and [c](y)")
+    'a and [b] and c'
+    """
+    out: list[str] = []
+    done = 0
+    middle, end = text.find("]("), 0
+    while middle >= 0:
+        end = text.find(")", middle + 2) if end < middle + 2 else end
+        if end < 0:
+            break
+        begin = text.find("[", max(done, text.rfind("]", done, middle) + 1), middle)
+        if begin >= 0:
+            out += [text[done:begin], text[begin + 1 : middle]]
+            done = end + 1
+        middle = text.find("](", max(done, middle + 2))
+    return "".join([*out, text[done:]])
 
 
 def canonical(name: str) -> str:
@@ -69,7 +97,7 @@ def _toml(text: str, file: Path) -> list[tuple[str, str]]:
 
 
 def _csv(text: str, file: Path) -> list[tuple[str, str]]:
-    rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
     for number, row in enumerate(rows, 1):
         if len(row) != 2:
             raise FormatError(f"line {number}: an alias is two cells, the other name and the name", file=file)
@@ -83,8 +111,9 @@ def keys(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
 
 
 _SIZE = re.compile(
-    r"[-_. ]*(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z]).*|[-_. ]+(?:instruct|chat|base|it|hf)\b.*", re.IGNORECASE
+    r"(?<![\d.])(?:\d{1,6}x)?\d{1,6}(?:\.\d{1,6})?[bm](?![a-z])|[-_. ](?:instruct|chat|base|it|hf)\b", re.IGNORECASE
 )
+_SEPARATORS = "-_. "
 
 
 def family_of(name: str) -> str:
@@ -94,4 +123,5 @@ def family_of(name: str) -> str:
     ('Llama-2', 'Qwen1.5', 'gpt-4')
     """
     bare = unicodedata.normalize("NFKC", name).rsplit("/", 1)[-1].strip()
-    return _SIZE.sub("", bare) or bare
+    size = _SIZE.search(bare)
+    return bare if size is None else bare[: size.start()].rstrip(_SEPARATORS) or bare

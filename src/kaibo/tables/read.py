@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.tables.delimited import read_delimited
-from kaibo.tables.harness import is_results, read_folder, read_results, table_of
+from kaibo.tables.evaluations import table_of
+from kaibo.tables.harness import is_results, read_folder, read_results
 from kaibo.tables.joins import join
 from kaibo.tables.records import parse, read_document, read_lines
 from kaibo.tables.remote import fetch, is_url
@@ -119,10 +120,10 @@ def _json(data: bytes, path: Path, hints: Hints, lines: bool) -> ScoreTable:
     if lines:
         sheet = read_lines(text, path, hints)
     else:
-        value = parse(text, path)
+        value = parse(text, path, lenient=True)
         if is_results(value):
             return table_of([read_results(value, path)], path.stem)
-        sheet = read_document(value, path, hints)
+        sheet = read_document(parse(text, path), path, hints)
     return wide(replace(sheet, notes=(*notes, *sheet.notes)), hints)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def read_lines(text: str, path: Path, hints: Hints) -> Sheet:
     """JSON lines, one object a line. Raises FormatError with the line, also for a last line that is cut off."""
     records: list[Mapping[str, Any]] = []
     lines: list[int] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Only these end a line of JSON; NEL and U+2028, which `splitlines` takes for ends, stand inside strings.
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         if not line.strip():
             continue
         value = parse(line, path, number)
@@ -33,9 +35,15 @@ def read_lines(text: str, path: Path, hints: Hints) -> Sheet:
     return sheet_of(grid_of(records, path, lines), hints)
 
 
-def parse(text: str, path: Path, first_line: int = 1) -> Any:
-    """The value of a JSON text. Refused with the line: duplicate keys, NaN, integers beyond 2^53, deep nesting."""
+def parse(text: str, path: Path, first_line: int = 1, lenient: bool = False) -> Any:
+    """The value of a JSON text. Refused with the line: duplicate keys, NaN, integers beyond 2^53, deep nesting.
+
+    `lenient` is for documents that a program wrote and of which a part is read: NaN and infinity (which Python
+    writes) and long integers are values.
+    """
     try:
+        if lenient:
+            return json.loads(text, parse_int=_any_integer)
         return json.loads(text, object_pairs_hook=_once, parse_constant=_constant, parse_int=_integer)
     except json.JSONDecodeError as error:
         message = f"line {first_line + error.lineno - 1}: {error.msg}"
@@ -70,6 +78,10 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def _any_integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 400 else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+
+
 def grid_of_json(value: Any, path: Path) -> Grid:
     """The cells of a JSON document: a list of records, `{columns, data}` (Weights & Biases, pandas "split"),
     columns of equal length, or a mapping from models to their scores.
@@ -100,14 +112,14 @@ def _split(columns: list[Any], data: list[Any], path: Path) -> Grid:
         if not isinstance(row, list) or len(row) != len(columns):
             raise FormatError(f"record {number}: not the {len(columns)} cells that the columns name", file=path)
     rows = [[text_of(cell) for cell in row] for row in data]
-    return Grid(path, tuple(map(str, columns)), rows, range(1, len(rows) + 1), word="record")
+    return Grid(path, tuple(map(str, columns)), rows, range(1, len(rows) + 1), word="record", typed=True)
 
 
 def grid_of(records: Sequence[Mapping[str, Any]], path: Path, lines: Sequence[int], word: str = "line") -> Grid:
     """Text cells of flat records; nested objects become columns `outer.inner`, absent keys missing cells."""
     flat = [_flat(record, path, line) for record, line in zip(records, lines, strict=True)]
     header = tuple(dict.fromkeys(name for record in flat for name in record))
-    return Grid(path, header, [[record.get(name) for name in header] for record in flat], lines, word=word)
+    return Grid(path, header, [[record.get(name) for name in header] for record in flat], lines, word=word, typed=True)
 
 
 def _flat(record: Mapping[str, Any], path: Path, line: int, prefix: str = "") -> dict[str, str | None]:

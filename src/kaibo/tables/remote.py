@@ -10,10 +10,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any
 
-from kaibo.errors import FormatError, MissingError, NetworkError, PolicyError
+from kaibo.errors import FormatError, MissingError, NetworkError, PolicyError, UsageError
 from kaibo.tables.text import LARGEST
 
 TRIES = 4
@@ -36,7 +36,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 5
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        parts = urllib.parse.urlsplit(newurl)
+        parts, newurl = _parsed(newurl)
         if parts.scheme != "https" or _private(parts.hostname or ""):
             raise PolicyError(f"{req.full_url} redirects to {newurl}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -45,9 +45,27 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _private(host: str) -> bool:
     try:
         found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except OSError:
+    except (OSError, UnicodeError):
         return False  # the request itself will say that the host is unknown
     return any(not ipaddress.ip_address(str(address).split("%")[0]).is_global for address in found)
+
+
+def _parsed(url: str) -> tuple[urllib.parse.SplitResult, str]:
+    """The parts of an address, and the address in ASCII: host names in IDNA, the rest percent-encoded."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host.encode("utf-8")
+        if not host or any(ord(character) <= 32 for character in url.strip()):
+            raise ValueError("a host and no spaces were expected")
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except ValueError as error:  # also UnicodeError
+        shown = f"{url.partition('://')[0]}://{url.partition('://')[2].rpartition('@')[2]}"  # no password in a message
+        raise UsageError(f"{shown} is no address ({error})", next="is it written as https://host/path?") from error
+    place = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
+    place += "" if port is None else f":{port}"
+    path, query = (urllib.parse.quote(part, safe="/%:=&?~#+!$,;'@()*[]") for part in (parts.path, parts.query))
+    return parts, urllib.parse.urlunsplit((parts.scheme, place, path, query, ""))
 
 
 def fetch(url: str) -> tuple[bytes, str]:
@@ -56,22 +74,24 @@ def fetch(url: str) -> tuple[bytes, str]:
     Raises PolicyError for other schemes and redirects elsewhere, MissingError for 401, 403, 404 and 410,
     NetworkError after retries, FormatError for more than the largest table.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme.lower() != "https":
+    if not url.lower().startswith("https://"):
         raise PolicyError(f"{url} is not https", next="download the file and name its path")
+    parts, plain = _parsed(url)
     if parts.username or parts.password:
         raise PolicyError("a password in an address ends up in logs", next="download the file and name its path")
     opener = urllib.request.build_opener(_Redirects)
     deadline = time.monotonic() + SECONDS * TRIES
     for attempt in range(TRIES):
         try:
-            request = urllib.request.Request(url, headers={"Accept-Encoding": "identity", "User-Agent": "kaibo"})
+            request = urllib.request.Request(plain, headers={"Accept-Encoding": "identity", "User-Agent": "kaibo"})
             with opener.open(request, timeout=SECONDS) as answer:
                 return _body(answer, url, deadline), urllib.parse.unquote(parts.path.rsplit("/", 1)[-1])
         except urllib.error.HTTPError as error:
             if error.code not in RETRIED:
                 raise MissingError(f"the server answers {error.code} {error.reason}", file=url) from error
             _wait(attempt, url, f"the server answers {error.code}", dict(error.headers.items()))
+        except InvalidURL as error:
+            raise UsageError(f"no address: {error}", next="is it written as https://host/path?") from error
         except (OSError, HTTPException) as error:
             _wait(attempt, url, str(getattr(error, "reason", error)) or type(error).__name__)
     raise NetworkError("no answer", file=url)  # pragma: no cover - the last wait raises

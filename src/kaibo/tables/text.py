@@ -9,13 +9,23 @@ import zlib
 from pathlib import Path
 
 from kaibo.errors import FormatError, MissingError, UsageError
+from kaibo.tables.encodings import codec_of, japanese_encoding
 
 LARGEST = 2 << 30
 """Bytes of the largest table that is read: a table of scores is not larger, and it is held in memory."""
 
+NAMES = "utf-8, utf-16, shift_jis, euc_jp, cp1252"
+"""Encodings to name in messages; each is one that `--encoding` takes."""
+
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SHOWN = {"utf-8-sig": "UTF-8 with a byte order mark", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
-_SHOWN |= {"cp932": "Shift_JIS", "euc_jp": "EUC-JP", "cp1252": "CP1252"}
+_SHOWN |= {
+    "cp932": "Shift_JIS",
+    "euc_jp": "EUC-JP",
+    "euc_jis_2004": "EUC-JP",
+    "iso2022_jp_2": "ISO-2022-JP",
+    "cp1252": "CP1252",
+}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -53,8 +63,9 @@ def _unpacked(data: bytes, path: Path) -> bytes:
 def decode(data: bytes, path: Path, encoding: str | None = None) -> tuple[str, tuple[str, ...]]:
     """The text of a table and notes about its encoding.
 
-    Tried in order: a byte order mark, UTF-16 without one, strict UTF-8, then Shift_JIS and EUC-JP by how much of
-    what they give is everyday Japanese, then CP1252. A file that mixes encodings is an error with line and byte.
+    Tried in order: a byte order mark, UTF-16 without one, strict UTF-8, then Shift_JIS (as Windows writes it) and
+    EUC-JP by how much of what they give is plausible Japanese, then CP1252. A file that mixes encodings is an error
+    with line and byte.
     """
     if encoding is not None:
         return _strict(data, path, encoding), ()
@@ -66,19 +77,17 @@ def decode(data: bytes, path: Path, encoding: str | None = None) -> tuple[str, t
 
 def _strict(data: bytes, path: Path, encoding: str) -> str:
     try:
-        return data.decode(encoding)
-    except LookupError as error:
-        raise UsageError(
-            f'no encoding "{encoding}" is known', next="utf-8, utf-16, shift_jis, euc_jp, cp1252"
-        ) from error
+        return data.decode(codec_of(encoding))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise FormatError(
             f"line {line}: byte 0x{data[error.start]:02x} is not {_SHOWN.get(encoding, encoding)}",
             file=path,
             offset=error.start,
-            next="say what it is with --encoding",
+            next=f"say what it is with --encoding ({NAMES})",
         ) from error
+    except (LookupError, ValueError) as error:
+        raise UsageError(f'no encoding "{encoding}" is known', next=NAMES) from error
 
 
 def _encoding(data: bytes, path: Path) -> str:
@@ -88,6 +97,8 @@ def _encoding(data: bytes, path: Path) -> str:
     head = data[:4096]
     if len(head) >= 4 and head.count(0) * 4 >= len(head):  # ASCII in UTF-16 has a zero in every second byte
         return "utf-16-le" if head[1::2].count(0) > head[0::2].count(0) else "utf-16-be"
+    if b"\x1b$" in data and data.isascii():  # ISO-2022-JP, as old mail programs save it
+        return "iso2022_jp_2"
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -112,10 +123,9 @@ def _legacy(data: bytes, path: Path, error: UnicodeDecodeError) -> str:
             offset=error.start,
             next="the file mixes encodings; write it again in one",
         )
-    japanese = {name: _everyday(data, name) for name in ("cp932", "euc_jp")}
-    best = max(japanese, key=lambda name: japanese[name])
-    if japanese[best] > 0:
-        return best
+    japanese = japanese_encoding(data)
+    if japanese is not None:
+        return japanese
     try:
         data.decode("cp1252")
     except UnicodeDecodeError as western:
@@ -124,32 +134,6 @@ def _legacy(data: bytes, path: Path, error: UnicodeDecodeError) -> str:
             f"line {line}: byte 0x{data[western.start]:02x} fits neither UTF-8, Shift_JIS, EUC-JP nor CP1252",
             file=path,
             offset=western.start,
-            next="say what it is with --encoding",
+            next=f"say what it is with --encoding ({NAMES})",
         ) from western
     return "cp1252"
-
-
-def _everyday(data: bytes, encoding: str) -> int:
-    """Everyday Japanese characters less the unusual ones: the wrong guess of the two gives mostly the latter."""
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        return -1
-    usual = unusual = 0
-    for character in set(text) - set(map(chr, range(128))):
-        count = text.count(character)
-        if "\uff61" <= character <= "\uff9f" or not _common_kanji(character):
-            unusual += count
-        else:
-            usual += count
-    return usual - 2 * unusual
-
-
-def _common_kanji(character: str) -> bool:
-    # JIS X 0208 rows 16 to 47 are level 1, the everyday kanji; rows 1 to 8 signs, kana, full-width letters.
-    # Accented Western letters read as Japanese land in level 2 (rows 48 and up) or among half-width kana.
-    try:
-        code = character.encode("euc_jp")
-    except UnicodeEncodeError:
-        return False
-    return len(code) == 2 and code[0] - 0xA0 < 48

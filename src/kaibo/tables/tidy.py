@@ -10,7 +10,7 @@ import numpy as np
 
 from kaibo.vocabulary.scores import ScoreTable
 
-_SHOTS = re.compile(r"[\s_(]*(\d+)[-_ ]?shots?\)?", re.IGNORECASE)
+_SHOTS = re.compile(r"(?<!\d)(\d{1,6})[-_ ]?shots?\)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def _parts(benchmark: str) -> tuple[str, str | None, int | None]:
     (('arc_easy', 'acc_norm', None), ('MMLU', None, 5))
     """
     shots = _SHOTS.search(benchmark)
-    bare = _SHOTS.sub("", benchmark).strip() if shots else benchmark
+    bare = benchmark if shots is None else benchmark[: shots.start()].rstrip(" \t_(") + benchmark[shots.end() :]
+    bare = bare.strip()
     task, dot, metric = bare.rpartition(".")
     is_metric = bool(dot) and re.fullmatch(r"[a-z][a-z0-9_,\-@]*", metric) is not None
     return (task if is_metric else bare, metric if is_metric else None, int(shots[1]) if shots else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,8 @@ from kaibo.tables.headers import (
     header_key,
     is_family,
     is_label,
+    is_row_number,
+    without_brackets,
 )
 from kaibo.tables.names import canonical, family_of, shown_name
 from kaibo.tables.sheets import Column, Hints, Sheet
@@ -64,9 +65,10 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
             facts[fact.name], note = _fact(column, fact.name, fact.scale)
             facts[fact.name] = facts[fact.name][keep]
             notes += (note,) if note else ()
-        elif column.numbers is None or is_label(column.name) or _is_flag(column):
+        elif column.numbers is None or _says_no_score(column, hints):
             texts = column.as_texts
             labels[column.name] = tuple(texts[row] for row in keep)
+            notes += _row_number_note(column) if column.numbers is not None else ()
         else:
             scores.append(column)
     if families is None:
@@ -87,6 +89,32 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
     }
     benchmarks = tuple(column.name for column in scores)
     return ScoreTable(sheet.source, names, benchmarks, values, units, families, facts, labels, originals, None, notes)
+
+
+FEWEST_NUMBERED = 5
+"""Rows from which a column that counts 1, 2, 3 … is taken for row numbers whatever its name."""
+
+
+def _says_no_score(column: Column, hints: Hints) -> bool:
+    """Whether a column of numbers is bookkeeping; one whose unit the user told is a score."""
+    if column.name in hints.units:
+        return False
+    return is_label(column.name) or is_row_number(column.name) or _is_flag(column) or _counts_rows(column)
+
+
+def _counts_rows(column: Column) -> bool:
+    """Whether the cells are 0, 1, 2 … or 1, 2, 3 … from the first row to the last, or from the last to the first."""
+    if column.numbers is None or len(column.numbers) < FEWEST_NUMBERED or column.percent:
+        return False
+    up = column.numbers if column.numbers[0] < column.numbers[-1] else column.numbers[::-1]
+    return bool(up[0] in (0.0, 1.0) and (up == up[0] + np.arange(len(up))).all())
+
+
+def _row_number_note(column: Column) -> tuple[str, ...]:
+    if not is_row_number(column.name) and not _counts_rows(column):
+        return ()
+    name = escaped(column.name, 60)
+    return (f"\"{name}\" numbers the rows and is no score (--unit '{name}=points' makes it one)",)
 
 
 def _is_flag(column: Column) -> bool:
@@ -132,7 +160,7 @@ def _model_names(sheet: Sheet, naming: Column) -> tuple[list[str], tuple[str, ..
             raise FormatError(f"row {place + 1} has no model name", file=sheet.source)
     notes: tuple[str, ...] = ()
     for headers, joiner in ((SIZE_HEADERS, " "), (CHECKPOINT_HEADERS, "@")):
-        beside = next((c for c in sheet.columns if header_key(re.sub(r"\(.*\)", "", c.name)) in headers), None)
+        beside = next((c for c in sheet.columns if header_key(without_brackets(c.name)) in headers), None)
         if beside is not None and len(set(raw)) < len(raw):
             texts = beside.as_texts
             together = [f"{name}{joiner}{text}" if text else name for name, text in zip(raw, texts, strict=True)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kaibo.errors import KaiboError, UsageError, escaped
 from kaibo.models import Description, open_description
 from kaibo.models.anatomy import architecture, check_further, check_parameters
-from kaibo.models.formats.safetensors import StoredTensor
+from kaibo.models.formats import StoredTensor
+from kaibo.models.packings import group_of
 from kaibo.verbs.addresses import Address, OnError, addresses, raising
 from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding, Tensor
@@ -72,7 +73,7 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
     described = open_description(model, trust_shards=trust_shards)
     return Finding(
         "tensors",
-        tuple(_tensor_row(tensor) for tensor in described.tensors or () if isinstance(tensor, StoredTensor)),
+        tuple(row for tensor in described.tensors or () for row in _tensor_rows(tensor)),
         described.notes,
     )
 
@@ -133,13 +134,29 @@ def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architectur
         parameters=total,
         parameters_by_role=by_role,
         weights_bytes={str(bits): -(-total * bits // 8) for bits in (32, 16, 8, 4)},
-        remarks=("Parameters are counted from the headers of the weights.", *_promised(found)),
+        remarks=("Parameters are counted from the headers of the weights.", *_promised(found, total)),
         why=why,
     )
 
 
-def _promised(found: Architecture) -> tuple[str, ...]:
-    return () if found.parameters is None else (f"The config promises {found.parameters:,} parameters.",)
+def _promised(found: Architecture, total: int) -> tuple[str, ...]:
+    """How many parameters the config promises, where it is another number; of several parts, the language model's."""
+    if found.parameters is None:
+        return ()
+    promised = found.parameters_whole or found.parameters
+    said = [] if promised == total else [f"The config promises {promised:,} parameters."]
+    return (*said, *([f"{found.parameters:,} are the language model's."] if found.parameters_whole else []))
+
+
+def _tensor_rows(tensor: Tensor) -> Iterator[TensorRow]:
+    """What the file lists: the tensor, or the codes and the parts that it is decoded from."""
+    group = group_of(tensor)
+    if group is not None:
+        for part in (group.codes, *group.parts.values()):
+            role = tensor.role if part is group.codes else "other"
+            yield replace(_tensor_row(part), layer=tensor.layer, role=role, measurable=part is group.codes)
+    elif isinstance(tensor, StoredTensor):
+        yield _tensor_row(tensor)
 
 
 def _tensor_row(tensor: StoredTensor) -> TensorRow:

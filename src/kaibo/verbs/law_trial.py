@@ -189,7 +189,7 @@ def _matched(few: Mapping[str, Snapped], grid: Grid, factor: float) -> dict[str,
 def _apart(part: Snapped, grid: Grid) -> float:
     """Σ (w − w′)² of a sample under a grid."""
     made = replace(part, grid=grid, summary=[])
-    return float(np.square(values_of(part.tensor, 0, part.size) - made.values(0, part.size)).sum())
+    return float(np.square(values_of(part.tensor, 0, part.tensor.size) - made.values(0, part.tensor.size)).sum())
 
 
 def _error(before: Model, after: Model) -> float:

@@ -29,7 +29,8 @@ class TableOptions:
     `alias` is a file of other names for models, `models` a file (a name a line) or a list of the models to keep,
     `unit` the unit of columns (`percent`, `fraction`, `points`), `missing` texts that mean a missing cell,
     `dedupe` keeps the first of what occurs twice, `encoding` of text files, `model_column` names the column that
-    names the models, `sheet` the sheet of a workbook.
+    names the models, `sheet` the sheet of a workbook, `decimal` the sign before the decimals (`point`, `comma`) by
+    column, under "" that of all others.
     """
 
     alias: Address | None = None
@@ -40,11 +41,12 @@ class TableOptions:
     encoding: str | None = None
     model_column: str | None = None
     sheet: str | None = None
+    decimal: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hints(self) -> Hints:
         """The same for the room that reads tables."""
-        return Hints(self.encoding, self.unit, self.missing, self.dedupe, self.model_column, self.sheet)
+        return Hints(self.encoding, self.unit, self.missing, self.dedupe, self.model_column, self.sheet, self.decimal)
 
 
 def read(tables: Address | Iterable[Address], options: TableOptions | None = None) -> Reading:

@@ -60,7 +60,8 @@ class Model:
     `config` is `config.json` (empty where there is none); `files` are the weight files used, relative to the
     folder; `notes` are plain sentences about what was found and chosen, to be shown to the user.
     `documents` holds the small text files beside the weights that say how a model is used (chat template,
-    tokenizer settings), already parsed where they are JSON.
+    tokenizer settings), already parsed where they are JSON. `undecoded` is about how many parameters are stored in a
+    packing that cannot be decoded.
     """
 
     address: str
@@ -71,6 +72,13 @@ class Model:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     documents: Mapping[str, Any] = field(default_factory=dict)
+    undecoded: int = 0
+
+    @property
+    def seen(self) -> float:
+        """Parameters that are decoded ÷ parameters of the model; 0 where nothing in it is weights."""
+        decoded = sum(tensor.size for tensor in self.weights)
+        return decoded / (decoded + self.undecoded) if decoded else 0.0
 
     @property
     def weights(self) -> tuple[Tensor, ...]:

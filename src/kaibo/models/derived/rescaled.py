@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.models.derived.scale_kernels import LARGEST, multiply
-from kaibo.vocabulary import Buffer, DType, Model, Patterns, Tensor, widen32
+from kaibo.models.formed import formed
+from kaibo.vocabulary import Buffer, Model, Patterns, Tensor, widen32
 
 Exponents = NDArray[np.int8]
 
@@ -30,54 +31,13 @@ class Factors:
 
 @dataclass(frozen=True, eq=False)
 class Rescaled:
-    """A tensor of which value (i, j) is multiplied by 2^(rows[i] + columns[j]). Satisfies the `Tensor` protocol.
+    """Value (i, j) of a tensor multiplied by 2^(rows[i] + columns[j]).
 
-    Whoever makes one sees to it that nothing leaves the range of normal numbers: then nothing is rounded.
+    The caller must keep the products in the range of normal numbers; then nothing is rounded.
     """
 
     tensor: Tensor
     factors: Factors = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """The tensor's name."""
-        return self.tensor.name
-
-    @property
-    def canonical(self) -> str:
-        """The tensor's canonical name."""
-        return self.tensor.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """The tensor's type."""
-        return self.tensor.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return self.tensor.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def role(self) -> str:
-        """The tensor's role."""
-        return self.tensor.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.tensor.size
-
-    @property
-    def source_key(self) -> str | None:
-        """The same tensor and the same factors give the same values."""
-        key = self.tensor.source_key
-        return None if key is None else f"rescaled:{key}:{self.factors.digest()}"
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The products, a buffer's worth at a time; raises what reading the tensor raises."""
@@ -95,12 +55,17 @@ class Rescaled:
 
 def rescaled(model: Model, factors: Mapping[str, Factors]) -> Model:
     """A model with the factors of its tensors, by canonical name; the others stay as they are."""
-    tensors = tuple(
-        Rescaled(tensor, factors[tensor.canonical]) if tensor.canonical in factors else tensor
-        for tensor in model.tensors
-    )
+    tensors = tuple(_multiplied(tensor, factors.get(tensor.canonical)) for tensor in model.tensors)
     name = f"rescaled {model.name}"
     return replace(model, address=f"rescaled {model.address}", name=name, tensors=tensors, files=())
+
+
+def _multiplied(tensor: Tensor, factors: Factors | None) -> Tensor:
+    """A tensor times its factors; the same tensor and the same factors give the same source key."""
+    if factors is None:
+        return tensor
+    key = None if tensor.source_key is None else f"rescaled:{tensor.source_key}:{factors.digest()}"
+    return formed(Rescaled(tensor, factors), tensor, source_key=key)
 
 
 def _narrowed(name: str, values: NDArray[np.float32]) -> Patterns:

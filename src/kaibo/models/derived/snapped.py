@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.vocabulary import DTYPES, Buffer, DType, Model, Patterns, Tensor, widen32
+from kaibo.models.formed import formed
+from kaibo.vocabulary import DTYPES, Buffer, Model, Patterns, Tensor, widen32
 
 Floats = NDArray[np.float64]
 GOLDEN = 0.6180339887498949
@@ -48,58 +49,22 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Snapped:
-    """A tensor of which every value is the nearest level. Satisfies the `Tensor` protocol."""
+    """The values of a tensor, each of them moved to the nearest level."""
 
     tensor: Tensor
     grid: Grid
-    source_key: str | None = None
     summary: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)
-
-    @property
-    def name(self) -> str:
-        """The tensor's name."""
-        return self.tensor.name
-
-    @property
-    def canonical(self) -> str:
-        """The tensor's canonical name."""
-        return self.tensor.canonical
-
-    @property
-    def dtype(self) -> DType:
-        """Always F32."""
-        return DTYPES["F32"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return self.tensor.shape
-
-    @property
-    def layer(self) -> int | None:
-        """The tensor's layer."""
-        return self.tensor.layer
-
-    @property
-    def role(self) -> str:
-        """The tensor's role."""
-        return self.tensor.role
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.tensor.size
 
     @property
     def columns(self) -> int:
         """Values of a row; a tensor of one axis is one row, of a spread grid one row for each value."""
-        if len(self.shape) < 2:
-            return 1 if self.grid.spread else self.size
-        return self.size // max(self.shape[0], 1)
+        if len(self.tensor.shape) < 2:
+            return 1 if self.grid.spread else self.tensor.size
+        return self.tensor.size // max(self.tensor.shape[0], 1)
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The levels, a buffer's worth at a time; raises what reading the tensor raises."""
-        stop = self.size if end is None else end
+        stop = self.tensor.size if end is None else end
         step = min(buffer.nbytes // 4, CHUNK)
         for first in range(begin, stop, step):
             last = min(first + step, stop)
@@ -112,7 +77,7 @@ class Snapped:
         values = values_of(self.tensor, begin, end)
         rows = np.arange(begin, end) // max(self.columns, 1)
         phase = self._phases(rows)
-        if self.grid.ternary and len(self.shape) > 1:
+        if self.grid.ternary and len(self.tensor.shape) > 1:
             means, scales = self._of_rows()
             level = nearest_level(scales, self.grid, self._phases(np.arange(scales.size)))
             return np.where(np.abs(values) > THRESHOLD * means[rows], np.sign(values) * level[rows], 0.0)
@@ -127,7 +92,7 @@ class Snapped:
     def _phases(self, rows: NDArray[np.int64]) -> Floats:
         if not self.grid.spread:
             return np.zeros(rows.shape)
-        name = hashlib.sha256(f"{self.grid.draw} {self.canonical}".encode("utf-8", "surrogatepass")).digest()
+        name = hashlib.sha256(f"{self.grid.draw} {self.tensor.canonical}".encode("utf-8", "surrogatepass")).digest()
         begin = int.from_bytes(name[:4], "little") / 2**32
         return np.asarray((begin + rows * GOLDEN) % 1.0, np.float64)
 
@@ -141,10 +106,10 @@ class Snapped:
 def snapped(model: Model, grids: Grid | Mapping[str, Grid]) -> Model:
     """Every weight of a model on the levels of a grid, or of its tensor's by canonical name, in float32."""
 
-    def made(tensor: Tensor) -> Snapped:
+    def made(tensor: Tensor) -> Tensor:
         grid = grids if isinstance(grids, Grid) else grids[tensor.canonical]
         key = None if tensor.source_key is None else f"snapped:{tensor.source_key}:{grid}"
-        return Snapped(tensor, grid, key)
+        return formed(Snapped(tensor, grid), tensor, dtype=DTYPES["F32"], source_key=key)
 
     tensors = tuple(made(tensor) if tensor.dtype.measurable and tensor.size else tensor for tensor in model.tensors)
     address, name = f"snapped {model.address}", f"snapped {model.name}"
@@ -153,39 +118,9 @@ def snapped(model: Model, grids: Grid | Mapping[str, Grid]) -> Model:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """Some rows of a tensor, in memory, as a tensor."""
+    """Float32 values that lie in memory."""
 
-    of: Tensor
     values: NDArray[np.float32]
-    source_key: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.of.name
-
-    @property
-    def canonical(self) -> str:
-        return self.of.canonical
-
-    @property
-    def dtype(self) -> DType:
-        return DTYPES["F32"]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values.shape
-
-    @property
-    def layer(self) -> int | None:
-        return self.of.layer
-
-    @property
-    def role(self) -> str:
-        return self.of.role
-
-    @property
-    def size(self) -> int:
-        return self.values.size
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         yield self.values.reshape(-1)[begin:end].view("<u4")
@@ -199,7 +134,8 @@ def held(tensor: Tensor, most: int) -> Snapped:
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, max(1, most // max(columns, 1)))).astype(np.int64))
     parts = [values_of(tensor, int(row) * columns, (int(row) + 1) * columns) for row in chosen]
     values = np.stack(parts).astype(np.float32)
-    return Snapped(_Held(tensor, values.reshape(-1) if flat else values), Grid(0.0, 1.0, 1))
+    shape = (values.size,) if flat else values.shape
+    return Snapped(replace(formed(_Held(values), tensor, dtype=DTYPES["F32"]), shape=shape), Grid(0.0, 1.0, 1))
 
 
 def nearest_level(sizes: Floats, grid: Grid, phase: Floats, least: Floats | None = None) -> Floats:

@@ -1,4 +1,4 @@
-"""`adapter_config.json` and the names inside `adapter_model.safetensors`, as PEFT writes them, read strictly.
+"""`adapter_config.json` and the names inside a file of factors, as PEFT and others write them, read strictly.
 
 Source: PEFT, `tuners/lora/config.py` (fields), `tuners/lora/layer.py` (scaling α/r, rsLoRA α/√r, patterns) and
 `utils/save_and_load.py` (names). What changes the base itself, or is no product of two factors, is refused by name.
@@ -9,28 +9,40 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kaibo.errors import FormatError, escaped
+from kaibo.models.formats import safetensors
+from kaibo.models.formats.contents import Contents, Format
+from kaibo.models.formats.patterns import Budget, ModulePattern, PatternError
 from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
+from kaibo.models.places import Place
+
+Patterns = tuple[tuple[ModulePattern, float], ...]
 
 CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS = ("adapter_model.safetensors", "adapters.safetensors", "pytorch_lora_weights.safetensors")
+"""Files of factors: as PEFT, MLX and diffusers call them."""
+
 PICKLE = "adapter_model.bin"
 PREFIX = "base_model.model."
 
-PARTS = {
-    ".lora_A.weight": "a",
-    ".lora_B.weight": "b",
-    ".lora_embedding_A": "embedding_a",
-    ".lora_embedding_B": "embedding_b",
-    ".lora_magnitude_vector": "magnitude",
-    ".lora_magnitude_vector.weight": "magnitude",
-    ".lora_B.bias": "bias",
+_FACTORS = {
+    **dict.fromkeys(("lora_A", "lora_a", "lora_down"), "a"),
+    **dict.fromkeys(("lora_B", "lora_b", "lora_up"), "b"),
+    **dict.fromkeys(("lora_embedding_A", "lora_embedding_a"), "embedding_a"),
+    **dict.fromkeys(("lora_embedding_B", "lora_embedding_b"), "embedding_b"),
+    **dict.fromkeys(("lora_magnitude_vector", "dora_scale", "magnitude"), "magnitude"),
 }
-"""How the name of a stored tensor ends, and which part of an update it is; any other is a whole tensor."""
+"""Words of a name that say which part of an update a tensor is: as PEFT, torchtune and MLX, kohya write them."""
+
+_LINEAR = {"down": "a", "up": "b"}
+"""What follows `lora`, `lora_linear_layer` or `…_lora` in the names of diffusers."""
+
+_OTHERS = re.compile(r"(?:^|[._])(?:lora|dora|hada|loha|lokr|oft|boft|ia3|vera|fourier|adapter|prompt)", re.IGNORECASE)
+"""A name with such a word that is not read is no weight of the base: it belongs to an adapter of another kind."""
 
 _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 _REFUSED = {
@@ -45,27 +57,28 @@ _REFUSED = {
     "monteclora_config": "draws its factors at random (MonteCLoRA)",
     "velora_config": "compresses its inputs (VeLoRA)",
 }
-_PATTERN = re.compile(r"[\w.\\^$|?:()\[\]*+\-]{1,500}")
-_REPEATED_GROUP = re.compile(r"[)\]][*+{?]")
 
 
 @dataclass(frozen=True)
 class AdapterConfig:
     """What `adapter_config.json` says of a LoRA: `base` and `revision` name the model it was trained on.
 
-    `ranks` and `alphas` are the patterns that overrule `rank` and `alpha` for some modules. `unread` says why what
-    the adapter adds cannot be formed, where it cannot.
+    `ranks` and `alphas` are the patterns that overrule `rank` and `alpha` for some modules, `saved` the modules that
+    the adapter brings whole. `factor` is what B·A is multiplied by where the file says that itself (MLX), `transposed`
+    None where the file does not say it. `unread` says why what the adapter adds cannot be formed, where it cannot.
     """
 
     rank: int
     alpha: float
     rslora: bool = False
     dora: bool = False
-    transposed: bool = False
+    transposed: bool | None = None
     base: str | None = None
     revision: str | None = None
-    ranks: Mapping[str, float] = field(default_factory=dict)
-    alphas: Mapping[str, float] = field(default_factory=dict)
+    ranks: Patterns = ()
+    alphas: Patterns = ()
+    saved: tuple[str, ...] = ()
+    factor: float | None = None
     unread: str | None = None
 
     @property
@@ -77,7 +90,7 @@ class AdapterConfig:
     @property
     def sentence(self) -> str:
         """`adapter, rank 4, base org/name`: what an adapter is, in words."""
-        ranks = sorted({self.rank, *map(int, self.ranks.values())})
+        ranks = sorted({self.rank, *(int(value) for _, value in self.ranks)})
         rank = "–".join(dict.fromkeys((str(ranks[0]), str(ranks[-1]))))
         base = escaped(self.base) if self.base else "unknown"
         kind = f"{self.kind}, α {self.alpha:g}" if self.unread is None else f"it {self.unread}"
@@ -93,14 +106,18 @@ class AdapterConfig:
         >>> AdapterConfig(4, 8.0).scale_of("q_proj"), AdapterConfig(4, 8.0, rslora=True).scale_of("q_proj")
         (2.0, 4.0)
         """
+        if self.factor is not None:
+            return self.factor
         rank = self.rank_of(module)
         return _overruled(self.alphas, module, self.alpha) / (math.sqrt(rank) if self.rslora else rank)
 
 
-def _overruled(patterns: Mapping[str, float], module: str, usual: float) -> float:
+def _overruled(patterns: Patterns, module: str, usual: float) -> float:
     """The value of the first pattern that the end of a module's name matches, as PEFT matches them."""
-    found = (value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module))
-    return next(found, usual)
+    try:
+        return next((value for pattern, value in patterns if pattern.matches(module)), usual)
+    except PatternError as problem:
+        raise FormatError(f"the patterns of {CONFIG} cannot be matched: one {problem}", tensor=module) from None
 
 
 def parse_config(text: bytes, file: str) -> AdapterConfig:
@@ -112,18 +129,38 @@ def parse_config(text: bytes, file: str) -> AdapterConfig:
     found: Any = json.loads(text)
     if not isinstance(found, dict):
         raise FormatError("is not a JSON object", file=file)
+    if "peft_type" not in found and isinstance(found.get("lora_parameters"), dict):
+        return _of_mlx(found, found["lora_parameters"], file)
     return AdapterConfig(
         rank=int(_number(found, "r", 8, file, whole=True)),
         alpha=_number(found, "lora_alpha", 8, file),
         rslora=_flag(found, "use_rslora", file),
         dora=_flag(found, "use_dora", file),
-        transposed=_flag(found, "fan_in_fan_out", file),
+        transposed=_flag(found, "fan_in_fan_out", file) if "fan_in_fan_out" in found else None,
         base=_text(found, "base_model_name_or_path", file),
         revision=_text(found, "revision", file),
         ranks=_patterns(found, "rank_pattern", file, whole=True),
         alphas=_patterns(found, "alpha_pattern", file),
+        saved=_names(found, "modules_to_save"),
         unread=_unread(found),
     )
+
+
+def _of_mlx(found: Mapping[str, Any], said: Mapping[str, Any], file: str) -> AdapterConfig:
+    """What MLX writes: a rank, and the scale that B·A is multiplied by."""
+    kind = found.get("fine_tune_type", "lora")
+    return AdapterConfig(
+        rank=int(_number(said, "rank", 8, file, whole=True)),
+        alpha=math.nan,
+        base=_text(found, "model", file),
+        factor=_number(said, "scale", 20.0, file),
+        unread=None if kind == "lora" else f"is an adapter of kind {escaped(kind, 40)} of MLX; its LoRA is read",
+    )
+
+
+def _names(found: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = found.get(key)
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
 
 def _unread(found: Mapping[str, Any]) -> str | None:
@@ -161,24 +198,36 @@ def _text(found: Mapping[str, Any], key: str, file: str) -> str | None:
     return value or None
 
 
-def _patterns(found: Mapping[str, Any], key: str, file: str, *, whole: bool = False) -> dict[str, float]:
+def _patterns(found: Mapping[str, Any], key: str, file: str, *, whole: bool = False) -> Patterns:
+    """PEFT's patterns are regular expressions; those of one adapter share a budget of steps."""
     patterns = found.get(key) or {}
     if not isinstance(patterns, dict) or len(patterns) > 10_000:
         raise FormatError(f"{key} is no object of patterns and numbers", file=file)
+    budget, made = Budget(), []
     for pattern in patterns:
-        _check_pattern(pattern, key, file)
-    return {pattern: _number(patterns, pattern, 0, file, whole=whole) for pattern in patterns}
+        try:
+            made.append((ModulePattern(pattern, budget), _number(patterns, pattern, 0, file, whole=whole)))
+        except PatternError as problem:
+            next_step = "write the pattern so that it needs nothing else"
+            raise FormatError(f'{key}: "{escaped(pattern, 80)}" {problem}', file=file, next=next_step) from None
+    return tuple(made)
 
 
-def _check_pattern(pattern: str, key: str, file: str) -> None:
-    """PEFT's patterns are regular expressions; one from a stranger must not be able to run for ever."""
-    repeats = len(re.findall(r"[*+]", pattern))
-    if not _PATTERN.fullmatch(pattern) or _REPEATED_GROUP.search(pattern) or repeats > 3:
-        raise FormatError(f'{key}: "{escaped(pattern, 80)}" is no plain pattern of module names', file=file)
-    try:
-        re.compile(pattern)
-    except re.error:
-        raise FormatError(f'{key}: "{escaped(pattern, 80)}" is no regular expression', file=file) from None
+def claims(name: str, start: bytes) -> bool:
+    """Whether a file holds the factors of an adapter: it is known by its name."""
+    return name in WEIGHTS
+
+
+def read(place: Place) -> Contents:
+    """The factors of an adapter. Raises FormatError naming a tensor whose part of an update is not known."""
+    found = safetensors.read(place)
+    for entry in found.entries:
+        if part_of(entry.name)[1] == "unknown":
+            next_step = "LoRA factors are called lora_A and lora_B, lora_a and lora_b, or lora_down and lora_up"
+            raise FormatError(
+                "is no part of an adapter that is read", file=place.name, tensor=entry.name, next=next_step
+            )
+    return replace(found, meant={entry.name: weight_name(entry.name) for entry in found.entries})
 
 
 def weight_name(name: str) -> str:
@@ -194,11 +243,45 @@ def weight_name(name: str) -> str:
 def part_of(name: str) -> tuple[str, str]:
     """The module (or whole tensor) that a stored name belongs to, without PEFT's prefix, and which part it is.
 
-    >>> part_of("base_model.model.lm_head.lora_A.weight"), part_of("base_model.model.lm_head.weight")
-    (('lm_head', 'a'), ('lm_head.weight', 'whole'))
+    `unknown` is a part of an update that is not read.
+
+    >>> part_of("base_model.model.lm_head.lora_A.weight"), part_of("lm_head.lora_down.default.weight")
+    (('lm_head', 'a'), ('lm_head', 'a'))
+    >>> part_of("base_model.model.lm_head.weight"), part_of("lm_head.hada_w1_a")
+    (('lm_head.weight', 'whole'), ('lm_head.hada_w1_a', 'unknown'))
     """
-    bare = name.removeprefix(PREFIX)
-    for ending, part in PARTS.items():
-        if bare.endswith(ending):
-            return bare.removesuffix(ending), part
-    return bare.replace(".base_layer.", ".").replace(".modules_to_save.", "."), "whole"
+    bare = name
+    while bare.startswith(("base_model.model.", "module.", "_orig_mod.")):
+        bare = bare.removeprefix(PREFIX).removeprefix("module.").removeprefix("_orig_mod.")
+    if bare.endswith(".alpha"):  # kohya: one number beside the factors
+        return bare.removesuffix(".alpha"), "alpha"
+    words = bare.split(".")
+    place = next((n for n in range(len(words) - 1, 0, -1) if words[n] in _FACTORS or words[n] in _LINEAR), 0)
+    factor = _factor(words, place) if place else None
+    if factor is not None:
+        return factor
+    whole = bare.replace(".base_layer.", ".")
+    whole = re.sub(r"\.modules_to_save(?:\.[^.]+(?=\.(?:weight|bias)$))?\.", ".", whole)
+    return whole, "unknown" if _OTHERS.search(whole) else "whole"
+
+
+def _factor(words: Sequence[str], place: int) -> tuple[str, str] | None:
+    """Module and part of a name of which the word at `place` is that of a factor; None where the rest does not fit."""
+    before, word, after = list(words[:place]), words[place], tuple(words[place + 1 :])
+    if word in _LINEAR:
+        last = before.pop()
+        if last not in ("lora", "lora_linear_layer") and not last.endswith("_lora"):
+            return None
+        before += [last.removesuffix("_lora")] if last.endswith("_lora") else []
+        part = _LINEAR[word]
+    else:
+        part = _FACTORS[word]
+    ending = after[-1] if after and after[-1] in ("weight", "bias") else ""
+    between = after[:-1] if ending else after  # the adapter's own name stands here, where one was given
+    if len(between) > 1 or not before or (ending == "bias" and part != "b"):
+        return None
+    lower = word in ("lora_a", "lora_b") and not after  # MLX: A is inputs × rank, B rank × outputs
+    return ".".join(before), "bias" if ending == "bias" else f"{part} turned" if lower else part
+
+
+FORMAT = Format("adapter", WEIGHTS, claims, read)

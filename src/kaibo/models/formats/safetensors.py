@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats import sniff
+from kaibo.models.formats.contents import Contents, Entry, Format
 from kaibo.models.formats.strict_json import SPACES, Cursor, check_utf8
 from kaibo.models.places import Place
-from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns
+from kaibo.vocabulary import DTYPES, DType
 
 HEADER_LIMIT = 100_000_000
 """The format's cap on the length of a header, in bytes."""
@@ -40,19 +40,8 @@ _USUAL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One tensor of a header; `begin` and `end` count from the first byte after the header."""
-
-    name: str
-    dtype: DType
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of itself: its tensors in the order of the header, and its metadata.
+    """What a file says of itself: its tensors in the order of the header, counted from `data`, and its metadata.
 
     `data` is the absolute offset of the first tensor's bytes, `sha256` the hash of everything before it.
     """
@@ -63,49 +52,18 @@ class Header:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
-    """A tensor whose bytes lie in a place from `begin` to `end` (absolute offsets)."""
+def claims(name: str, start: bytes) -> bool:
+    """Whether a file is of this format: by its name, or by a JSON header that follows eight bytes of length."""
+    return name.endswith(".safetensors") or (start[6:9] == b"\0\0{" and int.from_bytes(start[:8], "little") > 1)
 
-    name: str
-    canonical: str
-    dtype: DType
-    shape: tuple[int, ...]
-    layer: int | None
-    role: str
-    place: Place = field(repr=False)
-    begin: int = 0
-    end: int = 0
-    source_key: str | None = None
 
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return (self.end - self.begin) * 8 // self.dtype.bits
-
-    @property
-    def file(self) -> str:
-        """The file as the user would recognise it."""
-        return self.place.name
-
-    def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
-        """The bit patterns of values `begin` to `end`, read straight into the buffer.
-
-        Of types whose values share bytes (F4, F6) `begin`, `end` and the arrays count bytes instead of values.
-        Raises ValueError for a range outside the tensor or a buffer too small for one value, FormatError when
-        the file was changed since its header was read.
-        """
-        width = self.dtype.itemsize or 1
-        units = (self.end - self.begin) // width
-        stop = units if end is None else end
-        step = buffer.nbytes // width
-        if not 0 <= begin <= stop <= units or step == 0:
-            raise ValueError(f"values {begin} to {stop} of {units} through a buffer of {buffer.nbytes} bytes")
-        patterns = self.dtype.patterns if self.dtype.itemsize else DTYPES["U8"].patterns
-        for first in range(begin, stop, step):
-            part = buffer[: min(step, stop - first) * width]
-            self.place.read_into(self.begin + first * width, part)
-            yield part.view(patterns)
+def read(place: Place) -> Contents:
+    """The tensors of a safetensors file, under absolute offsets. Raises as `read_header` does."""
+    header = read_header(place)
+    entries = tuple(
+        replace(entry, begin=header.data + entry.begin, end=header.data + entry.end) for entry in header.entries
+    )
+    return Contents(entries, header.sha256)
 
 
 def read_header(place: Place) -> Header:
@@ -204,25 +162,25 @@ def _size_fault(dtype: DType, shape: tuple[int, ...], begin: int, end: int, size
     """Why shape, type and offsets do not belong together, or None."""
     if end < begin:
         return f"data_offsets end at {end}, before they begin at {begin}"
-    values = _product(shape, 8 * size)
-    if values * dtype.bits == 8 * (end - begin):
+    values = _product(shape)
+    if values is not None and values * dtype.bits == 8 * (end - begin):
         return None
     shown = ", ".join(map(str, shape[:8])) + (", …" if len(shape) > 8 else "")
+    if values is None:
+        return f"shape [{shown}] counts more values than 64 bits can"
     if values * dtype.bits % 8 and values <= 8 * size:
         return f"{values} values of {dtype.name} do not end on a byte"
     needs = f"{values * dtype.bits // 8}" if values <= 8 * size else f"more than {size}"
     return f"shape [{shown}] of {dtype.name} needs {needs} bytes, data_offsets span {end - begin}"
 
 
-def _product(shape: tuple[int, ...], limit: int) -> int:
-    """The number of values; stops above `limit`, so that a long list of large numbers costs nothing."""
-    if 0 in shape:
-        return 0
+def _product(shape: tuple[int, ...]) -> int | None:
+    """The number of values; None where it passes 64 bits on the way, as the reference counts: before a zero, too."""
     product = 1
     for dimension in shape:
         product *= dimension
-        if product > limit:
-            break
+        if product >= 1 << 64:
+            return None
     return product
 
 
@@ -242,11 +200,4 @@ def _check_layout(entries: list[Entry], data: int, length: int, file: str) -> No
         raise FormatError(message, file=file, offset=data + expected, next="it was not written by a safetensors writer")
 
 
-def stored(entry: Entry, header: Header, place: Place, canonical: str, layer: int | None, role: str) -> StoredTensor:
-    """The tensor of one header entry, under the name and role that the anatomy gives it."""
-    begin, end = header.data + entry.begin, header.data + entry.end
-    key = None
-    if place.key is not None:
-        parts: Iterable[object] = chain((header.sha256, place.key, begin, end, entry.dtype.name), entry.shape)
-        key = hashlib.sha256("|".join(map(str, parts)).encode("ascii")).hexdigest()
-    return StoredTensor(entry.name, canonical, entry.dtype, entry.shape, layer, role, place, begin, end, key)
+FORMAT = Format("safetensors", (".safetensors",), claims, read)

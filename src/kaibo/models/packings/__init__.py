@@ -1,1 +1,119 @@
-"""Tensors as stored come in; packed weights, decoded block by block while they are read, go out."""
+"""Stored tensors come in; weights go out, packed ones decoded block by block while they are read.
+
+A packing is a name, `recognise(config, entries) → groups` (a group is one weight: codes and parts), and
+`decoder(group)`, which answers `decode` (float32, bit for bit as the packing's own package) and `cell` (the interval
+of values that round to each code). Parts (scales, zero points, group indices, absmax, codebooks) are never weights,
+in any family; codes that no packing decodes are not measurable. To add a packing, write its module and list it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kaibo.models.formats import StoredTensor
+from kaibo.models.formed import Formed
+from kaibo.models.packings import fp8, parts
+from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, group_of, packed
+from kaibo.vocabulary import DType, Tensor
+
+__all__ = ["PACKINGS", "Decoder", "Group", "Packed", "Packing", "Stream", "group_of", "put", "stream", "why_not"]
+
+PACKINGS: tuple[Packing, ...] = (fp8.PACKING,)
+"""Every packing, in the order in which they are asked; an entry belongs to the first that recognises it."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The tensors of a model after unpacking, under the file's own names of them.
+
+    `undecoded` is about how many parameters the codes hold that no packing decodes; `notes` say what was done.
+    """
+
+    tensors: tuple[Tensor, ...]
+    undecoded: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any]) -> Stream:
+    """Stored tensors with each packed weight as one tensor of its own shape, in place of its codes and parts."""
+    entries = {tensor.name: tensor for tensor in stored}
+    groups = _groups(config, entries)
+    taken = {part.name for group, _ in groups for part in (group.codes, *group.parts.values())}
+    left = {name: tensor for name, tensor in entries.items() if name not in taken}
+    quantised = bool(config.get("quantization_config") or config.get("quantization"))
+    unread = _Unread(entries, parts.coded(entries), quantised, scaled=bool(groups))
+    tensors: list[Tensor] = [packed(group, packing) for group, packing in groups]
+    codes = [tensor for tensor in left.values() if unread.is_codes(tensor)]
+    undecoded = sum(parts.parameters(tensor, config) for tensor in codes)
+    tensors += [unread.seen(tensor) for tensor in left.values()]
+    return Stream(tuple(tensors), undecoded, tuple(_notes(groups, codes)))
+
+
+def _groups(config: Mapping[str, Any], entries: Mapping[str, StoredTensor]) -> list[tuple[Group, Packing]]:
+    found: list[tuple[Group, Packing]] = []
+    left = dict(entries)
+    for packing in PACKINGS:
+        for group in list(packing.recognise(config, left)):
+            found.append((group, packing))
+            for part in (group.codes, *group.parts.values()):
+                left.pop(part.name, None)
+    return found
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """What no packing took, and how it is to be seen."""
+
+    entries: Mapping[str, StoredTensor]
+    stems: frozenset[str]
+    quantised: bool
+    scaled: bool
+
+    def is_codes(self, tensor: StoredTensor) -> bool:
+        """Codes whose packing is not known; 8-bit floats only where the file or its config speaks of scales."""
+        if tensor.dtype.name in fp8.CODES:
+            lacks = self.quantised or self.scaled or fp8.scale_of(tensor.name, self.entries) is not None
+            return lacks and not parts.reason(tensor.name, self.stems)
+        return parts.is_codes(tensor, quantised=self.quantised)
+
+    def seen(self, tensor: StoredTensor) -> Tensor:
+        """The tensor, not measurable where it is codes or a part of some."""
+        if tensor.dtype.measurable and (self.is_codes(tensor) or parts.reason(tensor.name, self.stems)):
+            return parts.not_weights(tensor)
+        return tensor
+
+
+def _notes(groups: list[tuple[Group, Packing]], codes: list[StoredTensor]) -> Iterator[str]:
+    ways: dict[str, int] = {}
+    for group, _ in groups:
+        ways[group.how] = ways.get(group.how, 0) + 1
+    for how, count in ways.items():
+        yield f"{count} weights are packed: {how}, decoded to float32 while they are read"
+    if codes:
+        kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in codes}))
+        yield f"{len(codes)} tensors are {kinds}, whose packing is not decoded: their weights are not measurable"
+
+
+def put(tensor: Tensor, canonical: str, layer: int | None, role: str) -> Tensor:
+    """A tensor of a stream under its canonical name, with its layer and role."""
+    assert isinstance(tensor, StoredTensor | Formed), "a stream holds nothing else"
+    return replace(tensor, canonical=canonical, layer=layer, role=role)
+
+
+def why_not(tensor: Tensor, method: str = "") -> str:
+    """Why a tensor is no weights to be measured; "" where nothing speaks against it."""
+    said = f" ({method[:40]})" if method else ""
+    if tensor.dtype.measurable:
+        return ""
+    what = parts.described(tensor.canonical) or parts.BESIDE.get(tensor.canonical.rpartition(".")[2], "")
+    if what:
+        return f"{tensor.dtype.name}: {what}{said}, not weights"
+    if _is_float(tensor.dtype):
+        return f"{tensor.dtype.name}: codes whose scales are not known{said}, not weights"
+    return f"{tensor.dtype.name} is not a type of weights{said}"
+
+
+def _is_float(dtype: DType) -> bool:
+    return dtype.kind == "scale" and dtype.name != "F8_E8M0"

@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 from kaibo.errors import KaiboError
+from kaibo.models.packings import group_of
 from kaibo.models.pairing.aligning import Aligned, Vocabularies, aligned
 from kaibo.models.pairing.meeting import Met
 from kaibo.models.pairing.rotary import SAME, order_by_weights, to_half, to_interleaved
@@ -52,14 +53,13 @@ class Fitting:
     def fitted(self, met: Met) -> Fitted:
         """One pair, laid out alike."""
         unfit = [
-            why
-            for side, tensor in zip(self.sides, (met.base, met.tuned), strict=True)
-            if (why := side.packs.why_not(tensor))
+            why for side, tensor in zip(self.sides, (met.base, met.tuned), strict=True) if (why := side.why_not(tensor))
         ]
         if unfit:
             return Fitted(None, why="; ".join(dict.fromkeys(unfit)))
-        (base, one), (tuned, other) = self.sides[0].packs.weights(met.base), self.sides[1].packs.weights(met.tuned)
-        said = [f"{side.label}: {what}" for side, what in zip(self.sides, (one, other), strict=True) if what]
+        base, tuned = met.base, met.tuned
+        groups = [(side.label, group_of(tensor)) for side, tensor in zip(self.sides, (base, tuned), strict=True)]
+        said = [f"{label}: {group.how}" for label, group in groups if group is not None]
         base, tuned, what = self._outputs_first(base, tuned)
         said += [what] if what else []
         tuned, what = self._turned(met, tuned)

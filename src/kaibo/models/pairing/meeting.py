@@ -173,9 +173,9 @@ def _same(head: Tensor, table: Tensor) -> bool | None:
 def left_over_reason(meeting: Meeting, place: int, tensor: Tensor) -> str:
     """Why a tensor that is left meets nothing."""
     here, there = meeting.sides[place], meeting.sides[1 - place]
-    if why := here.packs.why_not(tensor):
+    if why := here.why_not(tensor):
         return why
-    if held := there.packs.instead_of(tensor.canonical):
+    if held := there.instead_of(tensor.canonical):
         return f"the other model holds it packed ({escaped(held, 80)})"
     if tensor.role == HEAD and there.tied:
         return "the other model uses its embedding again (tied)"

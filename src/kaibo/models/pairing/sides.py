@@ -17,7 +17,7 @@ from kaibo.models.anatomy.catalogue import UNKNOWN, Family, family
 from kaibo.models.anatomy.expressions import evaluate
 from kaibo.models.anatomy.parts import fused_layout, part_role, part_rows, rules
 from kaibo.models.anatomy.settings import settings_of
-from kaibo.models.packings.packs import Packs
+from kaibo.models.packings import why_not
 from kaibo.models.rows import chosen_rows
 from kaibo.models.views import renamed, transposed
 from kaibo.vocabulary import Model, Tensor
@@ -47,10 +47,21 @@ class Side:
         """The anatomy of the model's family, None where none describes it."""
         return None if self.model.family == UNKNOWN else family(self.model.family)
 
+    def why_not(self, tensor: Tensor) -> str:
+        """Why a tensor of the model is no weights to be compared; "" where it is."""
+        quantised = self.model.config.get("quantization_config")
+        method = quantised.get("quant_method") if isinstance(quantised, Mapping) else None
+        return why_not(tensor, method if isinstance(method, str) else "")
+
+    def instead_of(self, canonical: str) -> str:
+        """What stands for a weight whose packing is not decoded; "" where the weight is here."""
+        stem = canonical.removesuffix(".weight")
+        others = [name for name in self._hidden if name == canonical or name.startswith((f"{stem}.", f"{stem}_"))]
+        return others[0] if others else ""
+
     @cached_property
-    def packs(self) -> Packs:
-        """What of the model is quantised."""
-        return Packs(self.model)
+    def _hidden(self) -> tuple[str, ...]:
+        return tuple(tensor.canonical for tensor in self.model.not_weights)
 
     @property
     def layout(self) -> Mapping[str, Any]:

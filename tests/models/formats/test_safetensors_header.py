@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, KaiboError
-from kaibo.models.formats.safetensors import HEADER_LIMIT, Header, read_header, stored
+from kaibo.models.formats import read, stored
+from kaibo.models.formats.safetensors import HEADER_LIMIT, Header, read_header
 from kaibo.models.formats.strict_json import SPACES, Cursor
 from kaibo.models.places.folder import LocalFile
 from kaibo.testing import write_safetensors
@@ -339,8 +340,9 @@ def test_odd_but_legal_headers_say_exactly_what_they_say(tmp_path: Path) -> None
     header = read_header(LocalFile(str(path)))
     assert [(e.name, e.dtype.name, e.shape) for e in header.entries] == [(n, t[0], t[1]) for n, t in tensors.items()]
     assert header.metadata == {"byteorder": "big", "": "\0"}
-    for each in header.entries:
-        tensor = stored(each, header, LocalFile(str(path)), each.name, None, "other")
+    contents = read(LocalFile(str(path)), path.name)
+    for each in contents.entries:
+        tensor = stored(each, contents.digest, LocalFile(str(path)))
         found = b"".join(part.tobytes() for part in tensor.chunks(np.empty(64, np.uint8)))
         assert found == tensors[each.name][2]
 
@@ -349,8 +351,8 @@ def test_odd_but_legal_headers_say_exactly_what_they_say(tmp_path: Path) -> None
 def test_every_type_of_the_format_is_listed_and_its_bytes_come_back(tmp_path: Path, name: str) -> None:
     data = np.random.default_rng(0).integers(0, 256, DTYPES[name].bits * 3, dtype=np.uint8).tobytes()
     path = write_safetensors(tmp_path / "x.safetensors", {"a": ("U8", (1,), b"\1"), "w": (name, (4, 6), data)})
-    header = read_header(LocalFile(str(path)))
-    tensor = stored(header.entries[1], header, LocalFile(str(path)), "w", None, "other")
+    contents = read(LocalFile(str(path)), path.name)
+    tensor = stored(contents.entries[1], contents.digest, LocalFile(str(path)))
     assert tensor.size == 24  # unaligned: its bytes begin one past the header
     assert b"".join(part.tobytes() for part in tensor.chunks(np.empty(40, np.uint8))) == data
 
@@ -398,8 +400,8 @@ def test_any_range_through_any_buffer_gives_the_same_patterns(
     patterns = np.random.default_rng(size).integers(0, 255, size * DTYPES[dtype].itemsize, dtype=np.uint8)
     path = write_safetensors(tmp_path_factory.mktemp("r") / "x.safetensors", {"w": (dtype, (size,), patterns)})
     place = LocalFile(str(path))
-    header = read_header(place)
-    tensor = stored(header.entries[0], header, place, "w", None, "other")
+    contents = read(place, "x.safetensors")
+    tensor = stored(contents.entries[0], contents.digest, place)
     parts = [part.copy() for part in tensor.chunks(np.empty(room, np.uint8), begin, end)]
     assert all(part.nbytes <= room and part.dtype == DTYPES[dtype].patterns for part in parts)
     joined = np.concatenate(parts) if parts else np.zeros(0, DTYPES[dtype].patterns)
@@ -408,8 +410,8 @@ def test_any_range_through_any_buffer_gives_the_same_patterns(
 
 def test_ranges_outside_a_tensor_are_refused(tmp_path: Path) -> None:
     place = LocalFile(str(write_safetensors(tmp_path / "x.safetensors", {"w": ("BF16", (4,), b"\0" * 8)})))
-    header = read_header(place)
-    tensor = stored(header.entries[0], header, place, "w", None, "other")
+    contents = read(place, "x.safetensors")
+    tensor = stored(contents.entries[0], contents.digest, place)
     for begin, end, room in [(0, 5, 8), (-1, 2, 8), (3, 2, 8), (0, 4, 1)]:
         with pytest.raises(ValueError, match="values"):
             next(tensor.chunks(np.empty(room, np.uint8), begin, end))

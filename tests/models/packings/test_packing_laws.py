@@ -1,0 +1,85 @@
+"""What must hold for every packing that is listed, each against a plain reading of its published layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from packed_samples import SAMPLES, Sample
+
+from kaibo.models import open_model
+from kaibo.models.packings import PACKINGS, Packed, group_of
+from kaibo.vocabulary import Model, Tensor
+
+NAMES = [packing.name for packing in PACKINGS]
+
+
+@pytest.fixture(params=NAMES)
+def sample(request: pytest.FixtureRequest) -> Sample:
+    return SAMPLES[request.param](np.random.default_rng(7))
+
+
+@pytest.fixture
+def model(sample: Sample, tmp_path: Path) -> Model:
+    return open_model(sample.written(tmp_path / "model"))
+
+
+def read(tensor: Tensor, room: int = 1 << 16, begin: int = 0, end: int | None = None) -> np.ndarray:
+    found = [chunk.copy() for chunk in tensor.chunks(np.empty(room, np.uint8), begin, end)]
+    return np.concatenate([np.empty(0, "<u4"), *found]).view("<f4")
+
+
+def test_every_packing_that_is_listed_has_a_sample() -> None:
+    assert set(NAMES) == set(SAMPLES)
+
+
+def test_a_packed_weight_is_one_tensor_of_its_own_shape_and_its_parts_are_no_weights(
+    model: Model, sample: Sample
+) -> None:
+    shapes = {tensor.name: tensor.shape for tensor in model.weights}
+    assert shapes == {name: values.shape for name, values in sample.expected.items()}
+    assert model.seen == 1.0
+    held = {
+        part.name for one in model.tensors if (group := group_of(one)) for part in (group.codes, *group.parts.values())
+    }
+    assert held | {tensor.name for tensor in model.tensors if group_of(tensor) is None} >= set(sample.stored)
+
+
+def test_values_are_bit_for_bit_what_the_published_layout_says(model: Model, sample: Sample) -> None:
+    for tensor in model.weights:
+        expected = sample.expected[tensor.name]
+        np.testing.assert_array_equal(read(tensor).reshape(tensor.shape), expected, err_msg=tensor.name)
+        assert (np.signbit(read(tensor)) == np.signbit(expected.reshape(-1))).all()
+
+
+def test_any_range_through_any_buffer_gives_the_same_values(model: Model, sample: Sample) -> None:
+    random = np.random.default_rng(3)
+    for tensor in model.weights:
+        expected = sample.expected[tensor.name].reshape(-1)
+        for _ in range(20):
+            begin, end = sorted(random.integers(0, tensor.size + 1, 2).tolist())
+            got = read(tensor, int(random.integers(4, 3000)), begin, end)
+            np.testing.assert_array_equal(got, expected[begin:end])
+
+
+def test_a_value_lies_in_the_cell_of_its_code(model: Model, sample: Sample) -> None:
+    for tensor in model.weights:
+        values = getattr(tensor, "values", None)
+        if not isinstance(values, Packed):
+            continue
+        low, high = np.empty(tensor.size), np.empty(tensor.size)
+        values.decoder.cell(0, low, high)
+        expected = sample.expected[tensor.name].reshape(-1).astype(np.float64)
+        slack = 1e-6 * np.abs(expected).max()
+        assert ((low <= expected + slack) & (expected - slack <= high)).all()
+        known = np.isfinite(low) & np.isfinite(high)
+        assert (low[known] <= high[known]).all()
+
+
+def test_the_same_parts_have_the_same_source_key_and_others_another(sample: Sample, tmp_path: Path) -> None:
+    keys = [tensor.source_key for tensor in open_model(sample.written(tmp_path / "a")).weights]
+    again = [tensor.source_key for tensor in open_model(tmp_path / "a").weights]
+    assert keys == again
+    assert len(set(keys)) == len(keys)
+    assert None not in keys
