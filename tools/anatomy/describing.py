@@ -462,6 +462,9 @@ class Describer:
             and not all(isinstance(v, str) for v in values)
         ):
             return
+        if any(f"layer~{name}" in row[3] for row in self.out.rows):
+            self._members_of(name, seen)
+            return
         if all(type(v) is int for v in values) and not any(
             f"{name}=" in row[3] or f"{name}!=" in row[3] for row in self.out.rows
         ):
@@ -487,6 +490,22 @@ class Describer:
         if values:
             told.append([str(values[-1]), ""])
         self.out.lists[name] = told
+
+    def _members_of(self, name: str, seen: list[Seen]) -> None:
+        """Which layers a list names where the config does not give it."""
+        sizes = [len(s.after[name]) for s in seen]
+        depth = next((n for n in self.explored.fields if self.nouns[n] == "layers"), None)
+        if not any(sizes) or depth is None:
+            return
+        words = Words(self.words.flags, self.words.numbers, self.words.texts, [], [], self.words.rules)
+        index = [(s, i) for s in seen for i in range(int(self._value(s, depth)))]
+        table = Table([Row(self.after[self.index[id(s)]], i, int(self._value(s, depth))) for s, i in index], words)
+        condition = table.tell(np.array([i in s.after[name] for s, i in index]))
+        if condition is None:
+            self.out.problems.append(f"{name}: which layers it names")
+            return
+        self.used |= self._names_in(condition)
+        self.out.lists[name] = [["in", condition]]
 
     def _condition_in_nouns(self, condition: str) -> str:
         return in_nouns(condition, self.nouns)

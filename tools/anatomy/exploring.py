@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pathlib
 import random
 import re
 import typing
@@ -74,6 +75,8 @@ def _fields(config: type, prefix: str) -> dict[str, Any]:
         if one.default_factory is not dataclasses.MISSING:
             value = one.default_factory()
         found[prefix + one.name] = value
+    for name in re.findall(r"getattr\((?:self\.)?config, \"(head_dim)\"", _modelling(config)):
+        found.setdefault(prefix + name, None)  # the modelling code takes it where a config has it
     for name, value in legacy(config).items():
         found.setdefault(prefix + name, value)
     for key in inner:
@@ -84,6 +87,13 @@ def _fields(config: type, prefix: str) -> dict[str, Any]:
                 said = known.get(name.removeprefix(f"{prefix}{key}."))
                 found[name] = value if value is None or said is None else said
     return found
+
+
+def _modelling(config: type) -> str:
+    """The source beside a config that builds the model."""
+    path = pathlib.Path(inspect.getfile(config))
+    beside = path.with_name(path.name.replace("configuration_", "modeling_"))
+    return beside.read_text(encoding="utf-8") if beside.exists() and beside != path else ""
 
 
 def legacy(config: type) -> dict[str, Any]:

@@ -62,6 +62,12 @@ def _pieces(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> Iter
             for under in names:
                 if under not in chosen and np.all(columns[under] > 0):
                     yield "*".join(chosen) + f"/{under}", np.floor(product / columns[under]), (*chosen, under)
+    for name, under in itertools.permutations(names, 2):
+        if np.all(columns[under] > 0):
+            quotient = np.floor(columns[name] / columns[under])
+            for other in names:
+                if other not in (name, under):
+                    yield f"{name}/{under}*{other}", quotient * columns[other], (name, under, other)
     for name in names:
         yield f"{name}*{name}", columns[name] ** 2, (name,)
         for other in names:
@@ -70,7 +76,7 @@ def _pieces(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> Iter
         for under in names:
             if under != name and np.all(columns[under] > 0):
                 quotient = np.floor(columns[name] / columns[under])
-                yield f"{name}/{under}*{name}/{under}", quotient**2, (name, under)
+                yield f"{name}/{under}^2", quotient**2, (name, under)
         if len(names) == 1:
             for under in (2, 3, 4, 8, 16, 32, 64):
                 yield f"{name}|{under}", np.ceil(columns[name] / under), (name,)

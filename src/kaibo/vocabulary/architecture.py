@@ -143,12 +143,13 @@ class Architecture:
     def kv_bytes(self, tokens: int, bits: int = 16) -> int | None:
         """Bytes kept after `tokens` tokens of one text, states included; None where no cache is known.
 
-        Σ over `kept`, else cache_values · (layers that see everything · tokens + windowed · min(tokens, window)).
+        Σ over `kept`, else cache_values · (layers that see everything · tokens + windowed · min(tokens, window − 1)):
+        the newest token brings its own.
         """
         if self.kept:
             return sum(one.numbers(tokens) for one in self.kept) * bits // 8
         if self.cache_values is None or self.layers is None:
             return None
-        seen = tokens if self.window is None else min(tokens, self.window)
+        seen = tokens if self.window is None else min(tokens, max(self.window - 1, 1))
         kept = (self.layers - self.windowed_layers) * tokens + self.windowed_layers * seen
         return self.cache_values * kept * bits // 8

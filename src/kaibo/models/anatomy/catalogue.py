@@ -54,10 +54,16 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "mpt": "mpt",
         "bert": "bert",
         "meta": "meta",
+        "kimi_k2": "deepseek",
+    }
+)
+"""Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
         "qwen3_vl_text": "qwen3",
         "qwen3_vl_moe_text": "qwen3_moe",
         "ministral3": "mistral",
-        "kimi_k2": "deepseek",
         "smollm3": "llama",
         "granite": "llama",
         "ernie4_5": "llama",
@@ -68,7 +74,7 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "seed_oss": "qwen2",
     }
 )
-"""Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""
+"""Types with the very tensors of another family, for which no file of their own was generated."""
 
 UNKNOWN = "unknown"
 """The family of a model that no anatomy describes: its roles are `other`, its common settings are still read."""
@@ -183,7 +189,7 @@ def generated(model_type: str) -> bool:
 
 def family_name(model_type: str) -> str | None:
     """The family that describes a `model_type`: the one written by hand where there is one, else the generated one."""
-    return MODEL_TYPES.get(model_type) or (model_type if generated(model_type) else None)
+    return MODEL_TYPES.get(model_type) or (model_type if generated(model_type) else ALIASES.get(model_type))
 
 
 def families() -> tuple[str, ...]:

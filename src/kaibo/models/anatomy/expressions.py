@@ -1,7 +1,7 @@
 """The little formulas of the anatomy files: sums and differences of products, such as `heads*head_size+2*kv_heads`.
 
 They are our own data, never a stranger's, and there is nothing in them but names, whole numbers and + − * / |, where
-/ rounds down and | up. A name with a point is that of a part's config.
+/ rounds down and | up, and ^2 squares what stands before it in its product. A name with a point is that of a part's config.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-_PIECES = re.compile(r"[+\-*/|]|[a-z_][a-z0-9_.]*|[0-9]+")
+_PIECES = re.compile(r"[+\-*/|^]|[a-z_][a-z0-9_.]*|[0-9]+")
 
 
 @cache
@@ -42,11 +42,14 @@ def evaluate(formula: str, values: Mapping[str, int | float]) -> int | None:
     for piece in _pieces(formula):
         if piece in "+-":
             total, term, sign, operation = total + sign * term, 1, 1 if piece == "+" else -1, "*"
-        elif piece in "*/|":
+        elif piece in "*/|^":
             operation = piece
         else:
             value = int(piece) if piece[0].isdigit() else values.get(piece)
             if value is None or (operation != "*" and value == 0):
                 return None
+            if operation == "^":
+                term = term ** min(value, 4)
+                continue
             term = term * value if operation == "*" else term // value if operation == "/" else -(-term // value)
     return int(total + sign * term)

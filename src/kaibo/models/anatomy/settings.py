@@ -171,8 +171,12 @@ class Settings:
         """The layers that a list of the config names."""
         if name not in self._members:
             held = self.reader.raw(name)
-            found = (n for n in held if isinstance(n, int)) if isinstance(held, list) else ()
-            self._members[name] = frozenset(found)
+            rules = self.anatomy.lists.get(name, ()) if self.anatomy and held is None else ()
+            layers = self.size("layers")
+            ruled = (n for n in range(layers) for _, rule in rules if self.holds(*rule, layer=n, layers=layers))
+            self._members[name] = (
+                frozenset(n for n in held if isinstance(n, int)) if isinstance(held, list) else frozenset(ruled)
+            )
         return self._members[name]
 
     def entry(self, name: str, layer: int, layers: int) -> str | None:
