@@ -33,6 +33,8 @@ class Taken:
     address: str
     step: int | None = None
     model_id: str = "bench"
+    function_id: str = "bench"
+    tokenizer_hash: str = ""
 
 
 def figures(folder: Path, questions: int = 200) -> Iterator[Figure]:

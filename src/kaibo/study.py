@@ -25,6 +25,10 @@ ORDER = ("benford", "scaling", "task_vectors", "trajectories", "llama_family")
 """The studies that ship, in the order in which they are read."""
 
 
+OPTIONAL = ("absolute", "relative", "scale", "alternative", "sentence", "command")
+"""What a claim may say beside what it must; a `command` above all claims is that of every claim without its own."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a study is run on: models, tables, texts and tasks by address, groups and members of a manifest.
@@ -167,10 +171,12 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _claims(path: Path) -> Iterator[Claim]:
     seen: set[str] = set()
-    for record in _sequence(_toml(path).get("claim", []), path):
+    whole = _toml(path)
+    usual = {"command": str(whole.get("command", ""))}
+    for record in _sequence(whole.get("claim", []), path):
         try:
             reported = record["reported"]
-            known = {name: record[name] for name in ("absolute", "relative", "scale") if name in record}
+            known = usual | {name: record[name] for name in OPTIONAL if name in record}
             claim = Claim(
                 id=record["id"],
                 text={language: record[language] for language in ("en", "ja") if language in record},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,21 @@ import kaibo
 from .members import along, beside_score, groups, largest_end, own
 
 REPORTED = "first-digits"
+LAW = tuple(math.log10(1 + 1 / digit) for digit in range(1, 10))
+"""Benford's shares of the first digits."""
+
 GAUSSIAN = (0.0001, 0.0235)
 """The MAE that Gaussian rows can be brought to by rescalings with powers of two that leave every logit as it is."""
+
+FOLLOWS = 0.015
+"""The MAE of first digits up to which Nigrini (Benford's Law, 2012, table 7.1) speaks of conformity."""
+
+PRINTED = (0.37258162, 0.18045881, 0.09666687, 0.06868353, 0.06250945, 0.05909622, 0.05716432, 0.0524498, 0.05038939)
+"""Shares of Qwen2-7B-Instruct's first digits, as the source's notebook prints them."""
+
+ABOVE = {"llama": {1, 7, 8, 9}, "qwen": {1, 2, 8, 9}, "gemma": {3, 4, 5, 6, 7, 8, 9}, "mistral": {2, 3, 4, 5},
+         "swallow": {1, 2}}  # fmt: skip
+"""The digits that the source found above the law."""
 
 NAMES = {
     "Meta-Llama-3.1-8B-Instruct": "llama",
@@ -86,6 +100,7 @@ def analyse(measured: Measured) -> kaibo.Results:
         kaibo.Outcome("r", row.pearson, row.low, row.high, n=row.n),
         kaibo.Outcome("p", row.p, n=row.n),
         kaibo.Outcome("inside-gaussian-range", inside(measured.published), n=len(measured.published)),
+        *of_printed(measured.published),
         *of_models(measured.models),
     ]
     names = ("reported", "reach", "trial", "course", "groups", "beside", "models")
@@ -98,6 +113,21 @@ def inside(published: Mapping[str, float]) -> bool:
     return all(GAUSSIAN[0] <= mae <= GAUSSIAN[1] for mae in published.values())
 
 
+def of_printed(published: Mapping[str, float]) -> list[kaibo.Outcome]:
+    """What the printed numbers say of each other: the printed MAE of conformity, Qwen's printed shares of its MAE."""
+    mae = sum(abs(share - law) for share, law in zip(PRINTED, LAW, strict=True)) / 9
+    return [
+        *(kaibo.Outcome(f"{NAMES[model]}.follows", one <= FOLLOWS, n=1) for model, one in published.items()),
+        kaibo.Outcome("qwen.mae", mae, n=9),
+        kaibo.Outcome("qwen.above", above(PRINTED) == ABOVE["qwen"], n=9),
+    ]
+
+
+def above(shares: Sequence[float]) -> set[int]:
+    """The digits with a larger share than the law gives them."""
+    return {digit for digit, (share, law) in enumerate(zip(shares, LAW, strict=True), 1) if share > law}
+
+
 def of_models(finding: Any | None) -> list[kaibo.Outcome]:
     """The source's own models, where they were given: MAE, digits above the law, shares."""
     out: list[kaibo.Outcome] = []
@@ -106,7 +136,8 @@ def of_models(finding: Any | None) -> list[kaibo.Outcome]:
         if short is None:
             continue
         out.append(kaibo.Outcome(f"{short}.mae", row.mae, row.mae_low, row.mae_high, n=row.n))
-        out.append(kaibo.Outcome(f"{short}.follows", row.mae < row.gaussian_mae, n=row.n))
+        out.append(kaibo.Outcome(f"{short}.follows", row.mae <= FOLLOWS, n=row.n))
+        out.append(kaibo.Outcome(f"{short}.above", above(row.shares) == ABOVE[short], n=row.n))
         out += [kaibo.Outcome(f"{short}.share{digit}", share, n=row.n) for digit, share in enumerate(row.shares, 1)]
     return out
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import kaibo
 
+from . import counted
+
 CONFIGS = Path(__file__).parent / "configs"
 LINEAGE = ("LLaMA-", "Llama-2-", "Code-Llama-", "ELYZA-", "Llama-3-", "Mistral-", "Qwen2-", "gemma-2-", "gpt-neox-")
 """The order of the page: the line itself, what was made of it, then the others."""
@@ -58,6 +60,7 @@ def results(found: Anatomy) -> kaibo.Results:
         kaibo.Outcome("four-bit", bool(narrow.fits_with_cache and not half.fits), n=1),
         kaibo.Outcome("context", float(reach["Llama-2-7B"].context), n=1),
         kaibo.Outcome("gqa-70-only", only_largest(found.grouped), n=len(found.grouped)),
+        *counted.outcomes(CONFIGS / "Llama-2-7B"),
         *(kaibo.Outcome(name, None, why=why) for name, why in UNMEASURED),
     )
     sentences = (
@@ -74,11 +77,7 @@ def only_largest(grouped: dict[str, bool]) -> bool:
 
 
 UNMEASURED = (
-    ("rmsnorm", "needs models trained with both kinds of norm; kaibo nursery --preset ablation makes small ones"),
     ("rope", "needs models trained with both kinds of positions; kaibo context shows how far a given model reads"),
-    ("gqa", "needs models trained with both kinds of attention; the cache alone is counted here"),
-    ("context-shared", "a property of decoders: prompt and answer are one sequence; no table has a row for it"),
-    ("yarn", "kaibo context MODEL --rope yarn:32 shows it on a model that is given; no config here says it"),
     ("unlimited", "a library that cuts texts up; the model reads no more than its context at once"),
     (
         "credit",

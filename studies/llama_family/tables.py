@@ -15,6 +15,11 @@ TOKENS = "training-tokens"
 GAINS = tuple(
     (f"Llama 2 {new}", f"Llama 1 {old}") for new, old in (("7B", "7B"), ("13B", "13B"), ("34B", "33B"), ("70B", "65B"))
 )
+RIVALS = ("GPT-3 175B", "PaLM 540B")
+BESIDE = (("LLaMA 13B", "GPT-3 175B"), ("LLaMA 65B", "PaLM 540B"))
+FAR_FEWER = 5
+"""How many times as many parameters count as overwhelmingly more."""
+
 CHAT = "Llama-2-7b-chat"
 ELYZA = tuple((f"ELYZA-japanese-Llama-2-7b{kind}", CHAT) for kind in ("", "-instruct", "-fast", "-fast-instruct"))
 PRETRAINED = 2.0e12
@@ -67,7 +72,7 @@ def results(found: Tables) -> kaibo.Results:
     }
     japanese = next(row for row in found.languages if row.label == "ja")
     tokens = kaibo.Outcome("japanese-tokens", japanese.amount, japanese.amount_low, japanese.amount_high, n=1)
-    return kaibo.Results(shown, (*of_scores(found.scores), of_sizes(found), tokens), sentences(found))
+    return kaibo.Results(shown, (*of_scores(found.scores), tokens), sentences(found))
 
 
 def of_scores(tables: dict[str, Scores]) -> tuple[kaibo.Outcome, ...]:
@@ -79,9 +84,7 @@ def of_scores(tables: dict[str, Scores]) -> tuple[kaibo.Outcome, ...]:
     chat = {name: row for name, row in safety.items() if name.startswith("Llama 2-Chat")}
     others = {name: row for name, row in safety.items() if name not in chat}
     return (
-        count("llama13-gpt3", at_least(small["LLaMA 13B"], small["GPT-3 175B"])),
-        count("llama65-palm540", at_least(small["LLaMA 65B"], small["PaLM 540B"])),
-        holds("llama65-palm540-but", behind(small["LLaMA 65B"], [small["PaLM 540B"]]) == {"BoolQ", "WinoGrande"}, 7),
+        holds("fewer-parameters", fewer(small), len(RIVALS)),
         holds("llama34-but-code", behind(models["Llama 2 34B"], [models[one] for one in rivals]) == {"Code"}, 8),
         holds("llama34-below-65", not at_least(models["Llama 2 34B"], models["Llama 1 65B"])[0], 8),
         holds("llama70-best", all(not behind(best, [row]) for name, row in models.items() if row is not best), 8),
@@ -91,10 +94,26 @@ def of_scores(tables: dict[str, Scores]) -> tuple[kaibo.Outcome, ...]:
     )
 
 
-def of_sizes(found: Tables) -> kaibo.Outcome:
-    """Whether other models mostly needed more parameters for the same score."""
-    times = needed(found, "common-parameters")
-    return holds("fewer-parameters", median(times) > 1, len(times))
+def fewer(scores: Scores) -> bool:
+    """Whether each rival has a LLaMA of far fewer parameters that is at least as good on most tasks that both have."""
+    own = [name for name in scores if name.startswith("LLaMA")]
+    return all(
+        any(
+            FAR_FEWER * billions(name) <= billions(rival) and beats_on_most(scores[name], scores[rival]) for name in own
+        )
+        for rival in RIVALS
+    )
+
+
+def beats_on_most(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether the one is at least as good on more than half of what both have."""
+    good, both = at_least(one, other)
+    return 2 * good > both
+
+
+def billions(name: str) -> float:
+    """The size in a model's name: 13 of `LLaMA 13B`."""
+    return float(name.rpartition(" ")[2].removesuffix("B"))
 
 
 def needed(found: Tables, key: str) -> list[float]:
@@ -111,17 +130,16 @@ def sentences(found: Tables) -> tuple[tuple[str, dict[str, Any]], ...]:
     clear = [row for row in found.japanese.rows if row.q is not None and row.one.endswith("7b-instruct")]
     up = sum(row.q < 0.05 and row.difference > 0 for row in clear)
     share = next(row for row in found.languages if row.label == "ja")
+    small = found.scores["llama-zero-shot"]
+    (gpt, gpt_all), (palm, palm_all) = (at_least(small[one], small[rival]) for one, rival in BESIDE)
+    lost = ", ".join(sorted(behind(small["LLaMA 65B"], [small["PaLM 540B"]])))
     return (
         ("saved", saved),
+        ("beside", {"gpt": gpt, "gpt_all": gpt_all, "palm": palm, "palm_all": palm_all, "lost": lost}),
         ("gains", {"higher": sum(row.higher for row in gains), "cells": sum(row.benchmarks for row in gains)}),
         ("japanese", {"up": up, "tested": len(clear), "tasks": len({row.benchmark for row in found.japanese.rows})}),
         ("languages", {"low": share.amount_low / 1e9, "high": share.amount_high / 1e9}),
     )
-
-
-def count(name: str, found: tuple[int, int]) -> kaibo.Outcome:
-    """So many of so many."""
-    return kaibo.Outcome(name, float(found[0]), n=found[1])
 
 
 def holds(name: str, value: bool, n: int) -> kaibo.Outcome:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import kaibo
 
 ENGLISH, JAPANESE, SHIPPED, SHIPPED_JAPANESE = "english", "japanese", "open-models", "elyza-japanese"
+OWN = Path(__file__).parent / "tables" / "base-models.csv"
+"""The source's own table, its 77 models: `tables/SOURCE.md` says from where."""
+
 FACTS = "llama-training"
 """The shipped table of training tokens, joined to the open models for their FLOPs."""
 
@@ -55,9 +59,10 @@ def components(tables: Mapping[str, str], inputs: kaibo.Inputs) -> dict[str, Any
         SHIPPED: kaibo.pca([SHIPPED, FACTS], columns=columns, settings=draws),
         SHIPPED_JAPANESE: kaibo.pca(SHIPPED_JAPANESE, settings=draws),
     }
-    for name, table in tables.items():
+    own = {} if ENGLISH in tables else {ENGLISH: str(OWN)}
+    for name, table in (own | dict(tables)).items():
         if name not in LATER:
-            options = kept_models(inputs) if name == ENGLISH else None
+            options = kept_models(inputs) if name == ENGLISH and name in tables else None
             chosen = wanted(table, inputs.columns) or ("GLP_*" if name == JAPANESE else None)
             found[name] = kaibo.pca(table, columns=chosen, settings=draws, options=options)
     return found
@@ -76,31 +81,42 @@ def outcomes_of(name: str, row: Any) -> list[kaibo.Outcome]:
     over_families = row.explained_interval and not math.isnan(row.explained_interval[0][0])
     intervals = row.explained_interval if over_families else row.explained_interval_models
     first = intervals[0] if intervals else (None, None)
-    scale = "nejumi-leaderboard-4" if "GLP_抽象的推論" in row.benchmarks else "published"
+    own = is_own(name, row)
     found = [
-        kaibo.Outcome(f"{name}.pc1", row.explained[0], *first, scale=scale, n=n),
-        kaibo.Outcome(f"{name}.pc123", sum(row.explained[:3]), scale=scale, n=n),
-        kaibo.Outcome(f"{name}.pc1_one_sign", one_sign(row, 0), scale=scale, n=n),
+        kaibo.Outcome(f"{name}.pc1", row.explained[0], *first, own=own, n=n),
+        kaibo.Outcome(f"{name}.pc123", sum(row.explained[:3]), own=own, n=n),
+        kaibo.Outcome(f"{name}.pc1_one_sign", one_sign(row, 0), own=own, n=n),
     ]
     if name == JAPANESE:
-        found += japanese(name, row, scale)
+        found += japanese(name, row, own)
     if row.mean_family_r2 is not None:
-        found.append(kaibo.Outcome(f"{name}.log_linear", row.mean_family_r2 >= 0.9, n=len(row.family_lines)))
+        found.append(kaibo.Outcome(f"{name}.log_linear", row.mean_family_r2 >= 0.9, n=len(row.family_lines), own=own))
     if "HumanEval" in row.loadings and len(row.explained) > 2:
-        found.append(kaibo.Outcome(f"{name}.pc3_programming", heaviest(row, 2) == "HumanEval", n=n))
+        found.append(kaibo.Outcome(f"{name}.pc3_programming", heaviest(row, 2) == "HumanEval", n=n, own=own))
     if {"GSM8K", "HumanEval"} <= set(row.loadings) and len(row.explained) > 1:
-        found.append(kaibo.Outcome(f"{name}.pc2_reasoning", reasoning(row), n=n))
+        found.append(kaibo.Outcome(f"{name}.pc2_reasoning", reasoning(row), n=n, own=own))
     return found
 
 
-def japanese(name: str, row: Any, scale: str) -> list[kaibo.Outcome]:
+def japanese(name: str, row: Any, own: bool) -> list[kaibo.Outcome]:
     """Whether the second component is English and the third semantic analysis: each by what weighs most on it."""
     n = len(row.models)
     english = [one for one in row.benchmarks if "英語" in one or "english" in one.lower()]
-    second = kaibo.Outcome(f"{name}.pc2_english", heaviest(row, 1) in english, scale=scale, n=n)
+    second = kaibo.Outcome(f"{name}.pc2_english", heaviest(row, 1) in english, own=own, n=n)
     if not english:
         second = kaibo.Outcome(f"{name}.pc2_english", None, n=n, why="the table has no column of English")
-    return [second, kaibo.Outcome(f"{name}.pc3_semantic", heaviest(row, 2) == "GLP_意味解析", scale=scale, n=n)]
+    return [second, kaibo.Outcome(f"{name}.pc3_semantic", heaviest(row, 2) == "GLP_意味解析", own=own, n=n)]
+
+
+def is_own(name: str, row: Any) -> bool:
+    """Whether a table is the one that the source took its numbers from, or only one like it.
+
+    The English one by its models; of the Japanese leaderboard the third has no column of abstract reasoning, which the
+    fourth has.
+    """
+    if name == ENGLISH:
+        return set(row.models) == set(kaibo.score_table(str(OWN)).models)
+    return "GLP_抽象的推論" not in row.benchmarks
 
 
 def one_sign(row: Any, component: int) -> bool:

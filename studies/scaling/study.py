@@ -23,6 +23,7 @@ class Measured:
     laws: dict[str, Any]
     forecasts: Any
     selection: Any
+    chosen_from: str = SHIPPED
 
 
 def measure(inputs: kaibo.Inputs) -> Measured:
@@ -30,8 +31,9 @@ def measure(inputs: kaibo.Inputs) -> Measured:
     tables = given(inputs)
     found = components(tables, inputs)
     return Measured(
-        found, line(found[SHIPPED].rows[0]), laws(tables, inputs), forecasts(inputs), selection(tables, inputs)
-    )
+        found, line(found[SHIPPED].rows[0]), laws(tables, inputs), forecasts(inputs), selection(tables, inputs),
+        ENGLISH if ENGLISH in tables else SHIPPED,
+    )  # fmt: skip
 
 
 def analyse(measured: Measured) -> kaibo.Results:
@@ -77,8 +79,7 @@ def predicted(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
 
 def all_models(measured: Measured) -> int:
     """How many models the table has from which is chosen."""
-    name = ENGLISH if ENGLISH in measured.components else SHIPPED
-    return len(measured.components[name].rows[0].models)
+    return len(measured.components[measured.chosen_from].rows[0].models)
 
 
 def facts(name: str, row: Any) -> dict[str, Any]:

@@ -22,6 +22,12 @@ PUBLISHED = {
 }
 """L1 and L2 of the difference of two fine-tunes on other data, as the source printed them."""
 
+CELLS = ("sft-1e-4", "sft-1e-5", "dpo-1e-5")
+"""Method and learning rate of the published rows, each under two seeds."""
+
+MOVES = 0.25
+"""By how much of its mean a distance differs between seeds before it is said to move with the seed."""
+
 SIGMAS = (0.016, 0.02)
 """Standard deviations that the weights of such a model have."""
 
@@ -79,8 +85,25 @@ def between_data(children: Sequence[Member]) -> dict[tuple[str, float], tuple[st
 
 
 def outcomes(rows: Sequence[Any]) -> list[kaibo.Outcome]:
-    """Which rows can be norms of one vector at all."""
-    return [kaibo.Outcome(name, bool(row.holds)) for name, row in zip(PUBLISHED, rows, strict=True)]
+    """Which rows can be norms of one vector at all, and what the rows as printed say of the seed."""
+    possible = [kaibo.Outcome(name, bool(row.holds)) for name, row in zip(PUBLISHED, rows, strict=True)]
+    return [*possible, *stability(PUBLISHED)]
+
+
+def stability(printed: Mapping[str, tuple[float, float]]) -> list[kaibo.Outcome]:
+    """Whether L1 and L2 move with the seed: by more than `MOVES` of their mean. Says nothing of why they do."""
+    moved = {cell: max(spread(printed, cell, norm) for norm in (0, 1)) for cell in CELLS}
+    return [
+        kaibo.Outcome("sft-high-moves", moved["sft-1e-4"] > MOVES, n=2),
+        kaibo.Outcome("sft-low-steady", moved["sft-1e-5"] <= MOVES, n=2),
+        kaibo.Outcome("dpo-low-steady", moved["dpo-1e-5"] <= MOVES, n=2),
+    ]
+
+
+def spread(printed: Mapping[str, tuple[float, float]], cell: str, norm: int) -> float:
+    """(largest − least) ÷ mean of a norm over the seeds of a method and learning rate."""
+    values = [norms[norm] for name, norms in printed.items() if name.startswith(cell)]
+    return (max(values) - min(values)) * len(values) / math.fsum(values)
 
 
 def sentences(rows: Sequence[Any], found: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -64,8 +64,9 @@ def analyse(measured: Measured) -> kaibo.Results:
     if found is not None:
         names = ("norms", "pairs", "ratios", "methods", "kept", "map", "ranks")
         findings |= {name: getattr(found, name) for name in names}
-    outcomes = (*published.outcomes(rows), *stability(measured))
-    return kaibo.Results(findings, outcomes, (*published.sentences(rows, measured.ways), *sentences(measured)))
+    return kaibo.Results(
+        findings, tuple(published.outcomes(rows)), (*published.sentences(rows, measured.ways), *sentences(measured))
+    )
 
 
 def spreads(measured: Measured) -> dict[str, dict[float, float]]:
@@ -76,18 +77,6 @@ def spreads(measured: Measured) -> dict[str, dict[float, float]]:
         if row.role == "all" and row.distance_norm == "l2" and row.spread is not None and row.cell in cells:
             one = cells[row.cell]
             out.setdefault(one.method, {})[one.learning_rate] = row.spread
-    return out
-
-
-def stability(measured: Measured) -> list[kaibo.Outcome]:
-    """Whether the distance between data sets moves with the seed, at the highest and the lowest learning rate."""
-    out: list[kaibo.Outcome] = []
-    for method, by_rate in spreads(measured).items():
-        rates = sorted(by_rate)
-        if len(rates) > 1:
-            moves = by_rate[rates[-1]] > MOVES
-            out.append(kaibo.Outcome(f"{method}-high-moves", moves, scale=measured.scale))
-        out.append(kaibo.Outcome(f"{method}-low-steady", by_rate[rates[0]] <= MOVES, scale=measured.scale))
     return out
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.series_rules import between, exponents, gaps, jumps, out_of_order, scaling
+from kaibo.chapters.series.rules import between, exponents, gaps, jumps, out_of_order, scaling
 
 
 def rates(kind: str, count: int) -> np.ndarray:
@@ -70,12 +70,33 @@ def test_too_few_distances_and_unknown_ones_are_not_judged() -> None:
         ([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(1000, 9000, 1000)], []),
         ([0, 1, 2, 4, 8, 16, 32, 64, 256, 512, *range(1000, 5000, 1000), 6000, 7000], [128, 5000]),
         ([100, 200, 300, 345], []),
+        ([100, 200, 300, 750, 850, 950], [400, 500, 600, 700]),
+        ([100, 200, 300, 345, 600, 700, 800], [400, 500]),
+        ([9000, 18000, 27000, 65000, 74000, 83000], [36000, 45000, 54000, 63000]),
+        ([98, 196, 295, 393, 491, 590], []),
+        ([1, 2, 4, 8, 44, 88, 176], [16, 32]),
         ([5, 9, 100], []),
         ([7], []),
     ],
 )
 def test_missing_steps_are_those_that_the_spacing_of_the_others_expects(steps: object, missing: list[int]) -> None:
     assert [step for gap in gaps(list(steps)) for step in gap.missing] == missing  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 37, 50, 99])
+@pytest.mark.parametrize("left_out", [1, 2, 20])
+def test_a_gap_is_found_wherever_the_run_was_taken_up_again(offset: int, left_out: int) -> None:
+    before = [100 * k for k in range(1, 7)]
+    again = before[-1] + 100 * (left_out + 1) + offset
+    (gap,) = gaps([*before, *range(again, again + 600, 100)])
+    assert (gap.after, gap.before) == (600, again)
+    assert len(gap.missing) == left_out + (offset > 0)
+    assert gap.times == pytest.approx(left_out + 1 + offset / 100)
+
+
+def test_a_gap_of_any_size_takes_no_memory() -> None:
+    (gap,) = gaps([1, 2, 3, 10**17, 10**17 + 1])
+    assert len(gap.missing) == 10**17 - 4
 
 
 def walk(seed: int, count: int, drift: float) -> np.ndarray:

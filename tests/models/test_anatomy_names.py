@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-import time
 from importlib import resources
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from kaibo.models.anatomy import UNKNOWN, anatomy_for, families
 from kaibo.models.anatomy.catalogue import MODEL_TYPES, family
 from kaibo.models.anatomy.expressions import nouns
+from measured import linear
 
 ROLES = {
     *("embedding", "embedding.position", "embedding.type", "embedding.projection", "head", "norm", "bias", "buffer"),
@@ -104,19 +104,15 @@ def test_a_hostile_name_is_other(name):
         assert anatomy.place(name).role == "other"
 
 
-def test_a_name_of_64_thousand_characters_takes_no_time():
-    names = ["model." * 11_000, "." * 65_536, "layers." * 9_000, "0." * 32_768, "layers.0." * 7_000, "a" * 65_536]
-    for anatomy in ANATOMIES.values():
-        for name in names:
-            half, whole = (min(timed(anatomy.place, name[:end]) for _ in range(3)) for end in (len(name) // 2, None))
-            assert whole < 8 * half + 0.01, "the time grows no faster than the length"
-    anatomy_for({}, names)
+def test_a_name_of_64_thousand_characters_takes_time_in_proportion():
+    def place(size: int) -> None:
+        names = [(part * size)[:size] for part in ("model.", ".", "layers.", "0.", "layers.0.", "a")]
+        for anatomy in ANATOMIES.values():
+            for name in names:
+                anatomy.place(name)
+        anatomy_for({}, names)
 
-
-def timed(place, name):
-    begin = time.process_time()
-    place(name)
-    return time.process_time() - begin
+    assert linear(place, 8_192)
 
 
 def test_the_layer_of_an_unknown_family_is_still_found():

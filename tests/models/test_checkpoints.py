@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kaibo.errors import MissingError, UsageError
 from kaibo.models.checkpoints import checkpoints_of, step_of
 from kaibo.testing import tiny_model
+from measured import linear
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,10 @@ from kaibo.testing import tiny_model
     [
         ("step1000", 1000), ("step-7", 7), ("step_0", 0), ("checkpoint-500", 500), ("global_step_12", 12),
         ("stage2-step300", 300), ("step1-checkpoint-20", 20), ("STEP5", 5), ("step0000143000", 143000),
+        ("epoch=3-step=1000", 1000), ("iter_0000100", 100), ("ep1-ba20", 20), ("ckpt-7", 7), ("iteration-12", 12),
+        ("demo-1.1B-intermediate-step-50k-105b", 50_000), ("step_1M", 1_000_000), ("step1.5k", 1500),
+        ("checkpoint-epoch_00000001-step_00000020", 20), ("step50kb", 50), ("500.step", 500), ("writer100", None),
+        ("stage1-step102500-tokens1025B", 102_500), ("checkpoint-3-iter-9", 3),
         ("main", None), ("final", None), ("v2", None), ("step", None), ("step--4", None), ("epoch3", None),
     ],
 )  # fmt: skip
@@ -69,6 +74,26 @@ def test_steps_given_by_hand_win_and_must_be_as_many() -> None:
     assert [one.step for one in checkpoints_of(["x", "y", "z"], [5, None, 1])] == [1, 5, None]
     with pytest.raises(UsageError, match="names 2 steps for 3"):
         checkpoints_of(["x", "y", "z"], [1, 2])
+
+
+def folders(root: Path, names: list[str]) -> list[tuple[str, int | None, str]]:
+    for name in names:
+        tiny_model(root / name)
+    return [(one.name, one.step, one.unit) for one in checkpoints_of([str(root)])]
+
+
+def test_where_no_name_says_a_step_epochs_or_bare_numbers_order_a_series(tmp_path: Path) -> None:
+    assert folders(tmp_path / "a", ["epoch_10", "epoch_9", "main"]) == [
+        ("epoch_9", 9, "epoch"), ("epoch_10", 10, "epoch"), ("main", None, "step"),
+    ]  # fmt: skip
+    assert folders(tmp_path / "b", ["2000", "1000"]) == [("1000", 1000, "step"), ("2000", 2000, "step")]
+    assert folders(tmp_path / "c", ["epoch_2", "best"]) == [("best", None, "step"), ("epoch_2", None, "step")]
+    assert folders(tmp_path / "d", ["epoch1-step=500", "epoch2-step=900"])[1][1:] == (900, "step")
+
+
+@pytest.mark.parametrize("name", ["step", "ep1-ba", "step-1.", "iter_", "1", "step1", "checkpoint-9k", "epoch"])
+def test_a_long_name_costs_time_in_proportion_to_its_length(name: str) -> None:
+    assert linear(lambda size: step_of((name * size)[:size]), 10_000)
 
 
 @pytest.mark.parametrize("given", [["absent"], [], ["hf:a/b"]])

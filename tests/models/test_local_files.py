@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, Usa
 from kaibo.models import open_model
 from kaibo.models.places.folder import DESCRIPTOR_LIMIT, DESCRIPTORS, LocalFile
 from kaibo.testing import sparse_model, tiny_model
+from measured import no_hang
 
 
 @pytest.fixture
@@ -135,11 +135,9 @@ def odd(tmp_path: Path) -> Iterator[dict[str, Path]]:
 
 
 def test_what_is_no_regular_file_is_refused_at_once(odd: dict[str, Path]) -> None:
-    started = time.perf_counter()
     for path in odd.values():
-        with pytest.raises(FormatError, match="not a regular file"):
+        with no_hang(), pytest.raises(FormatError, match="not a regular file"):
             LocalFile(str(path))
-    assert time.perf_counter() - started < 1
 
 
 def test_pipes_and_devices_given_as_models_are_refused_at_once(tmp_path: Path, odd: dict[str, Path]) -> None:
@@ -147,11 +145,9 @@ def test_pipes_and_devices_given_as_models_are_refused_at_once(tmp_path: Path, o
     folder.mkdir()
     os.mkfifo(folder / "model.safetensors")
     (tmp_path / "dir.safetensors").mkdir()
-    started = time.perf_counter()
     for address in (odd["pipe"], odd["zero"], odd["socket"], folder, tmp_path / "dir.safetensors"):
-        with pytest.raises(FormatError):
+        with no_hang(), pytest.raises(FormatError):
             open_model(address)
-    assert time.perf_counter() - started < 1
 
 
 def test_what_is_absent_or_unreadable_is_missing(tmp_path: Path, path: Path) -> None:
@@ -222,7 +218,7 @@ def test_a_sparse_model_is_streamed_with_flat_memory(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     buffer = np.empty(1 << 20, np.uint8)
     assert not any(part.any() for part in tensor.chunks(buffer))
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < tensor.size * 2 / 1024 / 50  # KiB
 
 
 AWKWARD = ["-rf", " ", "a b", "日本語", "new\nline", "ü" * 60, "[x]*?", "$HOME", "~", "%2e", "caf\udce9", "\x1b[31m"]

@@ -5,7 +5,8 @@ import sample_findings as sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.reports.claims import claim_groups, sureness, tally
+from kaibo.chapters import kinds
+from kaibo.reports.claims import claim_groups, counted, sureness, tally
 from kaibo.reports.studies import StudyReport, index_page, study_page
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.claims import Claim, Outcome, judge
@@ -55,14 +56,35 @@ def test_what_was_judged_is_open_and_a_long_list_of_what_was_not_is_folded_under
     assert groups[2].title.endswith("no table was given")
 
 
-def test_a_direction_seen_at_another_scale_is_a_badge_and_never_a_verdict():
+def test_a_direction_at_another_scale_is_seen_or_not_and_never_reproduced():
     same, other = judged(Outcome("o", 2.0, scale="nursery"), Outcome("o", -2.0, scale="nursery"))
     (group,) = claim_groups([same, other])
-    styles = [[style for style, _ in line.badges] for line in group.lines]
-    assert styles == [["not-measured", "same"], ["not-measured", "other"]]
+    assert [line.badges[0][0] for line in group.lines] == ["seen", "not-seen"]
     assert "1 show the direction" in sureness([same, other])[1]
-    assert (same.same_direction, other.same_direction) == (True, False)
-    assert judged(Outcome("o", 2.0))[0].same_direction is None
+    assert [one.verdict.partition(" at ")[0] for one in (same, other)] == ["direction seen", "direction not seen"]
+
+
+def test_four_things_are_counted_in_three_bars():
+    outcomes = [
+        Outcome("o", 1.0), Outcome("o", 3.0), Outcome("o", 2.0, scale="nursery"), Outcome("o", -2.0, scale="nursery"),
+        Outcome("o", None, n=9), None,
+    ]  # fmt: skip
+    found = tally(judged(*outcomes))
+    assert [[count for _, count, _ in bar] for bar in found.bars] == [[1, 1], [1, 1], [1, 1]]
+    said = counted(judged(*outcomes))
+    assert said == (
+        "Of 6 claims 1 are reproduced and 1 differ. At another scale 1 directions are seen and 1 are not. "
+        "1 cannot be told and 1 are not measured."
+    )
+
+
+def test_what_was_not_measured_stands_with_the_command_that_would_measure_it():
+    claim = Claim("c", {"en": "It is so."}, "a source", True, "o", sentence="It is so.", command="kaibo study run one")
+    page = visible(study_page(report(judgements=judge([claim], {}))))
+    assert "<code>kaibo study run one</code>" in page
+    assert "The source: “It is so.”" in page
+    measured = visible(study_page(report(judgements=judge([claim], {"o": Outcome("o", True)}))))
+    assert "<code>kaibo study run one</code>" not in measured
 
 
 def test_an_interval_and_the_number_of_values_stand_beside_ours():
@@ -83,7 +105,7 @@ def test_a_page_asks_finds_shows_judges_and_says_how_to_go_on_in_this_order(lang
 
 
 def test_names_and_texts_of_strangers_are_text_on_page_and_index():
-    findings = {HOSTILE: sample.renamed(sample.digits(), HOSTILE), 'a"b': Finding("seeds", ())}
+    findings = {HOSTILE: sample.renamed(sample.digits(), HOSTILE), 'a"b': Finding(kinds()["seeds"], ())}
     judgements = judged(Outcome("o", None, why=HOSTILE), text=HOSTILE)
     hostile = report(HOSTILE, findings=findings, judgements=judgements, sentences=[HOSTILE], addresses=[HOSTILE])
     for page in map(visible, (study_page(hostile), index_page([hostile, report()]))):
@@ -100,12 +122,12 @@ def test_the_index_tells_each_study_with_its_question_findings_picture_counts_an
         assert f'href="{name}.html"' in section
         assert f"figure-digits-digits-cover-{name}" in section
         assert "It was found." in section
-    assert "Of 11 claims 1 are reproduced, 0 differ and 10 are not measured." in page
+    assert "Of 11 claims 1 are reproduced and 0 differ." in page
     assert page.index('id="overview"') < page.index('id="one"') < page.index('id="two"') < page.index('id="claims"')
     assert '<details class="group"><summary>Not measured: its inputs were not given (9)' in page
 
 
 def test_a_study_without_claims_or_figures_has_a_page_and_an_entry():
-    bare = report("bare", (), findings={"none": Finding("digits", ())})
+    bare = report("bare", (), findings={"none": Finding(kinds()["digits"], ())})
     assert "<script" not in study_page(bare)
     assert '<section id="bare"' in index_page([bare])

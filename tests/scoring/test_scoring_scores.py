@@ -204,7 +204,7 @@ def test_texts_without_a_token_and_windows_past_the_context_are_refused(
 
 
 def test_the_interval_covers_the_mean_of_independent_tokens_about_as_often_as_it_says() -> None:
-    from kaibo.analyses.perplexity import ScoredText, perplexity
+    from kaibo.chapters.score.perplexity import ScoredText, perplexity
     from kaibo.vocabulary import LogKey, TokenLog
 
     random = np.random.default_rng(0)
@@ -214,7 +214,9 @@ def test_the_interval_covers_the_mean_of_independent_tokens_about_as_often_as_it
         none = np.full(count, -1, np.int32)
         places = np.arange(count)
         spans = np.stack([places, places + 1], axis=1)
-        log = TokenLog(LogKey("m", "t", "x", "s"), "d", none, none, none, places, none + 2, spans, spans, nats, none)
+        log = TokenLog(
+            LogKey("m", "f", "t", "x", "s"), "d", none, none, none, places, none + 2, spans, spans, nats, none
+        )
         (row,) = perplexity([ScoredText("m", "m", None, log, 1, 400)])
         assert row.ppl_low is not None
         assert row.ppl_high is not None

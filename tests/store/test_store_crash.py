@@ -9,21 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from faults import disturbed, full, in_a_child, nothing, refused, refusing
 from kaibo.errors import StorageError
-from kaibo.store import Counted, Failure, Store, disk
+from kaibo.store import Counted, Failure, Store
 from kaibo.vocabulary import Census, Row
 
-OPERATIONS = ("create", "write", "fsync", "rename", "unlink", "mkdir")
 NONE = np.zeros(0, np.uint64)
 
 
@@ -56,45 +53,6 @@ PROMISES: dict[str, tuple[set[int], set[str]]] = {
 }
 
 
-@contextmanager
-def disturbed(at: int, trouble: Callable[[str], None], forever: bool = False) -> Iterator[list[str]]:
-    """The `at`-th operation (from 1) meets trouble, or all from there on; the list says which were begun."""
-    begun: list[str] = []
-    plain = {name: getattr(disk, name) for name in OPERATIONS}
-
-    def wrapped(name: str) -> Callable[..., Any]:
-        def operation(*given: Any) -> Any:
-            begun.append(name)
-            if len(begun) == at or (forever and len(begun) > at):
-                if name == "write":  # the worst write is one that stops half-way
-                    plain["write"](given[0], given[1][: len(given[1]) // 2])
-                trouble(name)
-            # nothing here outlives the machine, so nothing need wait for the platter
-            return None if name == "fsync" else plain[name](*given)
-
-        return operation
-
-    for name in OPERATIONS:
-        setattr(disk, name, wrapped(name))
-    try:
-        yield begun
-    finally:
-        for name, operation in plain.items():
-            setattr(disk, name, operation)
-
-
-def nothing(_: str) -> None:
-    """No trouble."""
-
-
-def die(_: str) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def full(_: str) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 def run(folder: Path, report: Callable[[str], None] = nothing) -> None:
     store = Store(folder)
     for name, step in STEPS:
@@ -125,32 +83,6 @@ def check(folder: Path, acknowledged: list[str]) -> None:
     assert store.verify() == []
 
 
-def say(pipe: int, name: str) -> None:
-    os.write(pipe, f"{name}\n".encode())
-
-
-def in_a_child(folder: Path, at: int) -> tuple[list[str], bool]:
-    """Runs the steps in a process that is killed at an operation; what it acknowledged, and whether it got through."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            with disturbed(at, die):
-                run(folder, lambda name: say(writing, name))
-            status = 0
-        except BaseException:  # noqa: BLE001 - a forked child must never return into pytest
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading) as lines:
-        acknowledged = lines.read().splitlines()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, -signal.SIGKILL), code
-    return acknowledged, code == 0
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[dict[str, Any]]], int]:
     folder = tmp_path_factory.mktemp("undisturbed") / "store"
@@ -162,7 +94,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, lis
 def killed_at_every(folder: Path, first: int, stride: int) -> Iterator[tuple[int, Path, list[str]]]:
     for at in range(first, 10_000, stride):
         place = folder / str(at)
-        acknowledged, done = in_a_child(place, at)
+        acknowledged, done = in_a_child(lambda say, place=place: run(place, say), at)
         if done:
             return
         yield at, place, acknowledged
@@ -195,7 +127,7 @@ def killed_again(place: Path, scratch: Path, at: int, expected: dict[str, list[d
     """One more kill, during recovery; whether the run got through before it came."""
     if place.exists():  # killed before the folder was made
         shutil.copytree(place, scratch)
-    acknowledged, done = in_a_child(scratch, at)
+    acknowledged, done = in_a_child(lambda say: run(scratch, say), at)
     check(scratch, acknowledged)
     with disturbed(0, nothing):
         run(scratch)
@@ -236,20 +168,9 @@ def test_a_full_disk_at_any_operation_is_an_error_that_leaves_the_store_whole(
         shutil.rmtree(place)
 
 
-def refused(work: Callable[[], object]) -> StorageError | None:
-    try:
-        work()
-    except StorageError as error:
-        return error
-    return None
-
-
 @pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.EACCES])
 def test_what_the_system_refuses_is_named_with_the_path_and_the_room_left(tmp_path: Path, code: int) -> None:
-    def refuse(_: str) -> None:
-        raise OSError(code, os.strerror(code))
-
-    with disturbed(1, refuse, forever=True), pytest.raises(StorageError) as caught:
+    with disturbed(1, refusing(code), forever=True), pytest.raises(StorageError) as caught:
         Store(tmp_path / "store").record([counted(1)])
     assert caught.value.exit == 6
     assert os.strerror(code) in caught.value.line

@@ -13,6 +13,7 @@ from kaibo.errors import UsageError
 from kaibo.store import Counted, Failure, Store
 from kaibo.store.questions import _plan
 from kaibo.vocabulary import Census, Row
+from measured import no_hang
 
 NONE = np.zeros(0, np.uint64)
 
@@ -142,3 +143,96 @@ def test_recording_and_looking_up_never_import_duckdb(tmp_path: Path) -> None:
         "assert 'duckdb' not in sys.modules and 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("date '290000-01-01'", "290000-01-01"),
+        ("date '-290000-01-01'", "290001-01-01 (BC)"),
+        ("timestamp 'infinity'", "infinity"),
+        ("timestamptz '290000-01-01'", "290000-01-01 00:00:00+00"),
+        ("340282366920938463463374607431768211455::uhugeint", "340282366920938463463374607431768211455"),
+        ("timetz '12:00:00+02'", "12:00:00+02"),
+        ("interval 1 month", "1 month"),
+        ("[date '290000-01-01', null]", ["290000-01-01", None]),
+        ("{'a': {'b \"c': [timestamp '-infinity']}}", {"a": {'b "c': ["-infinity"]}}),
+        ("'101'::bit", "101"),
+        ("[1, 2]", [1, 2]),
+        ("date '2024-02-29'", "2024-02-29"),
+    ],
+)
+def test_what_python_cannot_hold_is_told_as_text(store: Store, asked: str, told: object) -> None:
+    from kaibo.chapters.sql.ask import sql
+
+    columns, rows, _ = sql(f"SELECT {asked} AS x, 1 AS x", store=store.path)
+    assert (columns, rows) == (["x", "x_1"], [(told, 1)])
+
+
+@pytest.mark.parametrize(
+    "query", ["update extensions", "vacuum", "call pragma_version()", "select 'a\0b'", "\0", "select '\udc80'", ""]
+)
+def test_what_is_no_question_is_an_error_of_ours(store: Store, query: str) -> None:
+    with pytest.raises(UsageError):
+        store.sql(query)
+
+
+ENDLESS = [
+    "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
+    "SELECT sum(a.range * b.range) FROM range(100000000) a, range(100000000) b",
+    "SELECT count(*) FROM models a, models b, range(1000000000) c, range(1000000000) d WHERE a.n + c.range = d.range",
+    "EXPLAIN ANALYZE SELECT sum(a.range * b.range) FROM range(100000000) a, range(100000000) b",
+]
+
+
+@pytest.mark.parametrize("query", ENDLESS)
+def test_an_endless_question_is_stopped_and_the_store_answers_on(store: Store, query: str) -> None:
+    from kaibo.store.questions import Limits
+
+    with no_hang(), pytest.raises(UsageError, match=r"longer than 0\.5 s|more than 1GB"):
+        store.ask(query, Limits(seconds=0.5))
+    assert store.sql("SELECT 1 AS a").to_pydict() == {"a": [1]}
+
+
+def test_a_question_that_wants_too_much_memory_is_refused(store: Store) -> None:
+    with no_hang(), pytest.raises(UsageError, match="more than 1GB of memory"):
+        store.sql("SELECT list(range) FROM range(1000000000)")
+
+
+def test_an_answer_that_is_too_large_is_cut_and_stays_json(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    from kaibo.cli import main_loop
+    from kaibo.store.questions import Limits
+
+    found = store.ask("SELECT range AS n FROM range(100000)", Limits(bytes=8 * 25_000))
+    assert found.cut
+    assert 0 < found.table.num_rows < 100_000
+    assert found.table["n"].to_pylist() == list(range(found.table.num_rows))
+    whole = store.ask("SELECT range AS n FROM range(100000)", None)
+    assert (whole.cut, whole.table.num_rows) == (False, 100_000)
+    wide = f"SELECT repeat('x', {1 << 20}) AS x FROM range(64)"
+    assert main_loop(["sql", wide, "--json", "--store", str(store.path)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert 0 < len(document["results"]) < 64
+    assert document["warnings"] == [
+        f"the answer is cut after {len(document['results'])} rows; aggregate, or ask for it in parts"
+    ]
+
+
+def test_a_question_can_be_interrupted(store: Store) -> None:
+    """Ctrl-C while DuckDB works: the line of every command that was stopped, and its exit code."""
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "kaibo", "sql", ENDLESS[1], "--timeout", "600", "--store", str(store.path)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with no_hang(300):
+        while "duckdb" not in Path(f"/proc/{child.pid}/maps").read_text():
+            time.sleep(0.05)
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate()
+    assert child.returncode == 130
+    assert told.startswith("kaibo: stopped")
+    assert told.count("\n") == 1

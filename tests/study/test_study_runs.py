@@ -113,9 +113,12 @@ def test_no_claim_is_judged_by_two_studies() -> None:
 def test_the_reviews_tables_are_judged_by_their_own_rows() -> None:
     ran = run(declared("llama_family"), kaibo.Inputs(small=True))
     verdicts = {one.id: one.verdict for one in ran.judgements}
-    assert verdicts["llama65-palm540"] == verdicts["llama70-best"] == verdicts["toxigen"] == "reproduced"
+    assert verdicts["llama70-best"] == verdicts["toxigen"] == verdicts["yarn"] == verdicts["rmsnorm"] == "reproduced"
     assert verdicts["llama34-below-65"] == verdicts["truthfulqa"] == "differs"
     assert verdicts["elyza-gpt35"] == "not measured"
+    assert verdicts["gqa"] == "cannot tell"
+    said = dict(ran.results.sentences)["beside"]
+    assert (said["gpt"], said["gpt_all"], said["palm"], said["palm_all"]) == (5, 7, 5, 7)
     assert verdicts["rope-distance"] == verdicts["gqa-forms"] == verdicts["fewer-parameters"] == "reproduced"
     assert verdicts["gqa-70-only"] == "differs"  # the review's text says 70B only, the table it prints has 34B too
     order = list(ran.results.findings)
@@ -163,7 +166,14 @@ def test_published_norms_that_cannot_be_are_recognised_and_the_correlation_is_th
     assert {vectors[f"{method}-1e-5-{seed}"] for method in ("sft", "dpo") for seed in (42, 100)} == {"differs"}
     benford = {one.id: one for one in run(declared("benford"), kaibo.Inputs()).judgements}
     assert (benford["r"].verdict, benford["p"].verdict) == ("reproduced", "reproduced")
-    assert benford["qwen-mae"].verdict == "not measured"
+    assert (benford["qwen-mae"].verdict, benford["qwen-above"].verdict) == ("reproduced", "reproduced")
+    assert {benford[f"{name}-follows"].verdict for name in ("llama", "qwen", "gemma", "mistral", "swallow")} == {
+        "differs"
+    }
+    assert (benford["gemma-mae"].verdict, benford["gemma-mae"].command[:23]) == (
+        "not measured",
+        "kaibo study run benford",
+    )
 
 
 def children(folder: Path) -> tuple[dict[str, object], ...]:
@@ -180,11 +190,11 @@ def children(folder: Path) -> tuple[dict[str, object], ...]:
     return tuple(members)
 
 
-def test_children_at_another_scale_show_a_direction_and_reproduce_nothing(tmp_path: Path) -> None:
+def test_the_printed_rows_judge_the_seed_and_children_at_another_scale_stand_beside(tmp_path: Path) -> None:
     inputs = kaibo.Inputs(members=children(tmp_path), settings=kaibo.Settings(store=tmp_path / "store"))
     ran = run(declared("task_vectors"), inputs)
     steady = next(one for one in ran.judgements if one.id == "sft-low-steady")
-    assert (steady.verdict, steady.scale, steady.ours) == ("not measured", "nursery", True)
+    assert (steady.verdict, steady.scale, steady.ours) == ("reproduced", "published", True)
     assert {"ways", "sizes", "norms", "pairs", "ratios", "kept", "map"} <= ran.results.findings.keys()
     ratios = {
         row.cell: row for row in ran.results.findings["ratios"].rows if (row.role, row.distance_norm) == ("all", "l2")

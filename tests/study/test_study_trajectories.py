@@ -55,4 +55,4 @@ def test_published_evaluations_answer_by_their_own_name_and_reproduce_nothing_of
     assert all(point.low < point.value < point.high for point in row.points)
     by_id = {one.id: one for one in ran.judgements}
     for name in ("perplexity-decides", "small-at-small-flops"):
-        assert (by_id[name].ours, by_id[name].scale, by_id[name].verdict) == (True, "Pythia", "not measured")
+        assert (by_id[name].ours, by_id[name].scale, by_id[name].verdict[:14]) == (True, "Pythia", "direction seen")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from kaibo.collect.censuses import FLUSH_SECONDS
 from kaibo.collect.progress import Progress, quiet
 from kaibo.collect.stopping import Stopping
 from kaibo.store import Failure, Store
-from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
+from kaibo.vocabulary import Function, LogKey, TokenLog, joined_logs, no_tokens
 from kaibo.vocabulary.evaluations import Sitting
 
 if TYPE_CHECKING:
@@ -31,20 +31,9 @@ class Sat:
     known: int
 
 
-class Taker(Protocol):
-    """A checkpoint that papers are put to: its address, its step, and the identity of its weights."""
-
-    @property
-    def address(self) -> str: ...  # noqa: D102
-    @property
-    def step(self) -> int | None: ...  # noqa: D102
-    @property
-    def model_id(self) -> str: ...  # noqa: D102
-
-
 def take_exam(
     label: str,
-    taker: Taker,
+    taker: Function,
     found: Exam,
     loaded: Callable[[], Causal],
     store: Store,
@@ -59,7 +48,7 @@ def take_exam(
     """
     from kaibo.scoring.exams import answered, known_items
 
-    key = found.key(taker.model_id)
+    key = found.key(taker)
     kept = store.token_logs({key.hash}).get(key.hash)
     log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else once_each(kept)
     known = known_items(found, log)
@@ -84,6 +73,7 @@ def take_exam(
         grouped=task.data.group is not None,
         failed=len(found.refused),
         step=taker.step,
+        origin=f"{taker.function_id} {found.paper.hash[:16]}",
     )
     return Sat(found, sitting, len(asked - known), len(asked & known))
 

@@ -15,20 +15,25 @@ from kaibo.collect.evaluations import once_each
 from kaibo.collect.progress import Progress, quiet
 from kaibo.collect.stopping import Stopping
 from kaibo.store import Store
-from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
+from kaibo.vocabulary import Function, LogKey, TokenLog, joined_logs, no_tokens
 
 if TYPE_CHECKING:
     from kaibo.scoring.prompts import Answer, Prompted
     from kaibo.scoring.requests import Request, Scored
 
+HARNESS_VERSION = 2
+"""Raised when the same requests would be scored otherwise under the same settings."""
+
 
 @dataclass
 class Kept:
-    """Keeps the scored tokens of one model's requests; `item` is a request's place, branch 1 the model's own words."""
+    """Keeps the scored tokens of one model's requests; `item` is a request's place, branch 1 the model's own words.
+
+    `settings` says what else decides the answers: where writing ends, what is read together.
+    """
 
     store: Store
-    model_id: str
-    tokenizer_hash: str
+    function: Function
     settings: str
     progress: Progress = quiet
 
@@ -69,8 +74,8 @@ class Kept:
         return [log.token_id[log.item == one.item].tolist() for one in prompts]
 
     def _key(self, hashed: str) -> LogKey:
-        settings = hashlib.sha256(f"lm-eval\0{self.settings}".encode()).hexdigest()[:16]
-        return LogKey(self.model_id, self.tokenizer_hash, hashed, settings)
+        settings = hashlib.sha256(f"lm-eval\0{HARNESS_VERSION}\0{self.settings}".encode()).hexdigest()[:16]
+        return LogKey.of(self.function, hashed, settings)
 
     def _measured(self, log: TokenLog, batches: Iterator[list[TokenLog]]) -> TokenLog:
         """The log with the rows of all batches, which are kept as they come."""

@@ -13,7 +13,7 @@ from kaibo.collect.censuses import FLUSH_SECONDS
 from kaibo.collect.progress import Progress, quiet
 from kaibo.collect.stopping import Stopping
 from kaibo.store import Store
-from kaibo.vocabulary import LogKey, TokenLog, joined_logs, no_tokens
+from kaibo.vocabulary import Function, LogKey, TokenLog, joined_logs, no_tokens
 
 if TYPE_CHECKING:
     from kaibo.scoring.causal import Causal
@@ -27,18 +27,26 @@ class Scored:
     `measured` tokens were scored now and `known` ones looked up, in `seconds`.
     """
 
-    address: str
-    model_id: str
+    function: Function
     plan: Plan
     logs: tuple[TokenLog, ...]
     measured: int
     known: int
     seconds: float
 
+    @property
+    def address(self) -> str:
+        """The model's address."""
+        return self.function.address
+
+    @property
+    def model_id(self) -> str:
+        """What the model holds."""
+        return self.function.model_id
+
 
 def take_scores(
-    address: str,
-    model_id: str,
+    function: Function,
     plan: Plan,
     loaded: Callable[[], Causal],
     store: Store,
@@ -53,19 +61,19 @@ def take_scores(
     model whose logits are not numbers, StorageError when the store cannot be written, StoppedError after a signal.
     """
     started = time.monotonic()
-    keys = plan.keys(model_id)
+    keys = plan.keys(function)
     kept = store.token_logs({key.hash for key in keys})
     known = {
         (at, place) for at, key in enumerate(keys) if key.hash in kept for place in _complete(plan, at, kept[key.hash])
     }
     looked_up = sum(len(log) for log in kept.values())
-    progress.begin(label or address, plan.read, "tokens")
+    progress.begin(label or function.address, plan.read, "tokens")
     recorder = _Recorder(store, {key: [log] for key, log in kept.items()})
     if any((job.document, job.place) not in known for batch in plan.batches for job in batch):
         _measure(plan, loaded(), keys, known, recorder, progress)
     logs = tuple(recorder.log(key, document.name) for key, document in zip(keys, plan.documents, strict=True))
     measured = sum(len(log) for log in logs) - looked_up
-    return Scored(address, model_id, plan, logs, measured, looked_up, time.monotonic() - started)
+    return Scored(function, plan, logs, measured, looked_up, time.monotonic() - started)
 
 
 def _complete(plan: Plan, at: int, log: TokenLog) -> list[int]:

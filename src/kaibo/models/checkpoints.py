@@ -7,13 +7,24 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from kaibo.errors import MissingError, UsageError
 from kaibo.models.formats.shards import SHARD
 
-_STEP = re.compile(r"(?:step|checkpoint)[-_]?(\d{1,18})(?!\d)", re.IGNORECASE)
+_NUMBER = r"[-_=]?([0-9]{1,18}(?:\.[0-9]{1,9}(?=[km](?![a-z0-9])))?)(?![0-9])([km](?![a-z0-9]))?"
+_STEP = re.compile(f"(?:steps?|checkpoint){_NUMBER}", re.IGNORECASE)
+_ELSE = re.compile(rf"(?<![a-z])(?:ckpt|iter|iteration|ep[0-9]{{1,9}}-ba){_NUMBER}", re.IGNORECASE)
+_BEFORE = re.compile(r"([0-9]{1,18})\.step", re.IGNORECASE)
+_EPOCH = re.compile(r"(?<![a-z])epoch[-_=]?([0-9]{1,18})(?![0-9])", re.IGNORECASE)
+_BARE = re.compile(r"([0-9]{1,18})")
+_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".gguf", ".bin", ".pt", ".pth")
 _OTHERS = ("training_args.bin", "optimizer.", "scheduler.", "rng_state", "adapter_", "scaler.")
+ITSELF = "the folder itself"
+LAST = (ITSELF, "main")
+"""Names of what stands at the end of a series, without a step."""
+
 STATE = "trainer_state.json"
 STATE_LIMIT = 100_000_000
 
@@ -22,23 +33,51 @@ STATE_LIMIT = 100_000_000
 class Checkpoint:
     """A model at one training step: its address, what to call it, and the step (None where its name says none).
 
-    `saved_step` is the step that the trainer's own record inside the folder states, None where there is none.
+    `saved_step` is the step that the trainer's own record inside the folder states, None where there is none. `unit` is
+    what `step` counts: steps, or epochs where the names of a whole series say nothing else.
     """
 
     address: str
     name: str
     step: int | None
     saved_step: int | None = None
+    unit: str = "step"
 
 
 def step_of(name: str) -> int | None:
-    """The last integer after `step`, `checkpoint` or `global_step` in a folder's name or a revision.
+    """The last integer after `step` or `checkpoint` in a folder's name or a revision, else after `iter` or `ckpt`.
+
+    Between the word and the number stands `-`, `_`, `=` or nothing; `k` and `M` behind it are thousands and millions.
 
     >>> step_of("checkpoint-500"), step_of("global_step1000"), step_of("stage2-step_7"), step_of("main")
     (500, 1000, 7, None)
+    >>> step_of("epoch=3-step=1000"), step_of("iter_0000100"), step_of("step-50k-105b"), step_of("ep1-ba20")
+    (1000, 100, 50000, 20)
     """
-    found = _STEP.findall(name)
-    return int(found[-1]) if found else None
+    found = _STEP.findall(name) or _ELSE.findall(name)
+    if found:
+        number, times = found[-1]
+        whole = Decimal(number) * _TIMES[times.lower()]
+        return int(whole) if whole == int(whole) else None
+    alone = _BEFORE.fullmatch(name)
+    return int(alone[1]) if alone else None
+
+
+def _counted(found: list[Checkpoint]) -> list[Checkpoint]:
+    """The checkpoints by the epochs or the bare numbers that all of their names say, where none says a step.
+
+    `main`, and the folder's own weights, say neither and are left as they are.
+    """
+    if any(one.step is not None for one in found):
+        return found
+    for unit, match in (("epoch", _EPOCH.search), ("step", _BARE.fullmatch)):
+        numbers = [None if one.name in LAST else match(one.name) for one in found]
+        if all(number or one.name in LAST for number, one in zip(numbers, found, strict=True)) and any(numbers):
+            return [
+                one if number is None else replace(one, step=int(number[1]), unit=unit)
+                for one, number in zip(found, numbers, strict=True)
+            ]
+    return found
 
 
 def checkpoints_of(addresses: Sequence[str], steps: Sequence[int | None] | None = None) -> tuple[Checkpoint, ...]:
@@ -58,6 +97,8 @@ def checkpoints_of(addresses: Sequence[str], steps: Sequence[int | None] | None 
         if len(steps) != len(found):
             raise UsageError(f"--steps names {len(steps)} steps for {len(found)} checkpoints")
         found = [replace(one, step=step) for one, step in zip(found, steps, strict=True)]
+    else:
+        found = _counted(found)
     return tuple(sorted(found, key=lambda one: (one.step is None, one.step or 0)))
 
 
@@ -89,11 +130,12 @@ def _in_folder(folder: str) -> Iterator[Checkpoint]:
         if _is_checkpoint(path, name):
             yield Checkpoint(path, name, step_of(name), _saved_step(path))
     if any(_is_weights(name) and step_of(name) is None for name in names if os.path.isfile(os.path.join(folder, name))):
-        yield Checkpoint(folder, "the folder itself", None, _saved_step(folder))
+        yield Checkpoint(folder, ITSELF, None, _saved_step(folder))
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
+    parts = enumerate(re.split(r"([0-9]+)", name))  # every second one is a number
+    return [(at % 2 == 1, int(part[:999]) if at % 2 else 0, part) for at, part in parts]
 
 
 def _is_checkpoint(path: str, name: str) -> bool:

@@ -41,7 +41,16 @@ class Formed:
         return self.values.chunks(buffer, begin, end)
 
 
+FORMED = 2
+"""Raised when a formula would give other values: what was measured of formed tensors is then measured again."""
+
+
 def formed(values: Values, like: Tensor, *, dtype: DType | None = None, source_key: str | None = None) -> Formed:
-    """A tensor of these values, named, shaped and placed as `like`; of its type, too, where no other is given."""
+    """A tensor of these values, named, shaped and placed as `like`; of its type, too, where no other is given.
+
+    `source_key` names the tensors and the formula. The version of the formulas joins it, except where it is `like`'s
+    own: then the values are those that are stored.
+    """
     dtype = like.dtype if dtype is None else dtype
-    return Formed(like.name, like.canonical, dtype, like.shape, like.layer, like.role, source_key, values)
+    key = source_key if source_key in (None, like.source_key) else f"formed {FORMED}|{source_key}"
+    return Formed(like.name, like.canonical, dtype, like.shape, like.layer, like.role, key, values)

@@ -211,7 +211,7 @@ def _row(choice: str, accounts: Sequence[Mapping[str, Any]], plain: Mapping[int,
     values["worse"] = [account["ablation"]["loss"] - plain[account["recipe"]["seed"]] for account in accounts]
     numbers: dict[str, float] = {}
     for name, several in values.items():
-        found = mean_interval(several)
+        found = mean_interval(several) if name == "worse" else mean_interval(several).within(0.0)
         numbers |= {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
     return AblationRow(
         part=PART[choice],

@@ -12,12 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import note, word
 from kaibo.reports.cells import cell
 from kaibo.vocabulary import shown
-from kaibo.vocabulary.claims import Judgement, Verdict
+from kaibo.vocabulary.claims import NOT_SEEN, SEEN, Judgement, Verdict
+from kaibo.words import said, word
 
-VERDICTS: tuple[Verdict, ...] = ("reproduced", "differs", "not measured")
+BARS: tuple[tuple[Verdict, ...], ...] = (("reproduced", "differs"), (SEEN, NOT_SEEN), ("cannot tell", "not measured"))
+"""The verdicts by what they rest on, a bar each: the source's own scale, another scale, and nothing that decides."""
+
+VERDICTS: tuple[Verdict, ...] = tuple(verdict for bar in BARS for verdict in bar)
+JUDGED = BARS[0]
 
 OPEN_CLAIMS = 4
 """More claims than this that were not measured for one reason are folded away."""
@@ -28,21 +32,28 @@ OPEN_DIRECTIONS = 10
 
 @dataclass(frozen=True)
 class Tally:
-    """How many claims of one kind have each verdict: (class of the style, how many, what that is called)."""
+    """How many claims have each verdict, in a bar for each of `BARS`: (class of the style, how many, what it is)."""
 
     title: str
     target: str
-    counts: tuple[tuple[str, int, str], ...]
+    bars: tuple[tuple[tuple[str, int, str], ...], ...]
+
+    @property
+    def counts(self) -> tuple[tuple[str, int, str], ...]:
+        """All bars in one row."""
+        return tuple(count for bar in self.bars for count in bar)
 
     @property
     def total(self) -> int:
-        """All claims of it."""
+        """All claims of it, and the length of the longest bar."""
         return sum(count for _, count, _ in self.counts)
 
 
 @dataclass(frozen=True)
 class ClaimLine:
-    """One claim as text: badges as (class, word), the verdict first; `interval` and `basis` may be empty."""
+    """One claim as text: badges as (class, word); `interval`, `basis`, the source's `sentence` and the `command` that
+    would measure it may be empty.
+    """
 
     badges: tuple[tuple[str, str], ...]
     claim: str
@@ -52,6 +63,8 @@ class ClaimLine:
     interval: str
     basis: str
     why: str
+    sentence: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,25 +83,29 @@ class ClaimGroup:
 def tally(judgements: Sequence[Judgement], language: str = "en", *, title: str = "", target: str = "") -> Tally:
     """The judgements counted by verdict, in the order of the verdicts."""
     counts = Counter(judgement.verdict for judgement in judgements)
-    said = tuple((_style(verdict), counts[verdict], cell("verdict", verdict, language)) for verdict in VERDICTS)
-    return Tally(title, target, said)
+    said = (
+        tuple((style(verdict), counts[verdict], cell("verdict", verdict, language, "study")) for verdict in bar)
+        for bar in BARS
+    )
+    return Tally(title, target, tuple(said))
 
 
 def claim_groups(judgements: Sequence[Judgement], language: str = "en", title: str = "") -> tuple[ClaimGroup, ...]:
-    """The judged claims, then those measured at another scale, then the rest by its reason; empty ones left out.
+    """The judged claims, then directions at another scale, then what cannot be told and what was not measured, each by
+    its reason; empty ones left out.
 
     `title` stands above them, for a page that shows several studies.
     """
-    judged = [one for one in judgements if one.verdict != "not measured"]
-    elsewhere = [one for one in judgements if one.same_direction is not None]
-    rest = [one for one in judgements if one.verdict == "not measured" and one.same_direction is None]
+    judged, elsewhere, rest = ([one for one in judgements if one.verdict in bar] for bar in BARS)
     groups = [
         _group(judged, word("study.judged", language), language),
         _group(elsewhere, word("study.elsewhere", language), language, OPEN_DIRECTIONS),
     ]
-    for reason in dict.fromkeys(_why(one, language) for one in rest):
-        held = [one for one in rest if _why(one, language) == reason]
-        groups.append(_group(held, word("study.unmeasured", language, why=reason), language, OPEN_CLAIMS))
+    for key, verdict in (("study.untold", "cannot tell"), ("study.unmeasured", "not measured")):
+        several = [one for one in rest if one.verdict == verdict]
+        for reason in dict.fromkeys(_why(one, language) for one in several):
+            held = [one for one in several if _why(one, language) == reason]
+            groups.append(_group(held, word(key, language, why=reason), language, OPEN_CLAIMS))
     first, *others = [group for group in groups if group.lines] or [ClaimGroup("", ())]
     return (replace(first, heading=title), *others) if first.lines else ()
 
@@ -102,16 +119,11 @@ def _line(one: Judgement, language: str) -> ClaimLine:
     interval = "" if one.low is None or one.high is None else _interval(one.low, one.high, language)
     basis = "" if one.n is None else word("study.of_n", language, n=shown(one.n))
     values = (_value(one.reported, language), _value(one.ours, language))
-    return ClaimLine(_badges(one, language), one.claim, one.source, *values, interval, basis, _why(one, language))
-
-
-def _badges(one: Judgement, language: str) -> tuple[tuple[str, str], ...]:
-    """The verdict, and the direction of what was measured at another scale."""
-    verdict = (_style(one.verdict), cell("verdict", one.verdict, language))
-    if one.same_direction is None:
-        return (verdict,)
-    style = "same" if one.same_direction else "other"
-    return verdict, (style, word(f"study.direction_{style}", language))
+    badge = (style(one.verdict), cell("verdict", one.verdict, language, "study"))
+    sentence = word("study.sentence", language, said=one.sentence) if one.sentence else ""
+    return ClaimLine(
+        (badge,), one.claim, one.source, *values, interval, basis, _why(one, language), sentence, one.command
+    )
 
 
 def _interval(low: float, high: float, language: str) -> str:
@@ -125,31 +137,33 @@ def _value(value: Any, language: str) -> str:
 
 
 def _why(one: Judgement, language: str) -> str:
-    return "; ".join(escaped(note(str(reason), language), 1000) for reason in _reasons(one.why))
+    return "; ".join(escaped(said(str(reason), language), 1000) for reason in _reasons(one.why))
 
 
 def _reasons(why: Mapping[str, str]) -> list[str]:
     return [reason for reason in why.values() if reason]
 
 
-def _style(verdict: str) -> str:
-    return verdict.replace(" ", "-")
+def style(verdict: str) -> str:
+    """The class of a verdict in the page's styles, short for the long ones."""
+    return verdict.removeprefix("direction ").removesuffix(" at another scale").replace(" ", "-")
 
 
 def counted(judgements: Sequence[Judgement], language: str = "en") -> str:
     """How many claims had which verdict, in one sentence."""
     counts = Counter(judgement.verdict for judgement in judgements)
-    numbers = {verdict.replace(" ", "_"): counts[verdict] for verdict in VERDICTS}
+    keys = ("reproduced", "differs", "seen", "unseen", "untold", "unmeasured")
+    numbers = {key: counts[verdict] for key, verdict in zip(keys, VERDICTS, strict=True)}
     return word("study.counted", language, total=len(judgements), **numbers)
 
 
 def sureness(judgements: Sequence[Judgement], language: str = "en") -> tuple[str, ...]:
     """How sure one may be: what stands on an interval, what was judged on, and the directions seen at another scale."""
-    judged = [one for one in judgements if one.verdict != "not measured"]
+    judged = [one for one in judgements if one.verdict in JUDGED]
     bounded = sum(one.low is not None for one in judged)
     statements = sum(isinstance(one.reported, bool) for one in judged)
     said = [word("study.sure_judged", language, judged=len(judged), bounded=bounded, statements=statements)]
-    directions = Counter(one.same_direction for one in judgements if one.same_direction is not None)
-    if directions:
-        said.append(word("study.sure_elsewhere", language, same=directions[True], other=directions[False]))
+    counts = Counter(one.verdict for one in judgements)
+    if counts[SEEN] + counts[NOT_SEEN]:
+        said.append(word("study.sure_elsewhere", language, same=counts[SEEN], other=counts[NOT_SEEN]))
     return tuple(said)

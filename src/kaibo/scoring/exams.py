@@ -16,10 +16,10 @@ from kaibo.scoring.prompting import Paper, Question
 from kaibo.scoring.prompts import Answer, Prompted, prompts_of, text_of
 from kaibo.scoring.requests import Refused, Request, Scored, requests_of
 from kaibo.scoring.tokens import Tokenizer
-from kaibo.vocabulary import LogKey, TokenLog, no_tokens
+from kaibo.vocabulary import Function, LogKey, TokenLog, no_tokens
 from kaibo.vocabulary.evaluations import CONTINUED, Answered
 
-EXAM_VERSION = 1
+EXAM_VERSION = 2
 """Raised when the same paper would be scored otherwise under the same settings."""
 
 ITSELF = 1
@@ -62,20 +62,21 @@ class Exam:
         """How many questions are asked."""
         return len(self.paper.questions) - len(self.refused)
 
-    def key(self, model_id: str) -> LogKey:
+    def key(self, function: Function) -> LogKey:
         """What the answers of a model are kept under."""
-        return LogKey(model_id, self.tokenizer.hash, self.paper.hash, self.settings_hash)
+        return LogKey.of(function, self.paper.hash, self.settings_hash)
 
 
 def exam(paper: Paper, tokenizer: Tokenizer, context: int | None, settings: ExamSettings, ends: frozenset[int]) -> Exam:
     """The paper as a model with this tokenizer and context reads it."""
     task = paper.task
-    said: dict[str, Any] = {"version": EXAM_VERSION, "dtype": settings.dtype, "rope": settings.rope}
+    together = settings.batch if settings.dtype != "float32" else None
+    said: dict[str, Any] = {"version": EXAM_VERSION, "together": together}
     requests: list[Request] = []
     prompts: list[Prompted] = []
     if task.written:
         prompts, refused = prompts_of(tokenizer, paper.questions, context, task.max_tokens)
-        said |= {"stop": task.stop, "max_tokens": task.max_tokens}
+        said |= {"stop": task.stop, "max_tokens": task.max_tokens, "ends": sorted(ends)}
     else:
         requests, refused = requests_of(tokenizer, paper.questions, context)
     hashed = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,9 +12,9 @@ from kaibo.scoring.batches import Job, batches
 from kaibo.scoring.texts import Document
 from kaibo.scoring.tokens import Encoded, Lead, Tokenizer
 from kaibo.scoring.windows import Window, Windowing, windows
-from kaibo.vocabulary import LogKey
+from kaibo.vocabulary import Function, LogKey
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Raised when the same text would be scored otherwise under the same settings."""
 
 WINDOW = 512
@@ -79,9 +79,9 @@ class Plan:
         """Tokens that the model reads, those that windows share counted in each."""
         return sum(job.window.length for batch in self.batches for job in batch)
 
-    def keys(self, model_id: str) -> list[LogKey]:
+    def keys(self, function: Function) -> list[LogKey]:
         """What each text's log is kept under."""
-        return [LogKey(model_id, self.tokenizer_hash, one.hash, self.settings_hash) for one in self.documents]
+        return [LogKey.of(function, one.hash, self.settings_hash) for one in self.documents]
 
     def first_ids(self, count: int = 16) -> tuple[int, ...]:
         """The ids that the model reads first, exactly."""
@@ -112,7 +112,7 @@ def plan(tokenizer: Tokenizer, documents: Sequence[Document], settings: ScoreSet
         windowing=windowing,
         vocabulary=tokenizer.size,
         tokenizer_hash=tokenizer.hash,
-        settings_hash=_hash(settings, windowing),
+        settings_hash=_hash(settings, windowing, lead),
         notes=(
             *tokenizer.notes(settings.bos, [one.text for one in once]),
             *_notes(documents, once, encoded, windowing, settings, context),
@@ -130,15 +130,17 @@ def _windowing(settings: ScoreSettings, context: int | None) -> Windowing:
     return Windowing(window, settings.stride or max(1, window // 2), settings.context_min)
 
 
-def _hash(settings: ScoreSettings, windowing: Windowing) -> str:
-    """What changes the numbers, and nothing that does not."""
+def _hash(settings: ScoreSettings, windowing: Windowing, lead: tuple[int, ...]) -> str:
+    """How the texts are cut and read: with the function that reads them, all that decides the numbers.
+
+    Below float32 products are rounded so coarsely that what is read together shows in the result.
+    """
     said = {
         "version": SCORING_VERSION,
         "window": windowing.context,
         "stride": windowing.stride,
-        "bos": settings.bos,
-        "dtype": settings.dtype,
-        "rope": settings.rope,
+        "lead": lead,
+        "together": settings.at_once if settings.dtype != "float32" else None,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 

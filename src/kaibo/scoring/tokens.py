@@ -24,9 +24,10 @@ Lead = Literal["auto", "always", "never"]
 
 FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"),
-    *("vocab.json", "merges.txt", "vocab.txt"),
+    *("vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "spiece.model", "sentencepiece.bpe.model"),
+    *("tekken.json", "vocab.model", "bpe.codes", "qwen.tiktoken", "tokenizer.tiktoken"),
 )
-"""What a tokenizer is made of; where these are the same, it is."""
+"""What a tokenizer is made of, with the kind of model that `config.json` names; where these are the same, it is."""
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
@@ -57,9 +58,10 @@ class Tokenizer:
         self._backend.no_padding()
         self._backend.encode_special_tokens = True
         self.folder = folder
-        self.hash = hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:32]
         self.bos, self.eos, self._template = plain.bos, plain.eos, plain.template
         self.adds_bos = self._adds_bos()
+        said = f"{self._backend.to_str()}\0{self.bos} {self.eos} {self._begins()}"  # ids and what stands before a text
+        self.hash = hashlib.sha256(said.encode()).hexdigest()[:32]
 
     @property
     def size(self) -> int:

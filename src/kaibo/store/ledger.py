@@ -110,7 +110,7 @@ def decode(name: str, data: bytes) -> Entry:
     fields = json.loads(data.decode("ascii"))
     if not isinstance(fields, dict) or _canonical(fields) != data or fields.pop("checksum", None) != _checksum(fields):
         raise ValueError("its checksum does not fit")
-    if fields.get("format", 0) > FORMAT:
+    if _whole(fields, "format") > FORMAT:
         raise StorageError(
             f"the store was written by kaibo {fields.get('kaibo')} in format {fields['format']}; "
             f"this one reads up to format {FORMAT}",
@@ -124,11 +124,34 @@ def decode(name: str, data: bytes) -> Entry:
 
 
 def _entry(fields: dict[str, Any]) -> Entry:
-    if not (_PART.fullmatch(str(fields["part"])) and _SHA.fullmatch(str(fields["sha256"]))):
+    """The entry of fields of a stranger's making: each is of its own type, or ValueError says which is not."""
+    texts = {name: _text(fields, name) for name in ("table", "kaibo", "part", "sha256", "keys")}
+    numbers = {name: _whole(fields, name) for name in ("sequence", "schema", "size", "rows")}
+    if not (_PART.fullmatch(texts["part"]) and _SHA.fullmatch(texts["sha256"])):
         raise ValueError("it names no part")
-    keys = np.frombuffer(bytes.fromhex(fields["keys"]), dtype=">u8").astype(np.uint64)
-    names = ("sequence", "table", "schema", "kaibo", "part", "size", "sha256", "rows")
-    return Entry(**{name: fields[name] for name in names}, keys=keys, replaces=tuple(fields["replaces"]))
+    if texts["part"].partition("-")[0] != texts["table"]:
+        raise ValueError("its part is of another table")
+    replaces = fields.get("replaces")
+    if not isinstance(replaces, list) or not all(isinstance(token, str) for token in replaces):
+        raise ValueError("replaces is no list of texts")
+    keys = np.frombuffer(bytes.fromhex(texts.pop("keys")), dtype=">u8").astype(np.uint64)
+    if (keys[1:] <= keys[:-1]).any():
+        raise ValueError("its keys are not sorted")
+    return Entry(**texts, **numbers, keys=keys, replaces=tuple(replaces))  # type: ignore[arg-type]
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is no text")
+    return value
+
+
+def _whole(fields: dict[str, Any], name: str) -> int:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"{name} is no whole number")
+    return value
 
 
 def _canonical(fields: dict[str, Any]) -> bytes:

@@ -217,6 +217,9 @@ class Parts:
         try:
             self._entries[name] = decode(name, path.read_bytes())
         except FileNotFoundError:
+            if path.is_symlink():  # one that leads nowhere stays in the list
+                self._note(Damage(name, None, None, "it is a link that leads nowhere", self._quarantine([path])))
+                return True
             return False
         except OSError as error:
             raise disk.storage_error(error, path, "cannot be read") from error

@@ -18,7 +18,7 @@ CENSUS_VERSION = 1
 JOINT_VERSION = 2
 """The same for joint sums, those of task vectors and of signs."""
 
-TOKEN_LOG_VERSION = 1
+TOKEN_LOG_VERSION = 2
 """The same for the scores of tokens."""
 
 SPECTRUM_VERSION = 2
@@ -242,13 +242,14 @@ RUNS = Schema(
 
 TOKEN_LOG = Schema(
     "token_log",
-    version=1,
+    version=2,
     key="log",
     identity=("log", "version", "item", "branch", "position"),
     columns={
         "log": "string",
         "version": "int32",
         "model_id": "string",
+        "function_id": "string",
         "tokenizer_hash": "string",
         "text_hash": "string",
         "settings_hash": "string",
@@ -266,7 +267,8 @@ TOKEN_LOG = Schema(
         "context_length": "int32",
     },
 )
-"""What models thought of each token; `log` is the hash of the four columns of hashes, nats are null where a token
+"""What models thought of each token; `log` is the hash of the five columns of hashes, `function_id` names what the
+model does (rows of version 1 lack it and are not used), nats are null where a token
 was not scored, item and branch where a text has no questions."""
 
 ALL = (
@@ -283,6 +285,18 @@ ALL = (
     TOKEN_LOG,
     RUNS,
 )
+
+VERSIONS: Mapping[str, int] = MappingProxyType(
+    {
+        CENSUS.name: CENSUS_VERSION,
+        JOINT.name: JOINT_VERSION,
+        VECTORS.name: JOINT_VERSION,
+        SIGNS.name: JOINT_VERSION,
+        SPECTRA.name: SPECTRUM_VERSION,
+        TOKEN_LOG.name: TOKEN_LOG_VERSION,
+    }
+)
+"""The version of the measurements that each table keeps; rows of another are not used."""
 
 SCHEMAS: Mapping[str, Schema] = MappingProxyType({schema.name: schema for schema in ALL})
 """Every table, by name. A later room adds its own here."""

@@ -32,13 +32,15 @@ from kaibo.store.schemas import (
     VECTORS,
 )
 from kaibo.store.spectra import spectra_from, spectra_table
-from kaibo.store.upkeep import StoredModel, listing, remove, verify
+from kaibo.store.upkeep import Outdated, StoredModel, listing, outdated, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum, TokenLog, joined_logs
 from kaibo.vocabulary.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kaibo.store.questions import Answered, Limits
 
 Sums = TypeVar("Sums", Joint, Crossed, Signs)
 
@@ -267,9 +269,13 @@ class Store:
 
         Raises UsageError with the first line of what DuckDB says when the query fails.
         """
+        return self.ask(query, None).table
+
+    def ask(self, query: str, limits: Limits | None) -> Answered:
+        """The same within limits of time and size: an answer that is too large is cut, and says so."""
         from kaibo.store.questions import ask
 
-        return ask(self.parts, query)
+        return ask(self.parts, query, limits)
 
     def listing(self) -> list[StoredModel]:
         """The models that the store holds."""
@@ -278,6 +284,10 @@ class Store:
     def verify(self) -> list[Damage]:
         """Checks every part and ledger entry; damaged ones are set aside, and what they held is measured again."""
         return verify(self.parts)
+
+    def outdated(self) -> list[Outdated]:
+        """Rows that an older kaibo measured in another way, which answer nothing any more."""
+        return outdated(self.parts)
 
     def compact(self) -> Compaction:
         """Merges small parts and clears away what killed writers left.

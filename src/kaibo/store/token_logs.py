@@ -16,7 +16,7 @@ from kaibo.vocabulary import LogKey, TokenLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_NAMES = ("log", "model_id", "tokenizer_hash", "text_hash", "settings_hash", "document")
+_NAMES = ("log", "model_id", "function_id", "tokenizer_hash", "text_hash", "settings_hash", "document")
 _SPANS = {"characters": ("char_begin", "char_end"), "bytes": ("byte_begin", "byte_end")}
 
 
@@ -100,5 +100,5 @@ def _log(named: dict[str, str], part: dict[str, NDArray[Any]]) -> TokenLog:
     plain = {
         name: part[name] for name in ("item", "branch", "window", "position", "token_id", "nats", "context_length")
     }
-    key = LogKey(*(named[name] for name in ("model_id", "tokenizer_hash", "text_hash", "settings_hash")))
+    key = LogKey(*(named[name] for name in ("model_id", "function_id", "tokenizer_hash", "text_hash", "settings_hash")))
     return TokenLog(key, named["document"], **plain, **spans)

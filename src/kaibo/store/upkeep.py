@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ from kaibo.store.schemas import (
     SIGNS,
     SOURCES,
     SPECTRA,
+    TOKEN_LOG,
     VECTORS,
+    VERSIONS,
 )
 
 if TYPE_CHECKING:
@@ -96,14 +99,41 @@ def verify(parts: Parts) -> list[Damage]:
     return found
 
 
+@dataclass(frozen=True)
+class Outdated:
+    """Rows of a table that an older kaibo measured in another way: they are kept, and never used again."""
+
+    table: str
+    rows: int
+    version: int
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        why = "; scores were then kept by tensors alone, whatever the config said" if self.table == "token_log" else ""
+        return f"{self.rows:,} rows of {self.table} are of version {self.version} and are not used{why}"
+
+
+def outdated(parts: Parts) -> list[Outdated]:
+    """What no question is answered from any more, by table and version; what it held is measured again when asked."""
+    found = []
+    for table, current in VERSIONS.items():
+        versions = Counter(parts.read(table, columns=["version"])["version"].to_pylist())
+        found += [Outdated(table, rows, version) for version, rows in sorted(versions.items()) if version != current]
+    return found
+
+
 def _check_rows(parts: Parts, entry: Entry, schema: Schema, data: bytes) -> None:
     try:
-        rows = unpacked(data, schema).num_rows
+        table = unpacked(data, schema)
+        keys = hashed(table[schema.key].unique().to_pylist())
     except (ValueError, KeyError, TypeError, OSError) as error:
         parts.set_aside(entry, f"it does not hold the table {entry.table}: {error}")
         return
-    if rows != entry.rows:
-        parts.set_aside(entry, f"it has {rows} rows, the ledger says {entry.rows}")
+    if table.num_rows != entry.rows:
+        parts.set_aside(entry, f"it has {table.num_rows} rows, the ledger says {entry.rows}")
+    elif not np.array_equal(keys, entry.keys):
+        parts.set_aside(entry, "its rows have other keys than the ledger says")
 
 
 def remove(parts: Parts, model: str) -> int:
@@ -129,6 +159,12 @@ def remove(parts: Parts, model: str) -> int:
         _forget(parts, SPECTRA, "content", contents)
         _forget(parts, SOURCES, "content", contents)
         _forget(parts, FAILURES, "model", addresses)
+        _forget(
+            parts,
+            TOKEN_LOG,
+            "model_id",
+            {row["model_id"] for row in leaving} - {row["model_id"] for row in rows if row not in leaving},
+        )
         gone = {(row["model"], row["model_id"]) for row in leaving}
         _rewrite(parts, MODELS, lambda table: [pair not in gone for pair in _pairs(table)])
         tidy(parts)

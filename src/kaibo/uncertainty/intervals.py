@@ -1,4 +1,9 @@
-"""95 % intervals: of a mean by Student's t, of a share by Wilson's score."""
+"""95 % intervals, each on the scale of its statistic: none reaches where no value can be.
+
+A mean that has no bounds has Student's interval. One that is never below zero (nats, perplexity as exp of nats) has it
+on the logarithmic scale, one between two bounds on the logistic scale, both by the delta method: at small errors they
+are Student's. A share of counted things has Wilson's.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,15 @@ class Interval:
     mean: float
     low: float
     high: float
+
+    def within(self, least: float = 0.0, most: float = math.inf) -> Interval:
+        """The interval of a mean that cannot leave these bounds.
+
+        >>> mean_interval([0.1, 0.2, 3.0]).within(0.0).low > 0
+        True
+        """
+        low, high = bounded(np.array(self.mean), np.array(self.high - self.mean), least, most)
+        return Interval(self.mean, float(low), float(high))
 
 
 def student(freedom: int) -> float:
@@ -59,8 +73,63 @@ def wilson(share: float, count: float, z: float = Z) -> tuple[float, float]:
     return (0.0 if share <= 0 else max(middle - reach, 0.0)), (1.0 if share >= 1 else min(middle + reach, 1.0))
 
 
-def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int) -> tuple[float, float] | None:
-    """The 95 % interval of Σ nats ÷ Σ size over clusters; None where there are too few."""
+Floats = NDArray[np.float64]
+
+
+def bounded(mean: Floats, reach: Floats, least: float = 0.0, most: float = math.inf) -> tuple[Floats, Floats]:
+    """Both ends of intervals of means between two bounds (any shape): `reach` is what Student's go to either side.
+
+    A mean at a bound has no logarithm: its interval is Student's, cut at the bounds.
+
+    >>> low, high = bounded(np.array([0.5, 0.02]), np.array([0.1, 0.1]), 0.0, 1.0)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.401, 0.0], [0.599, 0.77])
+    """
+    mean, reach = np.asarray(mean, np.float64), np.asarray(reach, np.float64)
+    with np.errstate(all="ignore"):
+        if math.isinf(most):
+            factor = np.exp(np.minimum(reach / (mean - least), 700.0))
+            low, high = least + (mean - least) / factor, least + (mean - least) * factor
+        else:
+            share = (mean - least) / (most - least)
+            odds = share / (1 - share)
+            factor = np.exp(np.minimum(reach / ((most - least) * share * (1 - share)), 700.0))
+            low = least + (most - least) / (1 + factor / odds)
+            high = least + (most - least) / (1 + 1 / (odds * factor))
+    inside = (mean > least) & (mean < most)
+    return (
+        np.where(inside, low, np.clip(mean - reach, least, most)),
+        np.where(inside, high, np.clip(mean + reach, least, most)),
+    )
+
+
+def worth(share: float, error: float, most: float) -> float:
+    """How many independent draws a share with this standard error is worth, at most `most`; at 0 and 1 all of them."""
+    spread = share * (1 - share)
+    return most if error <= 0 or spread <= 0 else min(max(spread / error**2, 1.0), most)
+
+
+def newcombe(first: float, second: float, count: float) -> tuple[float, float]:
+    """The interval of the difference of two independent shares of `count` each (Newcombe 1998, method 10).
+
+    >>> [round(end, 3) for end in newcombe(1.0, 0.0, 10)]
+    [0.608, 1.0]
+    """
+    (low, high), (least, most) = wilson(first, count), wilson(second, count)
+    difference = first - second
+    return (
+        max(difference - math.hypot(first - low, most - second), -1.0),
+        min(difference + math.hypot(high - first, second - least), 1.0),
+    )
+
+
+def ratio_interval(
+    nats: NDArray[np.float64], sizes: NDArray[np.float64], column: int, *, signed: bool = False
+) -> tuple[float, float] | None:
+    """The 95 % interval of Σ nats ÷ Σ size over clusters; None where there are too few.
+
+    Nats are never below zero, and neither is the interval; with `signed` they are differences, which may be.
+    """
     count = len(nats)
     if count < 4 or not sizes[:, column].sum():
         return None
@@ -69,7 +138,10 @@ def ratio_interval(nats: NDArray[np.float64], sizes: NDArray[np.float64], column
     left = nats - ratio * size
     error = math.sqrt(count / (count - 1) * float((left * left).sum())) / float(size.sum())
     reach = student(count - 1) * error
-    return float(ratio - reach), float(ratio + reach)
+    if signed:
+        return float(ratio - reach), float(ratio + reach)
+    low, high = bounded(np.array(ratio), np.array(reach))
+    return float(low), float(high)
 
 
 def block_mean(values: NDArray[np.float64]) -> tuple[float, float, float, float]:

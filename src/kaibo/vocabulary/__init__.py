@@ -5,6 +5,7 @@ from kaibo.vocabulary.census import Census, total
 from kaibo.vocabulary.differences import Crossed, CrossRow, Joint, PairRow, SignRow, Signs, crossed, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
+from kaibo.vocabulary.functions import Function
 from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
@@ -23,6 +24,7 @@ __all__ = [
     "DType",
     "Experts",
     "Finding",
+    "Function",
     "Joint",
     "Kept",
     "LogKey",

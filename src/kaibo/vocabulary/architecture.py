@@ -81,11 +81,11 @@ class Architecture:
     modelling code would make of this config; of a model of several parts (`parameters_by_part`: `text`, `vision`,
     `audio`, `projector`) those of its language model, `parameters_whole` of all. `attention` is `MHA`, `GQA`, `MQA`
     or `MLA`; `windowed_layers` of the layers look back only `window` tokens. `cache_values` is how many numbers one
-    layer keeps per token. Sizes are in bytes, `weights_bytes` keyed by bits ("32", "16", "8", "4"), `kv_bytes_full` at full context
-    keyed "16" and "8", `kv_bytes_per_token` at 16 bit: what one more token adds while no window is full;
-    `state_bytes` at 16 bit: what does not grow (None where all does). `cache_at` has, by number of tokens, the
-    bytes at "16" and "8" bit and at 16 bit those that are `growing` and `constant`. FLOPs count a multiplication and
-    an addition as two.
+    layer keeps per token. Sizes are in bytes, `weights_bytes` keyed by bits ("32", "16", "8", "4"), `kv_bytes_full`
+    at full context keyed "16" and "8", `kv_bytes_per_token` at 16 bit: what one more token adds while no window is
+    full; `state_bytes` at 16 bit: what does not grow (None where all does). `cache_at` has, by number of tokens,
+    the bytes at "16" and "8" bit and at 16 bit those that are `growing` and `constant`. FLOPs count a
+    multiplication and an addition as two.
     """
 
     model: str

@@ -5,9 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
-Verdict = Literal["reproduced", "differs", "not measured"]
+from kaibo.vocabulary.kinds import Kind
+
+Verdict = Literal[
+    "reproduced",
+    "differs",
+    "direction seen at another scale",
+    "direction not seen at another scale",
+    "cannot tell",
+    "not measured",
+]
+
+SEEN: Final = "direction seen at another scale"
+NOT_SEEN: Final = "direction not seen at another scale"
+ROUNDING = 1e-12
+"""How far two equal numbers may be apart, relative to the larger."""
 
 Reported = float | tuple[float, float] | bool
 """What a source may report: a number, an interval, or that something holds."""
@@ -15,11 +29,13 @@ Reported = float | tuple[float, float] | bool
 
 @dataclass(frozen=True)
 class Claim:
-    """One number, interval or statement of a source.
+    """One number, interval or statement of a source, and the `sentence` of the source that it stands for.
 
-    `of` names the outcome that answers it. A number is reproduced where it lies in our interval widened by the
-    tolerance: `absolute`, or `relative` to the reported number, the larger of the two. `scale` is where the source
-    measured (`published` for its own models and tables); an outcome of another scale cannot reproduce it.
+    `of` names the outcome that answers it. On the source's own data a number is reproduced within the tolerance:
+    `absolute`, or `relative` to the reported number, the larger of the two. On other data it must lie in our interval
+    (widened by the tolerance), and that interval must exclude the `alternative`: the number that would say the
+    opposite, 0 where none is stated. `scale` is where the source measured (`published` for its own models and
+    tables); an outcome of another scale cannot reproduce it. `command` would measure what was not measured.
     """
 
     id: str
@@ -30,20 +46,29 @@ class Claim:
     absolute: float = 0.0
     relative: float = 0.0
     scale: str = "published"
+    alternative: float = 0.0
+    sentence: str = ""
+    command: str = ""
 
     @property
     def slack(self) -> float:
-        """How far outside our interval the reported number may lie."""
+        """How far from the reported number ours may lie."""
         sizes = [abs(end) for end in self.reported] if isinstance(self.reported, tuple) else [abs(self.reported)]
-        return max(self.absolute, self.relative * max(sizes))
+        return max(self.absolute, self.relative * max(sizes), ROUNDING * max(sizes))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The reported number, or interval, as an interval."""
+        return self.reported if isinstance(self.reported, tuple) else (float(self.reported), float(self.reported))
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What we computed for one claim: a number with its interval, or whether something holds.
 
-    `scale` is where it was computed: `published` on the source's own models or tables, else a name such as
-    `nursery`. `value` is None where it could not be computed, and `why` says why not.
+    `scale` is where it was computed: `published` on the source's own models or tables or ones like them, else a name
+    such as `nursery`. `own` says whether those are the source's own data. `value` is None where nothing was measured,
+    and also, with the `n` values that were, where these cannot tell; `why` says why.
     """
 
     name: str
@@ -53,14 +78,25 @@ class Outcome:
     scale: str = "published"
     n: int | None = None
     why: str = ""
+    own: bool = True
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value."""
+        return self.value is not None and not (isinstance(self.value, float) and math.isnan(self.value))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval, or the value where there is none."""
+        value = float(self.value or 0.0)
+        return (value if self.low is None else self.low), (value if self.high is None else self.high)
 
 
 @dataclass(frozen=True)
 class Judgement:
     """A claim beside what we found, as JSON has it; `why` says what the verdict rests on.
 
-    `same_direction` is said of what was measured at another scale, which reproduces nothing: whether it has the sign,
-    or the truth, of what was reported; None for everything else.
+    `sentence` is the source's own; `command` would measure what was not measured, and is empty for the rest.
     """
 
     id: str
@@ -74,7 +110,16 @@ class Judgement:
     n: int | None
     verdict: Verdict
     why: Mapping[str, str] = field(default_factory=dict)
-    same_direction: bool | None = None
+    sentence: str = ""
+    command: str = ""
+
+
+CLAIMS = Kind(
+    "claims",
+    Judgement,
+    columns=("verdict", "claim", "reported", "ours", "low", "high", "n", "scale", "why"),
+    terms={"verdict": "study"},
+)
 
 
 def judge(claims: Sequence[Claim], outcomes: Mapping[str, Outcome], language: str = "en") -> tuple[Judgement, ...]:
@@ -87,62 +132,61 @@ def _judgement(claim: Claim, ours: Outcome | None, language: str) -> Judgement:
     found = ours or Outcome(claim.of, None)
     text = claim.text.get(language) or claim.text["en"]
     seen = (found.value, found.low, found.high, found.scale if ours else "", found.n)
-    same = _same_direction(claim, ours) if ours and _known(ours) and ours.scale != claim.scale else None
-    return Judgement(claim.id, text, claim.source, claim.reported, *seen, verdict, {"verdict": why}, same)
+    command = claim.command if verdict == "not measured" else ""
+    return Judgement(
+        claim.id, text, claim.source, claim.reported, *seen, verdict, {"verdict": why}, claim.sentence, command
+    )
 
 
 def verdict_on(claim: Claim, ours: Outcome | None) -> tuple[Verdict, str]:
     """The verdict and what it rests on.
 
-    >>> claim = Claim("a", {"en": "the share is 0.80"}, "s", 0.80, "share", absolute=0.005)
-    >>> verdict_on(claim, Outcome("share", 0.79, 0.70, 0.85))[0], verdict_on(claim, Outcome("share", 0.79))[0]
+    >>> claim = Claim("a", {"en": "r is -0.17"}, "s", -0.17, "r", absolute=0.005)
+    >>> verdict_on(claim, Outcome("r", -0.172))[0], verdict_on(claim, Outcome("r", -0.2))[0]
     ('reproduced', 'differs')
+    >>> verdict_on(claim, Outcome("r", -0.2, -0.3, -0.1, own=False))[0]
+    'reproduced'
+    >>> verdict_on(claim, Outcome("r", 0.6, -0.90, 0.98, own=False))[0]  # also holds the opposite of the claim
+    'cannot tell'
     """
-    if ours is None or not _known(ours):
+    if ours is None or not (ours.known or ours.n is not None):
         return "not measured", ours.why if ours and ours.why else "its inputs were not given"
+    if not ours.known:
+        return "cannot tell", ours.why or "what was measured holds both"
     if ours.scale != claim.scale:
-        return "not measured", _elsewhere(claim, ours)
+        return _direction(claim, ours)
     if isinstance(claim.reported, bool) or isinstance(ours.value, bool):
         return ("reproduced", "it holds") if claim.reported == ours.value else ("differs", "it does not hold")
-    low, high = _ours(ours)
-    least, most = claim.reported if isinstance(claim.reported, tuple) else (claim.reported, claim.reported)
-    inside = low - claim.slack <= most and least <= high + claim.slack
-    return ("reproduced" if inside else "differs"), _why(claim, ours, inside)
+    return _by_tolerance(claim, ours) if ours.own else _by_interval(claim, ours)
 
 
-def _why(claim: Claim, ours: Outcome, inside: bool) -> str:
-    """What the verdict on a number rests on: our interval, or the tolerance around our value."""
-    if ours.low is None:
-        near = f"within {claim.slack:g} of ours" if claim.slack else "ours"
-        return f"the reported value is {'' if inside else 'not '}{near}"
-    widened = f" widened by {claim.slack:g}" if claim.slack else ""
-    return f"the reported value lies {'in' if inside else 'outside'} our interval{widened}"
+def _by_tolerance(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
+    """On the source's own data what it reported can be computed again: the tolerance decides, no interval."""
+    value, (least, most) = float(ours.value or 0.0), claim.ends
+    inside = value - claim.slack <= most and least <= value + claim.slack
+    near = f"within {claim.slack:g} of ours" if max(claim.absolute, claim.relative) else "ours"
+    return ("reproduced" if inside else "differs"), f"the reported value is {'' if inside else 'not '}{near}"
 
 
-def _known(ours: Outcome) -> bool:
-    return ours.value is not None and not (isinstance(ours.value, float) and math.isnan(ours.value))
+def _by_interval(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
+    """On other data: outside our interval it differs; inside, only an interval that excludes the opposite counts."""
+    (low, high), (least, most) = ours.ends, claim.ends
+    widened = f" widened by {claim.slack:g}" if max(claim.absolute, claim.relative) else ""
+    if not (low - claim.slack <= most and least <= high + claim.slack):
+        return "differs", f"the reported value lies outside our interval{widened}"
+    if low <= claim.alternative <= high:
+        return "cannot tell", f"our interval also holds {claim.alternative:g}, which would say the opposite"
+    return "reproduced", f"the reported value lies in our interval{widened}, and its opposite does not"
 
 
-def _same_direction(claim: Claim, ours: Outcome) -> bool:
-    return claim.reported == ours.value if isinstance(claim.reported, bool) else _sign(claim) == _sign_of(ours)
-
-
-def _elsewhere(claim: Claim, ours: Outcome) -> str:
-    """Another scale reproduces nothing; it may show the same direction, and says so."""
-    shown = "shows the same direction" if _same_direction(claim, ours) else "does not show the same direction"
-    return f"measured at another scale ({ours.scale}), which {shown}"
-
-
-def _ours(ours: Outcome) -> tuple[float, float]:
-    value = float(ours.value or 0.0)
-    return (value if ours.low is None else ours.low), (value if ours.high is None else ours.high)
-
-
-def _sign(claim: Claim) -> int:
-    middle = sum(claim.reported) / 2 if isinstance(claim.reported, tuple) else float(claim.reported)
-    return (middle > 0) - (middle < 0)
-
-
-def _sign_of(ours: Outcome) -> int:
-    value = float(ours.value or 0.0)
-    return (value > 0) - (value < 0)
+def _direction(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
+    """Another scale reproduces nothing; it may show the same direction, or not, or not tell."""
+    if isinstance(claim.reported, bool) or isinstance(ours.value, bool):
+        same = claim.reported == ours.value
+    elif ours.ends[0] <= claim.alternative <= ours.ends[1] and ours.low is not None:
+        return "cannot tell", f"our interval also holds {claim.alternative:g}, which would say the opposite"
+    else:
+        middle, value = sum(claim.ends) / 2 - claim.alternative, float(ours.value or 0.0) - claim.alternative
+        same = (middle > 0) - (middle < 0) == (value > 0) - (value < 0)
+    shown = "shows the same direction" if same else "does not show the same direction"
+    return (SEEN if same else NOT_SEEN), f"measured at another scale ({ours.scale}), which {shown}"

@@ -44,6 +44,7 @@ class Sitting:
 
     `variant` names the form, `metrics` what is asked of the answers, `chance` what guessing gives (None: it follows
     from the number of options); `grouped` says whether questions share passages, `failed` how many were not asked.
+    `origin` names what decides the answers beside their number: what the model does, and the form with its data.
     """
 
     model: str
@@ -58,3 +59,4 @@ class Sitting:
     grouped: bool = False
     failed: int = 0
     step: int | None = None
+    origin: str = ""

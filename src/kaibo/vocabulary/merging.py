@@ -15,6 +15,10 @@ Tie = Literal["majority", "plus"]
 Divide = Literal["count", "weights", "none"]
 
 
+VERSION = 2
+"""Raised when the same recipe would give another merge: what an earlier kaibo wrote is then not taken for it."""
+
+
 @dataclass(frozen=True)
 class Trim:
     """What trimming keeps of a task vector in one tensor.
@@ -37,10 +41,11 @@ class Recipe:
 
     `densities` and `weights` have an entry for each tuned model (of `linear` one for each model, the base first).
     TIES trims each task vector to its density in a `scope` with `ties` at the threshold dealt with as `largest`
-    does, elects a sign by `vote` (the sign of Σ Δ, of Σ w·Δ, or of how many are positive), takes `tie` where the
-    vote is zero (the sign that won most elsewhere, or plus), sums w·Δ over the entries of that sign and divides by
-    their `count`, by the sum of their `weights` or by nothing. The result is base + `factor` · that. `least` is how
-    many values any tensor or task vector keeps at least. `t` is how far `slerp` goes, `seed` is for `dare`.
+    does, elects a sign by `vote` (over the entries w·Δ: of their sum with every |w| taken as 1, of their sum, or of
+    how many are positive), takes `tie` where the vote is zero (the sign that won most elsewhere, or plus), sums w·Δ
+    over the entries w·Δ of that sign and divides by their `count`, by the sum of their `weights` or by nothing. The
+    result is base + `factor` · that. `least` is how many values any tensor or task vector keeps at least. `t` is how
+    far `slerp` goes, `seed` is for `dare`.
     """
 
     method: Method = "ties"
@@ -57,12 +62,12 @@ class Recipe:
     seed: int = 0
 
     def digest(self) -> str:
-        """32 hex digits that name the recipe.
+        """32 hex digits that name the recipe and the way in which it is carried out.
 
         >>> Recipe().digest() == Recipe(seed=1).digest()
         False
         """
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps([VERSION, asdict(self)], sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

@@ -8,28 +8,36 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.vocabulary.functions import Function
+
 
 @dataclass(frozen=True)
 class LogKey:
-    """What a log is kept under: the model's weights, its tokenizer, the text, and how the text was cut and scored.
+    """What a log is kept under: the model and what it does, its tokenizer, the text, and how the text was cut.
 
-    All four are hashes, so that no model is ever given another's scores.
+    All are hashes, so that no model is ever given another's scores. `function_id` alone tells models apart (see
+    `Function`); `model_id` and `tokenizer_hash` are kept beside it so that logs can be asked for by them.
     """
 
     model_id: str
+    function_id: str
     tokenizer_hash: str
     text_hash: str
     settings_hash: str
 
     @property
     def hash(self) -> str:
-        """32 hex digits of SHA-256 over the four.
+        """32 hex digits of SHA-256 over all of them.
 
-        >>> len(LogKey("a", "b", "c", "d").hash)
+        >>> len(LogKey("a", "b", "c", "d", "e").hash)
         32
         """
-        four = "\0".join((self.model_id, self.tokenizer_hash, self.text_hash, self.settings_hash))
-        return hashlib.sha256(four.encode()).hexdigest()[:32]
+        return hashlib.sha256("\0".join(vars(self).values()).encode()).hexdigest()[:32]
+
+    @classmethod
+    def of(cls, function: Function, text_hash: str, settings_hash: str) -> LogKey:
+        """The key of a text under a model, read as the settings say."""
+        return cls(function.model_id, function.function_id, function.tokenizer_hash, text_hash, settings_hash)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +89,7 @@ def joined_logs(logs: list[TokenLog]) -> TokenLog:
 def no_tokens(key: LogKey, document: str) -> TokenLog:
     """The log of a text without tokens.
 
-    >>> len(no_tokens(LogKey("a", "b", "c", "d"), "empty.txt"))
+    >>> len(no_tokens(LogKey("a", "b", "c", "d", "e"), "empty.txt"))
     0
     """
     none, spans = np.zeros(0, np.int32), np.zeros((0, 2), np.int64)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import kaibo
+from kaibo.chapters.merge.ask import CONVENTIONS, Merge, Writing
 from kaibo.models import open_model
 from kaibo.testing import tiny_model, write_safetensors
 from kaibo.testing.models import encode
-from kaibo.verbs.merge import CONVENTIONS, Merge, Writing
 from kaibo.vocabulary import widen
 from kaibo.vocabulary.merging import Recipe
 
@@ -184,6 +184,8 @@ def entries(tuned: list[Path], **parameters: list[float]) -> list[dict[str, Any]
 
 
 WEIGHTS = [1.0, 0.5, 0.25]
+BOTH_SIGNS = [1.0, -0.4, 0.7]
+WITH_ZERO = [-1.0, 0.0, 0.6]
 METHODS: dict[str, Callable[[Path, list[Path]], dict[str, Any]]] = {
     "ties": lambda base, tuned: {
         "merge_method": "ties", "base_model": str(base),
@@ -207,12 +209,46 @@ METHODS: dict[str, Callable[[Path, list[Path]], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def signed(name: str, weights: list[float], **parameters: Any) -> Callable[[Path, list[Path]], dict[str, Any]]:
+    """A method of mergekit with weights of both signs, or with one that is zero."""
+
+    def config(base: Path, tuned: list[Path]) -> dict[str, Any]:
+        density = {"density": [0.2, 0.5, 1.0]} if name == "ties" else {}
+        of_base = {} if name == "linear" else {"base_model": str(base)}
+        each = entries(tuned, weight=weights, **density)
+        return {"merge_method": name, **of_base, "models": each, "parameters": parameters}
+
+    return config
+
+
+METHODS |= {
+    f"{name}, weights {weights}, {parameters}": signed(name, weights, **parameters)
+    for name, parameters in [
+        ("ties", {"normalize": True}),
+        ("ties", {"normalize": False, "lambda": -0.5}),
+        ("task_arithmetic", {"normalize": False}),
+        ("linear", {"normalize": True}),
+        ("linear", {"normalize": False}),
+    ]
+    for weights in (BOTH_SIGNS, WITH_ZERO)
+}
+
+
+def condition(config: Mapping[str, Any]) -> float:
+    """Σ |w| over the smallest divisor that some of the weights can add up to; 1 where all are positive."""
+    weights = [one["parameters"]["weight"] for one in config["models"] if "parameters" in one]
+    if not weights or min(weights) > 0:
+        return 1.0
+    chosen = itertools.chain.from_iterable(itertools.combinations(weights, k + 1) for k in range(len(weights)))
+    return max(1.0, sum(map(abs, weights)) / min(abs(sum(some)) for some in chosen if sum(some) != 0))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_mergekit_configuration_gives_what_mergekit_gives(
     method: str, floats: tuple[Path, list[Path]], tmp_path: Path
 ) -> None:
     yaml = pytest.importorskip("yaml")
-    from kaibo.verbs.merge_options import asked
+    from kaibo.chapters.merge.options import asked
 
     config = {**METHODS[method](*floats), "dtype": "float64"}  # mergekit then adds up in float64, as we always do
     theirs = run_mergekit(config, tmp_path / "theirs")
@@ -224,9 +260,55 @@ def test_a_mergekit_configuration_gives_what_mergekit_gives(
     assert ours.keys() == theirs.keys()
     before, *after = (read(one) for one in (floats[0], *floats[1]))
     for name, values in ours.items():
-        # Each Δ is rounded to float32 once: one unit of the result, or of all Δ where they outweigh it.
+        # Each Δ is rounded to float32 once: one unit of the result, or of all Δ where they outweigh it; weights of
+        # both signs leave a smaller divisor, which makes that unit larger.
         largest = np.maximum(np.abs(theirs[name]), sum(np.abs(one[name] - before[name]) for one in after))
-        assert (np.abs(values - theirs[name]) <= np.spacing(largest.astype(np.float32))).all(), name
+        unit = np.spacing(largest.astype(np.float32)) * condition(config)
+        assert (np.abs(values - theirs[name]) <= unit).all(), name
+
+
+def elected(flats: list[np.ndarray], weights: tuple[float, ...], vote: str, divide: str) -> np.ndarray:
+    """TIES of whole task vectors by its words: entries are w·Δ, ties go to plus."""
+    entries = np.stack([weight * flat for weight, flat in zip(weights, flats, strict=True)])
+    ballots = {"weighted": entries, "sum": np.sign(weights)[:, None] * np.stack(flats), "count": np.sign(entries)}
+    sign = np.where(ballots[vote].sum(axis=0) >= 0, 1.0, -1.0)
+    agree = np.sign(entries) == sign
+    total = np.where(agree, entries, 0.0).sum(axis=0)
+    if divide == "none":
+        return total
+    divisor = (agree * (np.array(weights)[:, None] if divide == "weights" else 1.0)).sum(axis=0)
+    return total / np.where(divisor == 0, 1.0, divisor)
+
+
+@pytest.mark.parametrize("weights", [(1.0, -0.4, 0.7), (-1.0, -0.5, -2.0), (-1.0, 0.0, 0.6), (0.0, 0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("vote", "divide"), itertools.product(["sum", "weighted", "count"], ["count", "weights", "none"])
+)
+def test_under_ties_a_negative_weight_votes_and_agrees_against_its_task_vector(
+    floats: tuple[Path, list[Path]], tmp_path: Path, weights: tuple[float, ...], vote: str, divide: str
+) -> None:
+    base, tuned = floats
+    found, done = merged(base, tuned, tmp_path, densities=(1.0,), weights=weights, vote=vote, divide=divide, tie="plus")
+    before, deltas = read(base), vectors(read(base), tuned)
+    for name, values in found.items():
+        wanted = elected([delta[name].reshape(-1) for delta in deltas], weights, vote, divide)
+        one_ulp(values, before[name] + wanted.reshape(values.shape))
+    for weight, share in zip(weights, done.report.rows[0].elected_each, strict=True):
+        assert (share == 0) == (weight == 0)
+
+
+@pytest.mark.parametrize("weights", [(1.0, -0.4, 0.7), (-1.0, 0.0, 0.6)])
+def test_what_is_dropped_at_random_is_added_with_its_weight_whatever_its_sign(
+    floats: tuple[Path, list[Path]], tmp_path: Path, weights: tuple[float, ...]
+) -> None:
+    base, tuned = floats
+    whole, _ = merged(base, tuned, tmp_path, method="dare", densities=(0.5,), weights=weights, seed=0)
+    before, deltas = read(base), vectors(read(base), tuned)
+    for name, values in whole.items():
+        kept = values - before[name]
+        possible = np.stack([2 * weight * delta[name] for weight, delta in zip(weights, deltas, strict=True)])
+        choices = np.array(list(itertools.product([0, 1], repeat=len(weights)))) @ possible.reshape(len(weights), -1)
+        assert np.abs(choices - kept.reshape(-1)).min(axis=0).max() < 1e-6  # each entry is dropped, or doubled
 
 
 def test_one_task_vector_of_density_one_gives_the_tuned_model_back(

@@ -1,7 +1,8 @@
 """The little formulas of the anatomy files: sums and differences of products, such as `heads*head_size+2*kv_heads`.
 
 They are our own data, never a stranger's, and there is nothing in them but names, whole numbers and + − * / |, where
-/ rounds down and | up, and ^2 squares what stands before it in its product. A name with a point is that of a part's config.
+/ rounds down and | up, and ^2 squares what stands before it in its product. A name with a point is that of a part's
+config.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ Floats32 = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
 
 SUM, WEIGHTED, COUNT = 0, 1, 2
-"""What the sign of is taken in a vote: Σ Δ, Σ w·Δ, or how many are positive less how many negative."""
+"""What the sign of is taken in a vote over the entries w·Δ: their sum with every |w| taken as 1, their sum as they are,
+or how many are positive less how many negative. A weight of 0 has no vote."""
 
 BY_COUNT, BY_WEIGHTS, BY_NOTHING = 0, 1, 2
 """What the sum over the entries that agree is divided by."""
@@ -57,11 +58,13 @@ def _poll(deltas: Floats32, i: int, weights: Floats64, vote: int) -> float:
     """What the vote at one position comes to."""
     total = 0.0
     for j in range(deltas.shape[0]):
-        value = np.float64(deltas[j, i])
+        if weights[j] == 0:
+            continue
+        value = np.float64(deltas[j, i]) if weights[j] > 0 else -np.float64(deltas[j, i])
         if vote == SUM:
             total += value
         elif vote == WEIGHTED:
-            total += weights[j] * value
+            total += weights[j] * np.float64(deltas[j, i])
         elif value != 0:
             total += 1.0 if value > 0 else -1.0 if value < 0 else value
     return total
@@ -73,7 +76,8 @@ def elect(
 ) -> None:
     """TIES after trimming: the sign that wins at each position, and the mean over the entries that have it.
 
-    `ways` are the vote and the divisor. NaN in any entry gives NaN.
+    `ways` are the vote and the divisor. An entry has the winning sign where w·Δ has it: under a negative weight that
+    is the other one than Δ's. NaN in any entry gives NaN.
     """
     vote, divide = ways
     for i in range(mixed.size):
@@ -81,9 +85,9 @@ def elect(
         sign = 1.0 if total > 0 else -1.0 if total < 0 else tie
         found, divisor = 0.0, 0.0
         for j in range(deltas.shape[0]):
-            value = np.float64(deltas[j, i])
+            value = weights[j] * np.float64(deltas[j, i])
             if value * sign > 0:
-                found += weights[j] * value
+                found += value
                 divisor += weights[j] if divide == BY_WEIGHTS else 1.0
         if divide != BY_NOTHING and divisor != 0:
             found /= divisor
@@ -92,7 +96,10 @@ def elect(
 
 @compiled
 def poll(deltas: Floats32, weights: Floats64, vote: int, counts: NDArray[np.int64]) -> None:
-    """Adds to `counts`: any, conflict, plus, minus, tied; then entries kept, elected and not finite of each row."""
+    """Adds to `counts`: any, conflict, plus, minus, tied; then entries kept, elected and not finite of each row.
+
+    Signs are those of w·Δ, which is what is added; a row of weight 0 is counted as kept and takes no part in the rest.
+    """
     rows = deltas.shape[0]
     for i in range(deltas.shape[1]):
         total = _poll(deltas, i, weights, vote)
@@ -101,10 +108,12 @@ def poll(deltas: Floats32, weights: Floats64, vote: int, counts: NDArray[np.int6
             value = deltas[j, i]
             if value != 0:
                 counts[5 + j] += 1
-                counts[5 + rows + j] += value * total > 0 or (total == 0 and value > 0)
                 counts[5 + 2 * rows + j] += not np.isfinite(value)
-                positive |= value > 0
-                negative |= value < 0
+                if weights[j] != 0:
+                    value = value if weights[j] > 0 else -value
+                    counts[5 + rows + j] += value * total > 0 or (total == 0 and value > 0)
+                    positive |= value > 0
+                    negative |= value < 0
         if positive or negative:
             counts[0] += 1
             counts[1] += positive and negative
