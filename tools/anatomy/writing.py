@@ -75,7 +75,7 @@ def _shortened(row: list[str]) -> list[str]:
 
 
 def _ending(name: str) -> str:
-    from kaibo.models.anatomy.naming import ending_of
+    from kaibo.models.anatomy.spellings import ending_of
 
     return ending_of(name) or "ForCausalLM"
 

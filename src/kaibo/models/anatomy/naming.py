@@ -24,7 +24,8 @@ from kaibo.models.anatomy.catalogue import (
     family,
     family_name,
 )
-from kaibo.models.anatomy.settings import ending_of, texts_in
+from kaibo.models.anatomy.settings import texts_in
+from kaibo.models.anatomy.spellings import ending_of
 from kaibo.models.anatomy.wholes import TEXT, belongs, stacks_of, text_family
 
 OTHER = "other"

@@ -31,7 +31,7 @@ def quantisation_of(config: Mapping[str, Any]) -> str | None:
     said += [f"{bits} bit"] if bits is not None else []
     said += [escaped(str(found["fmt"]), _MOST)] if isinstance(found.get("fmt"), str) else []
     group = next((weights[key] for key in _GROUPS if weights.get(key)), None)
-    if _whole(group) and group > 0:
+    if isinstance(group, int) and not isinstance(group, bool) and group > 0:
         said.append(f"groups of {group}")
     elif isinstance(group, list) and len(group) <= 3 and all(_whole(size) for size in group):
         said.append(f"blocks of {' × '.join(map(str, group))}")

@@ -16,25 +16,10 @@ from kaibo.errors import escaped
 from kaibo.models.anatomy.catalogue import Family, Sources
 from kaibo.models.anatomy.conditions import by_layer, holds
 from kaibo.models.anatomy.expressions import evaluate, nouns
+from kaibo.models.anatomy.spellings import LEGACY, MOST_LAYERS, ending_of, spelled_out
 
 LARGEST = 2**32
-MOST_LAYERS = 100_000
 _SHOWN = 60
-
-_ENDINGS = (
-    "ForSequenceClassification",
-    "ForTokenClassification",
-    "ForQuestionAnswering",
-    "ForMultipleChoice",
-    "ForNextSentencePrediction",
-    "ForConditionalGeneration",
-    "ForPreTraining",
-    "ForMaskedLM",
-    "ForCausalLM",
-    "LMHeadModel",
-    "Model",
-)
-
 
 COMMON: Mapping[str, Sources] = {
     "vocabulary": ("vocab_size",),
@@ -204,15 +189,6 @@ class Settings:
         return {}
 
 
-LEGACY = {
-    "mamba": "linear_attention",
-    "attention": "full_attention",
-    "deepseek_sparse_attention": "indexed_attention",
-    "qwen_sparse_attention": "indexed_attention",
-}
-"""Entries of `layer_types` in older files. Source: transformers: configuration_utils.py, _LEGACY_LAYER_TYPE_REMAP."""
-
-
 def entries(settings: Settings, name: str, layers: int) -> tuple[str, ...] | None:
     """A list with an entry a layer: the config's own where it is whole, the family's rule where it is not there."""
     held = settings.reader.raw(name)
@@ -233,11 +209,6 @@ def entries(settings: Settings, name: str, layers: int) -> tuple[str, ...] | Non
         next((value for value, condition in rules if settings.holds(*condition, layer=n, layers=layers)), "")
         for n in range(layers)
     )
-
-
-def ending_of(architecture: str) -> str | None:
-    """What a model class is for, from the end of its name: `ForCausalLM`, `Model` …; None where it says nothing."""
-    return next((ending for ending in _ENDINGS if architecture.endswith(ending)), None)
 
 
 TEXT_KEYS = ("thinker_config", "text_config", "llm_config", "language_config")
@@ -273,27 +244,9 @@ def settings_of(config: Mapping[str, Any], anatomy: Family | None) -> Settings:
     return settings_in(Reader(flat(config, anatomy.nested if anatomy else None)), anatomy)
 
 
-SPELLED: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "hybrid_override_pattern": (
-        "layers_block_type",
-        {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"},
-    )
-}
-"""Layers that older files spell with a letter each. Source: transformers: nemotron_h/configuration_nemotron_h.py."""
-
-
-def _spelled_out(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = dict(config)
-    for key, (name, letters) in SPELLED.items():
-        text = config.get(key)
-        if isinstance(text, str) and name not in config and len(text) <= MOST_LAYERS and set(text) <= set(letters):
-            found[name] = [letters[letter] for letter in text]
-    return found
-
-
 def settings_in(reader: Reader, anatomy: Family | None) -> Settings:
     """The settings of the very config that a reader reads."""
-    reader.config = _spelled_out(reader.config)
+    reader.config = spelled_out(reader.config)
     flags = {name: _flag(reader, sources) for name, sources in (anatomy.flags if anatomy else {}).items()}
     if anatomy is None:
         tied = reader.flag("tie_word_embeddings")
