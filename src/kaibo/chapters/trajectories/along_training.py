@@ -23,6 +23,7 @@ from kaibo.vocabulary.scores import RANGES, ScoreTable, Unit
 Floats = NDArray[np.float64]
 AGAINST = ("perplexity", "flops", "tokens", "step", "size")
 GRID = 60
+_NEEDED = {"step": "training steps", "parameters": "sizes"}
 NOTES = (
     "checkpoints at step 0 are left out (no FLOPs)",
     "curves: natural cubic splines with five knots, in logarithms",
@@ -54,8 +55,10 @@ def trajectories(
     `smooth` is how much of its past an exponential average keeps, for the shapes and the lines. Needs parameters and
     step; raises UsageError without them. Checkpoints at step 0 have no FLOPs and are left out.
     """
-    if np.isnan(table.fact("step")).all() or np.isnan(table.fact("parameters")).all():
-        raise UsageError(f"{table.name} names no training steps or no sizes", next="add columns step and parameters")
+    absent = [said for fact, said in _NEEDED.items() if np.isnan(table.fact(fact)).all()]
+    if absent:
+        columns = " and ".join(fact for fact, said in _NEEDED.items() if said in absent)
+        raise UsageError(f"{table.name} names no {' and no '.join(absent)}", next=f"add columns: {columns}")
     if not 0 <= smooth < 1:
         raise UsageError(f"--smooth {smooth:g} is no share below 1", next="write --smooth 0.5")
     chosen = tuple(benchmarks) if benchmarks else _usual(table)
