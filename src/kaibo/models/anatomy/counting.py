@@ -81,7 +81,7 @@ def _missing(anatomy: Family, settings: Settings) -> tuple[str, ...]:
             if needed <= known and (len(sizes) < len(kind.shape) or min(sizes, default=0) < 0):
                 lost.add(f"the shape of {kind.name}")
         lost |= {name for name in anatomy.lists if name in settings.reader.malformed}
-    return tuple(sorted((needed - set(settings.dimensions) - set(settings.flags)) | lost))
+    return tuple(sorted((needed - set(settings.dimensions) - set(settings.flags)) | lost | settings.unsaid))
 
 
 def times_of(kind: Kind, settings: Settings) -> int:

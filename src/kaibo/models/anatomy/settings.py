@@ -167,6 +167,8 @@ class Settings:
     def entry(self, name: str, layer: int, layers: int) -> str | None:
         """What a list with an entry a layer has for one; None where neither the config nor the family says."""
         held = self.list_of(name, layers)
+        if held is None and not self.text(name):
+            self.unsaid.add(name)  # neither the config nor the family says: nothing is counted from it
         return held[layer] if held is not None and layer < len(held) else None
 
     def list_of(self, name: str, layers: int) -> tuple[str, ...] | None:
@@ -179,6 +181,11 @@ class Settings:
     @cached_property
     def _lists(self) -> dict[tuple[str, int], tuple[str, ...] | None]:
         return {}
+
+    @cached_property
+    def unsaid(self) -> set[str]:
+        """Lists that were asked for and are not known."""
+        return set()
 
     @cached_property
     def _members(self) -> dict[str, frozenset[int]]:
