@@ -11,7 +11,7 @@ from typing import Any
 
 from kaibo.analyses.merging import ConflictRow, Polled, conflict_map, conflicts, nonfinite_notes
 from kaibo.collect import Options, granted_workers
-from kaibo.collect.outputs import Output, open_output
+from kaibo.collect.outputs import Output, open_output, storage_errors
 from kaibo.collect.planning import Plan, Side, plan_merge, poll, with_majority
 from kaibo.collect.shards import INDEX, Shard, shards_of
 from kaibo.collect.writing import Written, write_shards
@@ -21,6 +21,7 @@ from kaibo.models.companions import companions
 from kaibo.models.derived.merged import WRITABLE
 from kaibo.models.opening import target_of
 from kaibo.models.pairing import pair_models
+from kaibo.store.disk import held
 from kaibo.verbs.addresses import Address, addresses
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.version import __version__
@@ -190,6 +191,12 @@ def _outside(out: Path, models: Sequence[Model]) -> None:
 
 def _carried_out(plan: Plan, writing: Writing, options: Options) -> Merge:
     """The report first, kept in the folder, then small files, weights and index."""
+    assert writing.out is not None, "the caller looked"
+    with storage_errors(Path(writing.out)), held(Path(writing.out)):
+        return _written(plan, writing, options)
+
+
+def _written(plan: Plan, writing: Writing, options: Options) -> Merge:
     assert writing.out is not None, "the caller looked"
     name = next((name for name, stored in TYPES.items() if writing.dtype == name and stored), None)
     small = dict(companions(plan.base.address, name))

@@ -13,7 +13,7 @@ from kaibo import analyses
 from kaibo.analyses.records import DigitsRow
 from kaibo.analyses.scaling import WAYS, RescaleRow, Towards
 from kaibo.collect import Options, granted_workers, take_census
-from kaibo.collect.outputs import open_output
+from kaibo.collect.outputs import open_output, storage_errors
 from kaibo.collect.rescaling import Found, search
 from kaibo.collect.shards import INDEX, shards_of
 from kaibo.collect.writing import write_shards
@@ -24,6 +24,7 @@ from kaibo.models.derived.couplings import Coupling, couplings_of
 from kaibo.models.derived.rescaled import rescaled
 from kaibo.models.opening import target_of
 from kaibo.store import Store
+from kaibo.store.disk import held
 from kaibo.verbs.addresses import Address
 from kaibo.verbs.measuring import Settings, open_store
 from kaibo.verbs.merge import Writing
@@ -132,10 +133,11 @@ def _write(before: Model, made: Model, writing: Writing, options: Options) -> No
     small = dict(companions(before.address))
     planned = shards_of(made.tensors, writing.shard_bytes, {"format": "pt", "kaibo": f"rescale {__version__}"})
     names = [*small, *(shard.name for shard in planned), *([INDEX] if len(planned) > 1 else [])]
-    output = open_output(Path(writing.out), _key(made), names, force=writing.force)
-    for file, data in small.items():
-        output.put(file, data)
-    write_shards(planned, output, options)
+    with storage_errors(Path(writing.out)), held(Path(writing.out)):
+        output = open_output(Path(writing.out), _key(made), names, force=writing.force)
+        for file, data in small.items():
+            output.put(file, data)
+        write_shards(planned, output, options)
 
 
 def _key(made: Model) -> str:
