@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.harness import Figure, in_turn, kaibo, process
 from benchmarks.weights import TENSOR, peak
-from kaibo import analyses
+from kaibo.chapters.diff import differences
 from kaibo.collect import Options
 from kaibo.collect.differences import take_difference, take_differences
 from kaibo.models import open_model
@@ -52,7 +52,7 @@ def difference_of(base: Path, tuned: Path, store: Path) -> Callable[[], object]:
         shutil.rmtree(store, ignore_errors=True)
         before, after = open_model(base), open_model(tuned)
         taken = take_difference(before, after, pair_models(before, after), Store(store), Options(workers=2))
-        return analyses.differences(taken.rows), analyses.norm_curve(taken.rows)
+        return differences.differences(taken.rows), differences.norm_curve(taken.rows)
 
     return work
 

@@ -67,8 +67,8 @@ open(sys.argv[2], "w").write(repr([time.perf_counter() - begin, *found]))
 
 OURS = """
 import sys, time
-from kaibo.analyses.largest import by_size, largest, refined, unresolved
-from kaibo.census import resolve, spans
+from kaibo.chapters.diff.largest import by_size, largest, refined, unresolved
+from kaibo.counting import resolve, spans
 from kaibo.collect.engine import Task, counted
 from kaibo.models import open_model
 from kaibo.vocabulary import total

@@ -51,7 +51,7 @@ print((time.perf_counter() - begin) / windows, file=open(told, "w"))
 """
 
 LIBRARIES = "import torch, transformers; transformers.LlamaForCausalLM, transformers.AutoTokenizer"
-OURS = "import tokenizers, pyarrow.parquet, kaibo.verbs.score"
+OURS = "import tokenizers, pyarrow.parquet, kaibo.chapters.score.ask"
 
 
 def figures(folder: Path, tokens: int = TOKENS, vocabulary: int = VOCABULARY) -> Iterator[Figure]:

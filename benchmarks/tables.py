@@ -33,7 +33,7 @@ def _seconds(work: Any) -> float:
 
 
 def _table() -> Any:
-    from kaibo.verbs.tables import TableOptions, read
+    from kaibo.chapters.table.ask import TableOptions, read
 
     return read([REFERENCE / "base_llm_benchmark_eval.csv"], TableOptions(models=REFERENCE / "models_77.txt")).table
 
@@ -41,10 +41,10 @@ def _table() -> Any:
 def selection() -> Figure:
     import pandas as pd
 
-    from kaibo.analyses.axes import fit_axes
-    from kaibo.analyses.components import ComponentSettings
-    from kaibo.analyses.imputation import fit_imputation
-    from kaibo.analyses.selection import SelectSettings, _choose, candidates
+    from kaibo.chapters.pca.axes import fit_axes
+    from kaibo.chapters.pca.components import ComponentSettings
+    from kaibo.chapters.pca.imputation import fit_imputation
+    from kaibo.chapters.select.selection import SelectSettings, _choose, candidates
 
     table = _table()
     how = SelectSettings(include=("Llama-2",), largest=7e9)
@@ -81,7 +81,7 @@ def selection() -> Figure:
 def bootstraps() -> Figure:
     from sklearn.decomposition import PCA
 
-    from kaibo.analyses.component_kernels import bootstrap_components
+    from kaibo.chapters.pca.kernels import bootstrap_components
     from kaibo.uncertainty.resampling import family_weights
 
     table = _table()
@@ -117,11 +117,11 @@ def bootstraps() -> Figure:
 def law() -> Figure:
     from scipy.optimize import OptimizeWarning, curve_fit
 
-    from kaibo.analyses.fitting import Loss, fit_batch
-    from kaibo.analyses.forms import sigmoid
-    from kaibo.analyses.laws import LawSettings, prepare
-    from kaibo.analyses.splits import Split
-    from kaibo.verbs.tables import TableOptions, read
+    from kaibo.chapters.law.fitting import Loss, fit_batch
+    from kaibo.chapters.law.forms import sigmoid
+    from kaibo.chapters.law.laws import LawSettings, prepare
+    from kaibo.chapters.law.splits import Split
+    from kaibo.chapters.table.ask import TableOptions, read
 
     files = [REFERENCE / "base_llm_benchmark_eval.csv", REFERENCE / "base_llm_post_training_eval.csv"]
     joined = read(files, TableOptions(models=REFERENCE / "models_77.txt")).table

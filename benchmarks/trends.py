@@ -18,7 +18,8 @@ ROUNDS = 5
 
 def figures(folder: Path) -> Iterator[Figure]:
     """Classes of 100,000 tokens over 30 checkpoints, from float32 nats to corrected classes."""
-    from kaibo.analyses.trends import ScoredSeries, Tokens, token_trends
+    from kaibo.chapters.trends.classes import token_trends
+    from kaibo.chapters.trends.scored import ScoredSeries, Tokens
 
     random = np.random.default_rng(0)
     steps = np.unique(np.round(np.geomspace(100, 100_000, CHECKPOINTS))).astype(int)

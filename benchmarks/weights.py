@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Figure, Process, in_turn, kaibo, process
-from kaibo.census import content_hash, merged, spans
 from kaibo.collect import Options, take_census
 from kaibo.collect.engine import Task, counted
+from kaibo.counting import content_hash, merged, spans
 from kaibo.models import open_model
 from kaibo.store import Store
 from kaibo.testing.models import sparse_model, write_safetensors

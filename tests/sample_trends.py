@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kaibo.analyses.trends import ScoredSeries, Tokens
+from kaibo.chapters.trends.scored import ScoredSeries, Tokens
 
 STEPS = (10, 30, 100, 300, *range(1000, 10_001, 500))
 SENTENCE = "The quick brown fox jumps over it. 猫が好きです。 A second sentence stands here, which is longer!\n"

@@ -66,18 +66,6 @@ assert main_loop(["dissect", "m"]) == 0
     assert "torch" not in _loaded(code, tmp_path)
 
 
-def test_the_verb_census_stays_callable_when_the_room_is_loaded(tmp_path: Path) -> None:
-    code = """
-import kaibo
-from kaibo.census import BLOCK
-import kaibo.census
-from kaibo import census
-assert BLOCK == 16 << 20
-assert callable(kaibo.census) and census is kaibo.census
-"""
-    _loaded(code, tmp_path)
-
-
 def test_a_finding_shows_itself_gives_a_frame_and_json(tmp_path: Path) -> None:
     folder = tmp_path / "<b>&"
     tiny_model(folder)

@@ -9,69 +9,176 @@ Everything is loaded when it is first used, so that importing kaibo costs nothin
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 from kaibo.version import __version__ as __version__
 
 _HOMES = {
-    "kaibo.verbs.adapters": ("Adapters", "adapters_of"),
-    "kaibo.verbs.census": ("CensusRow", "census"),
-    "kaibo.verbs.change_spectrum": ("change_spectrum",),
-    "kaibo.verbs.context": ("ContextOptions", "context"),
-    "kaibo.verbs.digit_groups": ("Grouped", "digit_groups"),
-    "kaibo.verbs.diff": ("DiffOptions", "Differences", "diff"),
-    "kaibo.verbs.digits": ("digits",),
-    "kaibo.verbs.dissect": ("Dissection", "Output", "dissect"),
-    "kaibo.verbs.doctor": ("doctor",),
-    "kaibo.verbs.evaluate": ("EvalOptions", "Evaluations", "evaluate"),
-    "kaibo.verbs.fine_tunes": ("FineTunes", "fine_tunes"),
-    "kaibo.analyses.fine_tune_records": ("FineTune",),
-    "kaibo.verbs.generate": ("Prompt", "generate"),
-    "kaibo.verbs.grids": ("grids",),
-    "kaibo.verbs.quantise": ("quantise",),
-    "kaibo.verbs.rescale": ("rescale",),
-    "kaibo.verbs.running": ("Running",),
-    "kaibo.verbs.inspect": ("inspect",),
-    "kaibo.verbs.merge": ("Merge", "Writing", "merge"),
-    "kaibo.verbs.measuring": ("Settings",),
-    "kaibo.verbs.prompt_formats": ("Chat", "chats", "prompt_formats"),
-    "kaibo.verbs.score": ("score",),
-    "kaibo.verbs.side_by_side": ("side_by_side",),
-    "kaibo.verbs.token_losses": ("token_losses",),
-    "kaibo.verbs.corrupt": ("CorruptSettings", "corrupt"),
-    "kaibo.verbs.decode": ("DecodeSettings", "Decodings", "decode"),
-    "kaibo.verbs.series": ("Series", "series"),
-    "kaibo.verbs.spectrum": ("Spectra", "spectrum"),
-    "kaibo.verbs.norms": ("norm_sizes", "norm_ways", "norms"),
-    "kaibo.study": ("Inputs", "Results", "Study"),
-    "kaibo.verbs.study": ("study_list", "study_run"),
-    "kaibo.vocabulary.claims": ("Claim", "Outcome"),
-    "kaibo.analyses": ("Label",),
-    "kaibo.analyses.components": ("ComponentSettings",),
-    "kaibo.analyses.lawfit": ("FitSettings",),
-    "kaibo.analyses.splits": ("Split",),
-    "kaibo.analyses.tables_beside": ("tables_beside",),
-    "kaibo.verbs.stats": ("magnitudes", "profile", "stats"),
-    "kaibo.verbs.tables": ("TableOptions", "score_table", "table"),
-    "kaibo.verbs.comparing": ("against", "paired", "pass_curves", "shares"),
-    "kaibo.verbs.components": ("pca",),
-    "kaibo.verbs.law_trial": ("law_trial",),
-    "kaibo.verbs.laws": ("LawOptions", "forecast", "law"),
-    "kaibo.verbs.selection": ("select",),
-    "kaibo.verbs.measures": ("correlate", "measures"),
-    "kaibo.verbs.tour": ("tour",),
-    "kaibo.verbs.probe": ("probe",),
-    "kaibo.verbs.nursery": ("Nursery", "nursery"),
-    "kaibo.verbs.train": ("TrainOptions", "plan", "runs", "train"),
-    "kaibo.verbs.task_trajectories": ("TrajectoryOptions", "task_trajectories"),
-    "kaibo.verbs.trajectories": ("trajectories",),
-    "kaibo.verbs.trends": ("trends",),
-    "kaibo.analyses.trends": ("TrendOptions", "Trends"),
+    "kaibo.chapters.diff.ask_adapters": (
+        "Adapters",
+        "adapters_of",
+    ),
+    "kaibo.chapters.census.ask": (
+        "CensusRow",
+        "census",
+    ),
+    "kaibo.chapters.diff.ask_spectrum": ("change_spectrum",),
+    "kaibo.chapters.context.ask": (
+        "ContextOptions",
+        "context",
+    ),
+    "kaibo.chapters.digits.ask": (
+        "Grouped",
+        "digit_groups",
+        "digits",
+    ),
+    "kaibo.chapters.diff.ask": (
+        "DiffOptions",
+        "Differences",
+        "diff",
+    ),
+    "kaibo.chapters.dissect.ask": (
+        "Dissection",
+        "Output",
+        "dissect",
+    ),
+    "kaibo.chapters.doctor.ask": ("doctor",),
+    "kaibo.chapters.eval.ask": (
+        "EvalOptions",
+        "Evaluations",
+        "evaluate",
+    ),
+    "kaibo.chapters.fine_tunes.ask": (
+        "FineTunes",
+        "fine_tunes",
+    ),
+    "kaibo.chapters.fine_tunes.rows": ("FineTune",),
+    "kaibo.chapters.generate.ask": (
+        "Prompt",
+        "generate",
+    ),
+    "kaibo.chapters.stats.ask": (
+        "grids",
+        "magnitudes",
+        "profile",
+        "stats",
+    ),
+    "kaibo.chapters.quantise.ask": ("quantise",),
+    "kaibo.chapters.rescale.ask": ("rescale",),
+    "kaibo.desk.running": ("Running",),
+    "kaibo.chapters.inspect.ask": (
+        "inspect",
+        "side_by_side",
+    ),
+    "kaibo.chapters.merge.ask": (
+        "Merge",
+        "Writing",
+        "merge",
+    ),
+    "kaibo.desk.measuring": ("Settings",),
+    "kaibo.chapters.generate.ask_formats": (
+        "Chat",
+        "chats",
+        "prompt_formats",
+    ),
+    "kaibo.chapters.score.ask": (
+        "score",
+        "token_losses",
+    ),
+    "kaibo.chapters.corrupt.ask": (
+        "CorruptSettings",
+        "corrupt",
+    ),
+    "kaibo.chapters.decode.ask": (
+        "DecodeSettings",
+        "Decodings",
+        "decode",
+    ),
+    "kaibo.chapters.series.ask": (
+        "Series",
+        "series",
+    ),
+    "kaibo.chapters.spectrum.ask": (
+        "Spectra",
+        "spectrum",
+    ),
+    "kaibo.chapters.norms.ask": (
+        "norm_sizes",
+        "norm_ways",
+        "norms",
+    ),
+    "kaibo.study": (
+        "Inputs",
+        "Results",
+        "Study",
+    ),
+    "kaibo.chapters.study.ask": (
+        "study_list",
+        "study_run",
+    ),
+    "kaibo.vocabulary.claims": (
+        "Claim",
+        "Outcome",
+    ),
+    "kaibo.chapters.diff.seeds": ("Label",),
+    "kaibo.chapters.pca.components": ("ComponentSettings",),
+    "kaibo.chapters.law.lawfit": ("FitSettings",),
+    "kaibo.chapters.law.splits": ("Split",),
+    "kaibo.chapters.pca.tables_beside": ("tables_beside",),
+    "kaibo.chapters.table.ask": (
+        "TableOptions",
+        "score_table",
+        "table",
+    ),
+    "kaibo.chapters.published.ask": (
+        "against",
+        "paired",
+        "pass_curves",
+        "shares",
+    ),
+    "kaibo.chapters.pca.ask": ("pca",),
+    "kaibo.chapters.rescale.ask_trial": ("law_trial",),
+    "kaibo.chapters.law.ask": (
+        "LawOptions",
+        "forecast",
+        "law",
+    ),
+    "kaibo.chapters.select.ask": ("select",),
+    "kaibo.chapters.correlate.ask": (
+        "correlate",
+        "measures",
+    ),
+    "kaibo.chapters.tour.ask": ("tour",),
+    "kaibo.chapters.probe.ask": ("probe",),
+    "kaibo.chapters.nursery.ask": (
+        "Nursery",
+        "nursery",
+    ),
+    "kaibo.chapters.train.ask": (
+        "TrainOptions",
+        "plan",
+        "runs",
+        "train",
+    ),
+    "kaibo.chapters.trajectories.ask_tasks": (
+        "TrajectoryOptions",
+        "task_trajectories",
+    ),
+    "kaibo.chapters.trajectories.ask": ("trajectories",),
+    "kaibo.chapters.trends.ask": ("trends",),
+    "kaibo.chapters.trends.whole": (
+        "TrendOptions",
+        "Trends",
+    ),
     "kaibo.vocabulary.merging": ("Recipe",),
-    "kaibo.vocabulary": ("Census", "Finding", "Model", "Row", "Tensor"),
+    "kaibo.vocabulary": (
+        "Census",
+        "Finding",
+        "Model",
+        "Row",
+        "Tensor",
+    ),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),
     "kaibo.store": ("Store",),
@@ -90,19 +197,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
-
-
-class _Package(ModuleType):
-    """`kaibo.census` is the verb although a room has that name: the room may not be put in its place."""
-
-    @property
-    def census(self) -> Any:
-        """The verb; the room is reached as `from kaibo.census import …`."""
-        return import_module("kaibo.verbs.census").census
-
-    @census.setter
-    def census(self, room: ModuleType) -> None:
-        """Called by the import system when the room is loaded."""
-
-
-sys.modules[__name__].__class__ = _Package

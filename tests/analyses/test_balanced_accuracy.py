@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.evaluation import EvalRow, evaluation
-from kaibo.analyses.evaluation_pairs import paired
+from kaibo.chapters.eval.accuracy import evaluation
+from kaibo.chapters.eval.pairs import paired
+from kaibo.chapters.eval.rows import EvalRow
 from kaibo.vocabulary.evaluations import Answered, Sitting
 
 WORDS = ("yes", "no", "maybe")

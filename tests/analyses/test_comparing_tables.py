@@ -13,10 +13,10 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 import kaibo
-from kaibo.analyses.against import against
-from kaibo.analyses.paired import TestSize as Size
-from kaibo.analyses.paired import paired
-from kaibo.analyses.pass_curves import pass_curves
+from kaibo.chapters.published.against import against
+from kaibo.chapters.published.paired import TestSize as Size
+from kaibo.chapters.published.paired import paired
+from kaibo.chapters.published.pass_curves import pass_curves
 from kaibo.errors import UsageError
 from kaibo.vocabulary.scores import ScoreTable
 
@@ -115,7 +115,7 @@ def test_a_share_printed_with_two_decimals_lies_between_its_bounds_before_it_was
     values = np.array([[round(100 * part / whole, 2)] for part in parts])
     names = tuple(map(str, range(len(parts))))
     table = ScoreTable("t", names, ("share",), values, ("percent",), names)
-    from kaibo.analyses.shares import shares
+    from kaibo.chapters.published.shares import shares
 
     for row in shares(table, "share", float(whole), step=0.01):
         part = parts[int(row.label)]

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.analyses import change_map, differences, norm_curve
-from kaibo.analyses.differences import resolution
-from kaibo.analyses.largest import by_size, largest
-from kaibo.census import LaneWorkspace, Workspace, count_pair, count_span
+from kaibo.chapters.diff.differences import change_map, differences, norm_curve, resolution
+from kaibo.chapters.diff.largest import by_size, largest
+from kaibo.counting import LaneWorkspace, Workspace, count_pair, count_span
 from kaibo.testing.arrays import ArrayTensor, array_tensor
 from kaibo.testing.models import encode
 from kaibo.vocabulary import Census, PairRow, Row, widen

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.analyses import Label, conflict, consistent_norms, distances, order, pairs, seeds
-from kaibo.analyses.distance_records import PairwiseRow
-from kaibo.analyses.stats import norms_hold
-from kaibo.census import LaneWorkspace, Wanted, count_lane, count_pair, crossed_of
+from kaibo.chapters.diff.distances import conflict, distances, order, pairs
+from kaibo.chapters.diff.rows import PairwiseRow
+from kaibo.chapters.diff.seeds import Label, seeds
+from kaibo.chapters.norms.consistency import consistent_norms
+from kaibo.chapters.stats.statistics import norms_hold
+from kaibo.counting import LaneWorkspace, Wanted, count_lane, count_pair, crossed_of
 from kaibo.errors import UsageError
 from kaibo.testing.arrays import array_tensor
 from kaibo.testing.models import encode

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.analyses.change_spectra import change_spectra, rank_above
-from kaibo.analyses.gaussian_matrix import gaussian
-from kaibo.analyses.powerlaw import TailFit, fit_tail, tail_p_value
-from kaibo.analyses.singular_values import entropy_rank, measures_of
-from kaibo.analyses.spectra import by_level, spectra
-from kaibo.analyses.tails import tails
+from kaibo.chapters.diff.change_spectra import change_spectra, rank_above
+from kaibo.chapters.spectrum.effective_ranks import by_level, spectra
+from kaibo.chapters.spectrum.gaussian_matrix import gaussian
+from kaibo.chapters.spectrum.powerlaw import TailFit, fit_tail, tail_p_value
+from kaibo.chapters.spectrum.singular_values import entropy_rank, measures_of
+from kaibo.chapters.spectrum.tails import tails
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Row, Spectrum, SpectrumRow
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaibo.analyses.evaluation import evaluation
-from kaibo.analyses.evaluation_pairs import paired
-from kaibo.analyses.overlap import f1, rouge1, rouge_l, segments
+from kaibo.chapters.eval.accuracy import evaluation
+from kaibo.chapters.eval.overlap import f1, rouge1, rouge_l, segments
+from kaibo.chapters.eval.pairs import paired
 from kaibo.uncertainty.exact import sign_test
 from kaibo.uncertainty.intervals import wilson
 from kaibo.vocabulary.evaluations import Answered, Sitting

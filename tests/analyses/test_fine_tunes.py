@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 
 import kaibo
-from kaibo.analyses.differences import resolution
-from kaibo.analyses.fine_tune_records import FineTune
-from kaibo.census import Workspace, count_span
+from kaibo.chapters.diff.differences import resolution
+from kaibo.chapters.fine_tunes.rows import FineTune
+from kaibo.counting import Workspace, count_span
 from kaibo.errors import UsageError
 from kaibo.testing.arrays import array_tensor
 from kaibo.testing.models import encode, write_safetensors

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.floors import entropies_without, entropy, orderings
+from kaibo.chapters.corrupt.floors import entropies_without, entropy, orderings
 
 COUNTS = st.lists(st.integers(1, 50), min_size=2, max_size=12).map(np.array)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.formats import FormattedAnswers, formats
+from kaibo.chapters.generate.formats import FormattedAnswers, formats
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=2, max_size=12)
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from kaibo import analyses
-from kaibo.analyses.highlights import Changed, highlights
+from kaibo.chapters.dissect.highlights import Changed, highlights
+from kaibo.chapters.dissect.sentences import sentence
 from kaibo.collect import Options, take_census
-from kaibo.figures.words import LANGUAGES, sentence
 from kaibo.models import open_model
 from kaibo.store import Store
 from kaibo.testing import write_safetensors
 from kaibo.testing.models import encode
+from kaibo.words.catalogue import LANGUAGES
 
 Arrays = dict[str, np.ndarray]
 RNG = np.random.default_rng(0)
@@ -133,7 +134,7 @@ def test_the_largest_norm_is_never_that_of_nothing(tmp_path: Path) -> None:
 def changed_from(tmp_path: Path, base: Arrays, tuned: Arrays) -> tuple[list[str], str]:
     """The keys that are told and the first sentence of a dissection against a base."""
     import kaibo
-    from kaibo.verbs.dissect import Output
+    from kaibo.chapters.dissect.ask import Output
 
     before, after = written(tmp_path / "before", base), written(tmp_path / "after", tuned)
     made = kaibo.dissect(

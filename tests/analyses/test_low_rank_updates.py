@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
 
-from kaibo.analyses.adapters import adapters, overlaps, storing
-from kaibo.analyses.subspaces import angle_cosines, frobenius_square, spaces
+from kaibo.chapters.diff.adapters import adapters, overlaps, storing
+from kaibo.chapters.diff.subspaces import angle_cosines, frobenius_square, spaces
 from kaibo.vocabulary.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
 
 sizes = st.integers(1, 12)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import kaibo
-from kaibo.analyses.norm_kernels import running
-from kaibo.analyses.norm_ways import BY_TENSOR, FORMS, MEAN, RIGHT, Ways, norm_ways, one_stored, stored
-from kaibo.analyses.steps import step_of_square, step_of_sum
+from kaibo.chapters.norms.consistency import step_of_square, step_of_sum
+from kaibo.chapters.norms.kernels import running
+from kaibo.chapters.norms.ways import BY_TENSOR, FORMS, MEAN, RIGHT, Ways, norm_ways, one_stored, stored
 from kaibo.errors import UsageError
 from kaibo.testing import tiny_model
 

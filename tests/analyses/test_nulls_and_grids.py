@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import kaibo
-from kaibo.analyses.digits import LAW, _interval, conformity, gaussian_shares, mean_absolute_error
+from kaibo.chapters.digits.benford import LAW, _interval, conformity, gaussian_shares, mean_absolute_error
 from kaibo.testing import write_safetensors
 
 

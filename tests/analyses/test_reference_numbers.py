@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from kaibo.analyses.lawfit import FitSettings
-from kaibo.analyses.selection import SelectSettings
-from kaibo.analyses.splits import Split
+from kaibo.chapters.correlate.ask import correlate
+from kaibo.chapters.law.ask import LawOptions, law
+from kaibo.chapters.law.lawfit import FitSettings
+from kaibo.chapters.law.splits import Split
+from kaibo.chapters.pca.ask import pca
+from kaibo.chapters.select.ask import select
+from kaibo.chapters.select.selection import SelectSettings
+from kaibo.chapters.table.ask import TableOptions, read
+from kaibo.chapters.trajectories.ask import trajectories
 from kaibo.tables import overview
-from kaibo.verbs.components import pca
-from kaibo.verbs.laws import LawOptions, law
-from kaibo.verbs.measures import correlate
-from kaibo.verbs.selection import select
-from kaibo.verbs.tables import TableOptions, read
-from kaibo.verbs.trajectories import trajectories
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 OBS = REFERENCE / "obs_scaling"

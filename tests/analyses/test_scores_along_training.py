@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.curves import breakthroughness, exponential_average, linearity
-from kaibo.analyses.nested import left_out, r_squares
-from kaibo.analyses.trajectories import trajectories
+from kaibo.chapters.trajectories.along_training import trajectories
+from kaibo.chapters.trajectories.nested import left_out, r_squares
+from kaibo.chapters.trends.curves import breakthroughness, exponential_average, linearity
 from kaibo.errors import UsageError
 from kaibo.vocabulary.scores import ScoreTable
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kaibo.analyses.series import needed, series
-from kaibo.analyses.series_audit import path_of
+from kaibo.chapters.series.audit import path_of
+from kaibo.chapters.series.following import needed, series
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaibo.analyses.series_rules import between, exponents, gaps, jumps, out_of_order, scaling
+from kaibo.chapters.series.rules import between, exponents, gaps, jumps, out_of_order, scaling
 
 
 def rates(kind: str, count: int) -> np.ndarray:

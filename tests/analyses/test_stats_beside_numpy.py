@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats as reference
 
 import kaibo
-from kaibo.analyses.stats import norms_hold
+from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.testing import tiny_model, write_safetensors
 
 TYPES: dict[str, Any] = {

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaibo.analyses.axes import fit_axes, parallel_analysis
-from kaibo.analyses.component_kernels import bootstrap_components
-from kaibo.analyses.components import ComponentSettings, components
-from kaibo.analyses.curves import breakthroughness, cross_validated, linearity, natural_basis
-from kaibo.analyses.fitting import Loss, fit_best
-from kaibo.analyses.forecasts import forecast
-from kaibo.analyses.forms import FORMS, chinchilla
-from kaibo.analyses.imputation import ImputationSettings, fit_imputation
-from kaibo.analyses.lawfit import FitSettings, fit
-from kaibo.analyses.laws import LawSettings, fit_laws
-from kaibo.analyses.relation import Pair, correlate
-from kaibo.analyses.selection import SelectSettings, candidates, select, value_of
-from kaibo.analyses.splits import Split
+from kaibo.chapters.correlate.relation import Pair, correlate
+from kaibo.chapters.law.fitting import Loss, fit_best
+from kaibo.chapters.law.forecasts import forecast
+from kaibo.chapters.law.forms import FORMS, chinchilla
+from kaibo.chapters.law.lawfit import FitSettings, fit
+from kaibo.chapters.law.laws import LawSettings, fit_laws
+from kaibo.chapters.law.splits import Split
+from kaibo.chapters.pca.axes import fit_axes, parallel_analysis
+from kaibo.chapters.pca.components import ComponentSettings, components
+from kaibo.chapters.pca.imputation import ImputationSettings, fit_imputation
+from kaibo.chapters.pca.kernels import bootstrap_components
+from kaibo.chapters.select.selection import SelectSettings, candidates, select, value_of
+from kaibo.chapters.trends.curves import breakthroughness, cross_validated, linearity, natural_basis
 from kaibo.errors import UsageError
 from kaibo.uncertainty.correlation import association, needed
 from kaibo.uncertainty.discovery import benjamini_hochberg

@@ -11,22 +11,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import sample_trends as sample
-from kaibo.analyses.trends import (
-    CLASSES,
-    ScoredSeries,
-    Tokens,
-    TrendOptions,
-    exponential_average,
-    regress,
-    token_trends,
-    trends,
-)
-from kaibo.analyses.trends import classes as rooms
-from kaibo.analyses.trends.alike import by_shifting, correlation
-from kaibo.analyses.trends.descent import bumps
-from kaibo.analyses.trends.passages import sentences
+from kaibo.chapters.trends import classes as rooms
+from kaibo.chapters.trends.alike import by_shifting, correlation
+from kaibo.chapters.trends.classes import CLASSES, token_trends
+from kaibo.chapters.trends.curves import exponential_average
+from kaibo.chapters.trends.descent import bumps
+from kaibo.chapters.trends.passages import sentences
+from kaibo.chapters.trends.scored import ScoredSeries, Tokens
+from kaibo.chapters.trends.whole import TrendOptions, trends
 from kaibo.errors import UsageError
-from kaibo.uncertainty.autoregression import BETWEEN
+from kaibo.uncertainty.autoregression import BETWEEN, regress
 from kaibo.uncertainty.discovery import benjamini_hochberg, false_discovery
 from kaibo.uncertainty.shifting import shifted_sums
 from kaibo.uncertainty.student_tails import tail_polynomial

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.census import Workspace, count_span
-from kaibo.census.counting import merged
+from kaibo.counting import Workspace, count_span
+from kaibo.counting.counting import merged
 from kaibo.testing.arrays import array_tensor
 from kaibo.vocabulary import DTYPES, Census, points, sums, total, widen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kaibo.census import Workspace, count_groups
+from kaibo.counting import Workspace, count_groups
 from kaibo.testing.arrays import array_tensor
 from kaibo.testing.models import encode
 

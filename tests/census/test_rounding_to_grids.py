@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaibo.census.rounding import nearest, rounding, rounding_total, whole_rows
+from kaibo.counting.rounding import nearest, rounding, rounding_total, whole_rows
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 

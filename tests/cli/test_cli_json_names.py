@@ -210,7 +210,7 @@ def test_notes_go_to_stderr_and_into_the_document(kaibo: Any, tmp_path: Path) ->
 def test_fail_fast_ends_at_the_first_tensor_and_reads_no_other_model(
     kaibo: Any, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kaibo.verbs import measuring
+    from kaibo.desk import measuring
 
     def cut_after_opening(address: str, **options: Any) -> Any:
         model = open_model(address, **options)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from kaibo.cli.groups import grouped
+from kaibo.desk.groups import grouped
 
 Name = Annotated[str, typer.Option("--name", help="What to call it.")]
 Loud = Annotated[bool, typer.Option("--loud", help="Say it in capitals.")]

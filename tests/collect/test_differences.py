@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kaibo.census import (
+from kaibo.collect import Options
+from kaibo.collect.differences import Compared, take_difference
+from kaibo.counting import (
     LaneWorkspace,
     Wanted,
     Workspace,
@@ -23,8 +25,6 @@ from kaibo.census import (
     joint_of,
     no_difference,
 )
-from kaibo.collect import Options
-from kaibo.collect.differences import Compared, take_difference
 from kaibo.models import open_model
 from kaibo.models.derived.difference import difference, difference_of, scaled
 from kaibo.models.pairing import Pair, pair_models

@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from kaibo.chapters.score.ask import scores
+from kaibo.desk.measuring import Settings
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document
 from kaibo.store import Store
-from kaibo.verbs.measuring import Settings
-from kaibo.verbs.score import scores
 from scoring_models import TEXT, save_causal
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import kaibo
+from kaibo.chapters.merge.ask import Writing
 from kaibo.collect.outputs import MANIFEST
 from kaibo.errors import FormatError, KaiboError, StorageError, UsageError
 from kaibo.models import open_model
@@ -24,7 +25,6 @@ from kaibo.models.derived.merge_kernels import trim
 from kaibo.models.formed import formed
 from kaibo.store import disk
 from kaibo.testing import tiny_model
-from kaibo.verbs.merge import Writing
 from kaibo.vocabulary import Buffer, Model, Patterns, Tensor
 from kaibo.vocabulary.merging import WHOLE, Recipe, Trim
 
@@ -282,12 +282,12 @@ def _trimmed(vector: Model, keeps: Mapping[str, Trim]) -> Model:
 
 
 def test_a_trimmed_task_vector_measures_as_its_census_says(models: Path, tmp_path: Path) -> None:
-    from kaibo.analyses.largest import by_size, exactly, largest, needed
-    from kaibo.analyses.trimming import quotas, wanted_bins
-    from kaibo.census import position_after
+    from kaibo.chapters.diff.largest import by_size, exactly, largest, needed
+    from kaibo.chapters.diff.trimming import quotas, wanted_bins
     from kaibo.collect import take_census
     from kaibo.collect.differences import take_difference
     from kaibo.collect.resolving import resolved_bins
+    from kaibo.counting import position_after
     from kaibo.models.derived.difference import difference
     from kaibo.models.pairing import pair_models
     from kaibo.store import Store

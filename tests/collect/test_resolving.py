@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import kaibo
-from kaibo.analyses.largest import by_size, exactly, largest, needed
-from kaibo.census import Workspace, count_span, position_after, resolve
+from kaibo.chapters.diff.largest import by_size, exactly, largest, needed
 from kaibo.collect.resolving import resolved_bins
+from kaibo.counting import Workspace, count_span, position_after, resolve
 from kaibo.errors import UsageError
 from kaibo.models import open_model
 from kaibo.store import Store
@@ -47,7 +47,7 @@ def test_the_threshold_is_the_one_that_sorting_finds(values: np.ndarray, percent
     sizes = by_size([row.census])  # type: ignore[list-item]
     magnitude = np.sort(np.abs(values.astype(np.float64)))
     if of == "changed":
-        from kaibo.analyses.largest import sizes_of
+        from kaibo.chapters.diff.largest import sizes_of
 
         sizes, magnitude = sizes_of([row], of), magnitude[magnitude > 0]
     top = largest(exactly([row], sizes, percent, ties, known), percent, ties)

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import kaibo
-from kaibo.analyses.formats import FormatRow
-from kaibo.analyses.side_by_side import side_by_side
+from kaibo.chapters import kinds
+from kaibo.chapters.generate.rows import FormatRow
+from kaibo.chapters.inspect.side_by_side import side_by_side
 from kaibo.models.anatomy import architecture
 from kaibo.vocabulary import Finding
 
@@ -24,7 +25,7 @@ def comparing_findings():
         "shares": kaibo.shares("llama2-languages", "share", 2e12, marked="ja"),
         "formats": formats_finding(("m",)),
         "formats of two": formats_finding(("m", "/home/ann/n")),
-        **{one.kind: one for one in views()},
+        **{one.kind.name: one for one in views()},
     }
 
 
@@ -36,7 +37,7 @@ def views():
 
 def formats_finding(models):
     names = ("own", "llama-2", "alpaca", "plain", "none")
-    return Finding("formats", tuple(row(model, *one) for model in models for one in enumerate(names)))
+    return Finding(kinds()["formats"], tuple(row(model, *one) for model in models for one in enumerate(names)))
 
 
 def row(model, place, name):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kaibo.analyses.evaluation import EvalRow, evaluation
+from kaibo.chapters.eval.accuracy import evaluation
+from kaibo.chapters.eval.rows import EvalRow
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Answered, Sitting
 

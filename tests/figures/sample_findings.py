@@ -4,9 +4,12 @@ import dataclasses
 import math
 import random
 
-from kaibo.analyses.distance_records import DistanceCell
-from kaibo.analyses.merging import ConflictRow
-from kaibo.analyses.records import CurveRow, DifferenceCell, DigitsRow, MagnitudeRow, ProfileRow, Quantile, StatsRow
+from kaibo.chapters import kinds
+from kaibo.chapters.census.rows import Quantile
+from kaibo.chapters.diff.rows import CurveRow, DifferenceCell, DistanceCell
+from kaibo.chapters.digits.rows import DigitsRow
+from kaibo.chapters.merge.rows import ConflictRow
+from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow, StatsRow
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Activation, Architecture, Norm, PositionEncoding
 
@@ -30,13 +33,13 @@ def digits_row(model="hf:org/model", by="model", key=None, seed=0):
 
 def digits(models=1, **changes):
     return Finding(
-        "digits", tuple(digits_row(f"hf:org/model-{place}", seed=place, **changes) for place in range(models))
+        kinds()["digits"], tuple(digits_row(f"hf:org/model-{place}", seed=place, **changes) for place in range(models))
     )
 
 
 def digits_by_tensor(count, name="layers.{}.attention.q"):
     return Finding(
-        "digits", tuple(digits_row(by="tensor", key=name.format(place), seed=place) for place in range(count))
+        kinds()["digits"], tuple(digits_row(by="tensor", key=name.format(place), seed=place) for place in range(count))
     )
 
 
@@ -49,12 +52,12 @@ def profile(layers=4, roles=8, models=1):
         for layer in range(layers)
         for role in names
     ]
-    return Finding("profile", tuple(rows))
+    return Finding(kinds()["profile"], tuple(rows))
 
 
 def magnitudes():
     rows = [MagnitudeRow("hf:org/model", k, 2 ** (k + 20), 2.0**k, 2.0**k * 0.9, 0.0) for k in range(-20, 0)]
-    return Finding("magnitudes", tuple(rows))
+    return Finding(kinds()["magnitudes"], tuple(rows))
 
 
 def stats(count=1, by="tensor", name="layers.{}.attention.q"):
@@ -67,7 +70,7 @@ def stats(count=1, by="tensor", name="layers.{}.attention.q"):
         why={"kurtosis": "all values are equal"},
     )  # fmt: skip
     rows = [dataclasses.replace(row, key=None if by == "model" else name.format(place)) for place in range(count)]
-    return Finding("stats", tuple(rows))
+    return Finding(kinds()["stats"], tuple(rows))
 
 
 def architecture(model="hf:org/model"):
@@ -82,7 +85,7 @@ def architecture(model="hf:org/model"):
 
 
 def inspected(models=1):
-    return Finding("inspect", tuple(architecture(f"hf:org/model-{place}") for place in range(models)))
+    return Finding(kinds()["inspect"], tuple(architecture(f"hf:org/model-{place}") for place in range(models)))
 
 
 def renamed(finding, model):
@@ -92,7 +95,7 @@ def renamed(finding, model):
 def norm_curve(models=1):
     points = [(0.1, 0.02), (1, 0.1), (20, 0.55), (100, 1.0)]
     return Finding(
-        "norm-curve",
+        kinds()["norm-curve"],
         tuple(
             CurveRow(
                 *("base", f"/models/tuned{number}", scope, percent, round(1e4 * percent)),
@@ -108,7 +111,7 @@ def norm_curve(models=1):
 def distances(models=4):
     places = range(models)
     return Finding(
-        "distances",
+        kinds()["distances"],
         tuple(
             DistanceCell(f"/models/tuned{a}", f"/models/tuned{b}", a, b, 30.0, 0.4 + abs(a - b) / 3, 0.5, 0.1)
             for a in places
@@ -120,7 +123,7 @@ def distances(models=4):
 
 def change_map(layers=4, models=1):
     return Finding(
-        "diff-map",
+        kinds()["diff-map"],
         tuple(
             DifferenceCell("base", f"/models/tuned{number}", layer, role, 10**6, 0.1 * layer, 0.01 * layer)
             for number in range(models)
@@ -135,7 +138,9 @@ def conflicts(models=2):
         ConflictRow("role", role, None, role, 10**6, 4 * 10**5, 0.1, 0.01, 0.2, 0.8, (0.2,) * models, (0.8,) * models)
         for role in ROLES
     ]
-    return Finding("conflicts", tuple(rows), (), {"tuned": [f"/models/tuned{place}" for place in range(models)]})
+    return Finding(
+        kinds()["conflicts"], tuple(rows), (), {"tuned": [f"/models/tuned{place}" for place in range(models)]}
+    )
 
 
 def conflict_map(layers=4):
@@ -144,4 +149,4 @@ def conflict_map(layers=4):
         for layer in range(layers)
         for role in ROLES
     ]
-    return Finding("conflict-map", tuple(rows), (), {"tuned": ["/models/a", "/models/b"]})
+    return Finding(kinds()["conflict-map"], tuple(rows), (), {"tuned": ["/models/a", "/models/b"]})

@@ -1,8 +1,8 @@
 """Findings about Benford's law, written down: what a rescaling reaches, what leaving the law costs, groups."""
 
-from kaibo.analyses.digit_groups import DigitGroupRow
-from kaibo.analyses.law_trial import LawTrialRow
-from kaibo.analyses.scaling import RescaleRow
+from kaibo.chapters import kinds
+from kaibo.chapters.digits.rows import DigitGroupRow
+from kaibo.chapters.rescale.rows import LawTrialRow, RescaleRow
 from kaibo.vocabulary import Finding
 
 
@@ -27,7 +27,7 @@ def rescaled(models=1):
         for place in range(models)
         for way, mae in (("law", 1e-6), ("away", 0.0202))
     ]
-    return Finding("rescale", tuple(rows))
+    return Finding(kinds()["rescale"], tuple(rows))
 
 
 def grouped(course=False):
@@ -37,7 +37,7 @@ def grouped(course=False):
         for group, label in labels
         for step in ((1, 10, 100) if course else (100,))
     ]
-    return Finding("digit-course" if course else "digit-groups", tuple(rows))
+    return Finding(kinds()["digit-course" if course else "digit-groups"], tuple(rows))
 
 
 def trial():
@@ -46,4 +46,4 @@ def trial():
         LawTrialRow("m", name, None, 0.01, 0.001, 8, 0.2, 99, ppl, ppl - 1, ppl + 1, *(None,) * 6, same)
         for name, ppl, same in [*names, ("digits-1-2", 12.0, False), ("ternary", 5000.0, False)]
     ]
-    return Finding("law-trial", tuple(rows))
+    return Finding(kinds()["law-trial"], tuple(rows))

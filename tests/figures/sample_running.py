@@ -1,5 +1,6 @@
 """Findings of models that were run, made up: a context curve and a tour."""
 
+from kaibo.chapters import kinds
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import ContextRow, Point, TourRow
 
@@ -11,7 +12,7 @@ def context_finding():
         for n in range(16)
     ]
     found = [ContextRow("m", "none", "passkey", 0, 64, False, 0.5, 0.2, 0.8, 5)]
-    return Finding("context", (*losses, *found))
+    return Finding(kinds()["context"], (*losses, *found))
 
 
 def tour_finding():
@@ -23,4 +24,6 @@ def tour_finding():
     ]
     lines = [Point("1e4", float(x), 1 / x) for x in range(1, 9)]
     stops = (("positions", tuple(squares)), ("base", tuple(lines)))
-    return Finding("tour", tuple(TourRow(stop, "f", {}, None, None, None, "s", points) for stop, points in stops))
+    return Finding(
+        kinds()["tour"], tuple(TourRow(stop, "f", {}, None, None, None, "s", points) for stop, points in stops)
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kaibo.analyses.corruption import CorruptRow
-from kaibo.analyses.token_losses import ContextRow, TokenCell
+from kaibo.chapters import kinds
+from kaibo.chapters.corrupt.rows import CorruptRow
+from kaibo.chapters.score.rows import ContextRow, TokenCell
 from kaibo.vocabulary import Finding
 
 
@@ -18,7 +19,7 @@ def corrupt(models: int = 2, mode: str = "uniform") -> Finding[CorruptRow]:
         for model in range(models)
         for share in (0.0, 0.5, 1.0)
     )  # fmt: skip
-    return Finding("corrupt", rows)
+    return Finding(kinds()["corrupt"], rows)
 
 
 def tokens(models: int = 1) -> Finding[TokenCell]:
@@ -28,7 +29,7 @@ def tokens(models: int = 1) -> Finding[TokenCell]:
         for model in range(models)
         for place, piece in enumerate(pieces * 12)
     )
-    return Finding("score-tokens", rows)
+    return Finding(kinds()["score-tokens"], rows)
 
 
 def contexts(models: int = 1) -> Finding[ContextRow]:
@@ -37,4 +38,4 @@ def contexts(models: int = 1) -> Finding[ContextRow]:
         for model in range(models)
         for place, least in enumerate((0, 1, 2, 4))
     )
-    return Finding("score-context", rows)
+    return Finding(kinds()["score-context"], rows)

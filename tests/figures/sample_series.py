@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from kaibo.analyses.series import needed
-from kaibo.analyses.series import series as analyse
-from kaibo.analyses.series_audit import path_of
+from kaibo.chapters import kinds
+from kaibo.chapters.series.audit import path_of
+from kaibo.chapters.series.following import needed
+from kaibo.chapters.series.following import series as analyse
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.series import CheckpointFacts
 
@@ -22,4 +23,4 @@ def series(steps=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 2000)):
     ]  # fmt: skip
     distances = {(i, j): float(np.linalg.norm(vectors[j] - vectors[i])) for i, j in needed(path_of(facts))}
     whole = analyse(facts, distances)
-    return Finding("series-checkpoints", whole.rows[0].checkpoints, whole.notes, whole.provenance)
+    return Finding(kinds()["series-checkpoints"], whole.rows[0].checkpoints, whole.notes, whole.provenance)

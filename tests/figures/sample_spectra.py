@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kaibo.analyses import spectra as analyse
-from kaibo.analyses import tails as choose
+from kaibo.chapters.spectrum import effective_ranks as analyse
+from kaibo.chapters.spectrum import tails as choose
 from kaibo.vocabulary import Row, Spectrum, SpectrumRow
 
 ROLES = ("attention.q", "mlp.up")
@@ -34,6 +34,6 @@ def change(models=1):
     """What changed in every matrix: a spectrum with noise of storing beside it."""
     from dataclasses import replace
 
-    from kaibo.analyses.change_spectra import change_spectra
+    from kaibo.chapters.diff.change_spectra import change_spectra
 
     return change_spectra([replace(row, noise=1e-3) for row in rows(models)], "/models/base")

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from kaibo.analyses.components import ComponentSettings, components
-from kaibo.analyses.lawfit import FitSettings
-from kaibo.analyses.laws import LawSettings, law
-from kaibo.analyses.relation import Pair, correlate
-from kaibo.analyses.splits import Split
-from kaibo.analyses.trajectories import trajectories
+from kaibo.chapters.correlate.relation import Pair, correlate
+from kaibo.chapters.law.lawfit import FitSettings
+from kaibo.chapters.law.laws import LawSettings, law
+from kaibo.chapters.law.splits import Split
+from kaibo.chapters.pca.components import ComponentSettings, components
+from kaibo.chapters.trajectories.along_training import trajectories
 from kaibo.vocabulary.scores import ScoreTable
 
 

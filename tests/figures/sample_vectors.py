@@ -1,9 +1,10 @@
 """Findings about norms and about fine-tunes of one base, made by hand."""
 
-from kaibo.analyses.distance_records import SizeRow, WayRow
-from kaibo.analyses.fine_tune_records import ApartRow, KeptRow, MethodRow, RankRow, RatioRow, TunedRow
-from kaibo.analyses.norm_ways import BY_TENSOR, MEAN, REPORTED, RIGHT
-from kaibo.verbs.norms import norms
+from kaibo.chapters import kinds
+from kaibo.chapters.fine_tunes.rows import ApartRow, KeptRow, MethodRow, RankRow, RatioRow, TunedRow
+from kaibo.chapters.norms.ask import norms
+from kaibo.chapters.norms.rows import SizeRow, WayRow
+from kaibo.chapters.norms.ways import BY_TENSOR, MEAN, REPORTED, RIGHT
 from kaibo.vocabulary import Finding
 
 HOWS = (RIGHT, BY_TENSOR.format(form="float16"), BY_TENSOR.format(form="bfloat16"), MEAN)
@@ -20,7 +21,7 @@ def ways(pairs=1):
         for pair in range(pairs)
         for place, how in enumerate(HOWS)
     ]
-    return Finding("norm-ways", tuple(rows))
+    return Finding(kinds()["norm-ways"], tuple(rows))
 
 
 def sizes(pairs=1):
@@ -30,7 +31,7 @@ def sizes(pairs=1):
         for place, how in enumerate(HOWS)
         for factor in (0.5, 1.0, 2.0)
     ]
-    return Finding("norm-sizes", (*rows, SizeRow("a row", REPORTED, None, 1e-4, 1.0, 1.0, 1.2, False)))
+    return Finding(kinds()["norm-sizes"], (*rows, SizeRow("a row", REPORTED, None, 1e-4, 1.0, 1.0, 1.2, False)))
 
 
 def lengths():
@@ -40,7 +41,7 @@ def lengths():
         for against in (("base", "parent") if "→" in cell else ("base",))
         for data, l2 in (("D0", 0.1), ("D1", 0.3))
     ]
-    return Finding("fine-tunes", tuple(rows))
+    return Finding(kinds()["fine-tunes"], tuple(rows))
 
 
 def apart():
@@ -50,13 +51,13 @@ def apart():
         for cell in CELLS
         for by, l2 in (("seed", 0.2), ("data", 0.0), ("both", 0.4))
     ]
-    return Finding("fine-tune-pairs", tuple(rows))
+    return Finding(kinds()["fine-tune-pairs"], tuple(rows))
 
 
 def ratios(low=1.0):
     numbers = (4, 2, 2, 0.1, 0.11, 1.1, None, None, 0.5, 0.25, 8, low, 1.2, 0.01)
     rows = [RatioRow(cell, role, "l2", *numbers) for cell in CELLS[:2] for role in ("all", "mlp.up")]
-    return Finding("fine-tune-ratios", tuple(rows))
+    return Finding(kinds()["fine-tune-ratios"], tuple(rows))
 
 
 def methods():
@@ -64,7 +65,7 @@ def methods():
         MethodRow("DPO", "SFT", 1e-5, 3, 0.7, 0.6, 0.8, 0.5, 0.4, 0.6, 0.2, (0.6, 0.7, 0.8), (0.4, 0.5, 0.6)),
         MethodRow("SFT→DPO", "DPO", 1e-5, 1, 1.0, None, None, 0.9, None, None, None, (1.0,), (0.9,)),
     ]
-    return Finding("fine-tune-methods", tuple(rows))
+    return Finding(kinds()["fine-tune-methods"], tuple(rows))
 
 
 def kept():
@@ -74,9 +75,9 @@ def kept():
         for scope in ("global", "tensor")
         for percent in (1.0, 10.0, 100.0)
     ]
-    return Finding("fine-tune-kept", tuple(rows))
+    return Finding(kinds()["fine-tune-kept"], tuple(rows))
 
 
 def ranks():
     rows = [RankRow(cell, role, 6, 7.0, 6.5, 7.5, 2.0, 8.0, 64) for cell in CELLS for role in ("mlp.up", "attention.q")]
-    return Finding("fine-tune-ranks", tuple(rows))
+    return Finding(kinds()["fine-tune-ranks"], tuple(rows))

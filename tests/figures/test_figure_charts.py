@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sample_trends
-from kaibo.analyses.tables_beside import tables_beside
-from kaibo.analyses.trends import TrendOptions, trends
+from kaibo.chapters import kinds
+from kaibo.chapters.pca.tables_beside import tables_beside
+from kaibo.chapters.trends.whole import TrendOptions, trends
 from kaibo.errors import UsageError
-from kaibo.figures import FIGURES, caption, figure, names
+from kaibo.figures import caption, figure, shown_by
 from kaibo.figures.export import specification
 from kaibo.figures.fonts import JAPANESE
 from kaibo.vocabulary import Finding
@@ -64,7 +65,7 @@ FINDINGS = {
     "one pair": tables.pair_finding(),
     "ten pairs": tables.pairs_finding(),
     "trajectories": tables.trajectories_finding(),
-    **{one.kind: one for one in TRENDS.findings if one.kind in FIGURES},
+    **{one.kind.name: one for one in TRENDS.findings if one.kind.figures},
     "one score": evaluations.scores(1, 1, 1),
     "scores of five models": evaluations.scores(5, 3, 4),
     "corrupted": scoring.corrupt(),
@@ -89,7 +90,7 @@ FINDINGS = {
     "largest changes": vectors.kept(),
     "ranks of changes": vectors.ranks(),
 }
-EVERY = [(label, name) for label, finding in FINDINGS.items() for name in names(finding)]
+EVERY = [(label, name) for label, finding in FINDINGS.items() for name in shown_by(finding)]
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
@@ -121,20 +122,20 @@ def test_the_digits_figure_shows_what_the_finding_says():
     assert [row["law"] / 100 for row in rows] == pytest.approx(sample.LAW)
 
 
-def test_a_kind_without_a_figure_names_the_kinds_that_have_one():
-    with pytest.raises(UsageError, match="kinds with one: inspect, digits"):
-        figure(Finding("census", sample.digits().rows))
+def test_a_kind_without_a_figure_says_so():
+    with pytest.raises(UsageError, match="a census finding has no figure"):
+        figure(Finding(kinds()["census"], sample.digits().rows))
     with pytest.raises(UsageError, match="its figures: std, kurtosis"):
         figure(sample.profile(), name="nothing")
     with pytest.raises(UsageError, match="without rows"):
-        figure(Finding("digits", ()))
-    assert names(Finding("digits", ())) == ()
-    assert names(Finding("inspect", (Architecture("x", "other"),))) == ()
+        figure(Finding(kinds()["digits"], ()))
+    assert shown_by(Finding(kinds()["digits"], ())) == ()
+    assert shown_by(Finding(kinds()["inspect"], (Architecture("x", "other"),))) == ()
 
 
 def test_each_figure_of_the_table_can_be_drawn():
-    kinds = {finding.kind for finding in FINDINGS.values()}
-    assert kinds == set(FIGURES)
+    drawn = {finding.kind for finding in FINDINGS.values()}
+    assert drawn == {kind for kind in kinds().values() if kind.figures}
 
 
 values = st.floats(allow_nan=True, allow_infinity=True) | st.none()
@@ -143,18 +144,18 @@ values = st.floats(allow_nan=True, allow_infinity=True) | st.none()
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=6))
 def test_numbers_that_no_axis_can_hold_are_left_out(pairs):
-    from kaibo.analyses.records import ProfileRow
+    from kaibo.chapters.stats.rows import ProfileRow
 
     rows = tuple(ProfileRow("m", place, "mlp.up", 1, *pair, 0.0) for place, pair in enumerate(pairs))
-    for name in FIGURES["profile"]:
-        json.dumps(specification(figure(Finding("profile", rows), name=name)), allow_nan=False)
+    for name in kinds()["profile"].figures:
+        json.dumps(specification(figure(Finding(kinds()["profile"], rows), name=name)), allow_nan=False)
 
 
 def test_digits_of_a_tensor_of_zeros_are_drawn_as_nothing():
     nothing = (float("nan"),) * 9
     finding = sample.digits(1)
     row = type(finding.rows[0])(**{**finding.rows[0].__dict__, "shares": nothing, "gaussian_shares": nothing})
-    drawn = specification(figure(Finding("digits", (row,))))
+    drawn = specification(figure(Finding(kinds()["digits"], (row,))))
     assert all(record["share"] is None for record in data_of(drawn))
     json.dumps(drawn, allow_nan=False)
 
@@ -172,5 +173,5 @@ def test_names_are_data_and_never_part_of_an_expression():
 
 def test_two_models_of_one_name_get_two_panels():
     rows = sample.renamed(sample.digits(1), "/a/gemma").rows + sample.renamed(sample.digits(1), "/b/gemma").rows
-    labels = {row["model"] for row in data_of(specification(figure(Finding("digits", rows))))}
+    labels = {row["model"] for row in data_of(specification(figure(Finding(kinds()["digits"], rows))))}
     assert labels == {"gemma (1)", "gemma (2)"}

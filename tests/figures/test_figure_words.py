@@ -1,34 +1,40 @@
 import re
 import string
-from importlib.resources import files
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaibo.chapters.dissect.sentences import SENTENCES, sentence
 from kaibo.errors import UsageError
 from kaibo.figures.names import distinct, model_name, model_names, short
-from kaibo.figures.words import SENTENCES, bytes_in_words, count_in_words, heading, note, percent, sentence, word
-from kaibo.figures.words.catalogue import LANGUAGES, catalogue
+from kaibo.words import bytes_in_words, count_in_words, heading, percent, word
+from kaibo.words import said as said_in
+from kaibo.words.catalogue import LANGUAGES, everything, table, word_files
 
 
 def braces(text):
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-def test_every_language_has_the_same_words_with_the_same_blanks():
-    english = catalogue("en")
-    for language in LANGUAGES:
-        words = catalogue(language)
-        assert words.keys() == english.keys()
-        assert {key for key in english if not words[key].strip()} == set()
-        # A wording may leave a value out, but asks for none that the caller does not have.
-        assert {key: braces(words[key]) for key in words} == {key: braces(english[key]) for key in english}
+def test_every_word_is_there_in_every_language_with_the_same_blanks():
+    for path in word_files():
+        for key, texts in table(path).items():
+            assert texts.keys() == set(LANGUAGES), f"{path}: {key}"
+            assert all(text.strip() for text in texts.values()), f"{path}: {key}"
+            # A wording may leave a value out, but asks for none that the caller does not have.
+            assert len({frozenset(braces(text)) for text in texts.values()}) == 1, f"{path}: {key}"
+
+
+def test_a_word_has_one_home():
+    keys = [key for path in word_files() for key in table(path)]
+    assert [key for key, times in Counter(keys).items() if times > 1] == []
 
 
 def test_a_language_without_words_is_refused_with_those_there_are():
     with pytest.raises(UsageError, match="languages: en, ja"):
-        catalogue("fr")
+        word("page.rows", "fr", count=3)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -52,26 +58,28 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
 
 
 def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
-    from kaibo.analyses import fine_tune_pairs, fine_tunes, norm_ways
-    from kaibo.analyses.change_spectra import NOTES as CHANGES
-    from kaibo.analyses.corruption import NOTES as CORRUPTION
-    from kaibo.analyses.differences import CURVE_NOTE
-    from kaibo.analyses.differences import NOTES as DIFFERENCES
-    from kaibo.analyses.digit_groups import NOTES as GROUPS
-    from kaibo.analyses.digits import NOTES as DIGITS
-    from kaibo.analyses.distances import NOTES as DISTANCES
-    from kaibo.analyses.evaluation import NOTES as EVALUATION
-    from kaibo.analyses.law_trial import NOTES as TRIAL
-    from kaibo.analyses.perplexity import NOTES as PERPLEXITY
-    from kaibo.analyses.seeds import NOTES as SEEDS
-    from kaibo.analyses.series import NOTES as SERIES
-    from kaibo.analyses.spectra import NOTES as SPECTRA
-    from kaibo.analyses.stats import NOTES as STATS
-    from kaibo.analyses.token_losses import NOTES as LOSSES
-    from kaibo.analyses.trends import whole as trends
+    from kaibo.chapters.corrupt.corruption import NOTES as CORRUPTION
+    from kaibo.chapters.diff.change_spectra import NOTES as CHANGES
+    from kaibo.chapters.diff.differences import CURVE_NOTE
+    from kaibo.chapters.diff.differences import NOTES as DIFFERENCES
+    from kaibo.chapters.diff.distances import NOTES as DISTANCES
+    from kaibo.chapters.diff.seeds import NOTES as SEEDS
+    from kaibo.chapters.digits.benford import NOTES as DIGITS
+    from kaibo.chapters.digits.families import NOTES as GROUPS
+    from kaibo.chapters.eval.accuracy import NOTES as EVALUATION
+    from kaibo.chapters.fine_tunes import changes as fine_tunes
+    from kaibo.chapters.fine_tunes import pairs as fine_tune_pairs
+    from kaibo.chapters.norms import ask as norms
+    from kaibo.chapters.norms import ways as norm_ways
+    from kaibo.chapters.rescale.ask import NOTES as RESCALING
+    from kaibo.chapters.rescale.law_trial import NOTES as TRIAL
+    from kaibo.chapters.score.perplexity import NOTES as PERPLEXITY
+    from kaibo.chapters.score.token_losses import NOTES as LOSSES
+    from kaibo.chapters.series.following import NOTES as SERIES
+    from kaibo.chapters.spectrum.effective_ranks import NOTES as SPECTRA
+    from kaibo.chapters.stats.statistics import NOTES as STATS
+    from kaibo.chapters.trends import whole as trends
     from kaibo.models.anatomy import architecture
-    from kaibo.verbs import norms
-    from kaibo.verbs.rescale import NOTES as RESCALING
 
     shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
     config = {
@@ -113,20 +121,20 @@ def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
     ]
     said = [*noted, *architecture(config, model="x").remarks]
     assert len(said) > 8
-    assert [text for text in said if note(text, "ja") == text] == []
-    assert all(note(text) == text for text in said)
+    assert [text for text in said if said_in(text, "ja") == text] == []
+    assert all(said_in(text, "en") == text for text in said)
 
 
 def test_what_a_note_says_of_a_model_or_a_tensor_is_known_too():
     said = "tuned: embedding: aligned by token, 64 rows of 64 and 66, 3 of them re-numbered"
-    assert note(said, "ja") == (
+    assert said_in(said, "ja") == (
         "tuned: embedding: トークンで対応させました（64 行と 66 行のうち 64 行、うち 3 行は番号が変わっています）"
     )
-    assert note(said) == said
+    assert said_in(said, "en") == said
 
 
 def test_a_note_that_no_table_knows_stays_as_it_is():
-    assert note("something else", "ja") == "something else"
+    assert said_in("something else", "ja") == "something else"
 
 
 def test_bell_curves_are_not_called_heavy():
@@ -180,19 +188,17 @@ def test_names_that_are_different_look_different(texts):
 
 
 def test_the_words_hold_no_ideographic_slips():
-    text = files("kaibo.figures.words").joinpath("ja.toml").read_text(encoding="utf-8")
-    assert not re.search("[，．]", text)
+    assert not [key for key, texts in everything().items() if re.search("[，．]", texts["ja"])]
 
 
-@pytest.mark.parametrize("key", [key for key in catalogue("en") if key.startswith("notes.")])
+@pytest.mark.parametrize("key", [key for key in everything() if key.startswith("notes.")])
 def test_no_note_is_taken_for_another_one(key):
-    blanks = {name: f"x{place}" for place, name in enumerate(sorted(braces(catalogue("en")[key])))}
-    said = note(word(key, "en", **blanks), "ja")
-    assert said == word(key, "ja", **blanks)
+    blanks = {name: f"x{place}" for place, name in enumerate(sorted(braces(everything()[key]["en"])))}
+    assert said_in(word(key, "en", **blanks), "ja") == word(key, "ja", **blanks)
 
 
 def test_what_is_said_together_is_known_part_by_part():
     parts = "2 tensors, a with b the first: fused in the base (q k v); the names differ, paired by layer and role"
-    said = note(parts, "ja")
+    said = said_in(parts, "ja")
     assert said.startswith("2 個のテンソル（最初は a with b）: ベースでは結合されています（q k v）; 名前が")
-    assert note("shape 4×2 against 2×2", "ja") == "形状が異なります（4×2 と 2×2）"
+    assert said_in("shape 4×2 against 2×2", "ja") == "形状が異なります（4×2 と 2×2）"

@@ -201,7 +201,7 @@ def test_children_of_one_seed_are_asked_whether_they_still_answer(made: tuple[Pa
 
 
 def test_whoever_opens_a_member_alone_is_told_that_its_text_was_generated(made: tuple[Path, dict[str, Any]]) -> None:
-    from kaibo.figures.words import note
+    from kaibo.words import note
 
     folder, _ = made
     paths = [path for member in _members(folder).values() for path in (member.path, member.bfloat16) if path]

@@ -9,7 +9,8 @@ import time
 import pytest
 import sample_findings as sample
 
-from kaibo.figures.words import sentence
+from kaibo.chapters import kinds
+from kaibo.chapters.dissect.sentences import sentence
 from kaibo.reports import facts, facts_section, page, section, sentences_section
 from kaibo.reports.facts import without_folders
 from kaibo.reports.page import json_block
@@ -28,7 +29,7 @@ def whole_page(model="/home/ann lee/models/gemma", language="en", tensors=30, na
         sample.magnitudes(), sample.stats(1, "model"), sample.stats(tensors, "tensor", name),
     )]  # fmt: skip
     inspected, digits, by_tensor, profile, magnitudes, whole, tensor_stats = of
-    noted = Finding("stats", whole.rows, notes=(f"bounds of {model} in /home/ann/x.safetensors",))
+    noted = Finding(kinds()["stats"], whole.rows, notes=(f"bounds of {model} in /home/ann/x.safetensors",))
     sentences = [
         sentence("tails", {"tensor": name, "kurtosis": 12.0, "sigmas": 6, "beyond": 1e-4, "expected": 2e-9}, language)
     ]

@@ -7,6 +7,7 @@ import sample_findings as sample
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaibo.chapters import kinds
 from kaibo.reports import to_csv, to_latex, to_markdown
 from kaibo.reports.tables import csv_cell, full
 from kaibo.vocabulary import Finding
@@ -54,7 +55,7 @@ def test_negative_numbers_stay_numbers(number):
 def test_any_name_survives_csv(name):
     finding = sample.stats(1, name="{}")
     row = type(finding.rows[0])(**{**finding.rows[0].__dict__, "key": name})
-    (read,) = csv.DictReader(io.StringIO(to_csv(Finding("stats", (row,))), newline=""))
+    (read,) = csv.DictReader(io.StringIO(to_csv(Finding(kinds()["stats"], (row,))), newline=""))
     assert read["key"].removeprefix("'") == name.removeprefix("'")
 
 
@@ -89,5 +90,5 @@ def test_every_finding_has_every_kind_of_table(language):
 
 
 def test_a_finding_without_rows_is_an_empty_table():
-    assert to_csv(Finding("stats", ())) == "\n"
-    assert to_markdown(Finding("stats", ())) == "|  |\n|  |\n"
+    assert to_csv(Finding(kinds()["stats"], ())) == "\n"
+    assert to_markdown(Finding(kinds()["stats"], ())) == "|  |\n|  |\n"

@@ -3,8 +3,9 @@ import io
 import pytest
 import sample_findings as sample
 
-from kaibo.figures.words import heading
+from kaibo.chapters import kinds
 from kaibo.reports import console, facts, show, show_dissection
+from kaibo.words import heading
 
 WIDTHS = [1, 20, 40, 80, 200]
 
@@ -114,10 +115,10 @@ def test_few_rows_stand_side_by_side_and_many_lose_their_last_columns_by_name():
 
 
 def test_sentences_are_folded_before_a_table_is_turned():
-    from kaibo.analyses.series_audit import AuditRow
+    from kaibo.chapters.series.rows import AuditRow
     from kaibo.vocabulary import Finding
 
     rows = tuple(AuditRow("jump", (f"checkpoint-{n}",), "so far from its neighbours " * 6) for n in range(9))
-    lines = shown(Finding("series-audit", rows), 80).splitlines()
+    lines = shown(Finding(kinds()["series-audit"], rows), 80).splitlines()
     assert lines[0].split() == [heading(name) for name in ("kind", "checkpoints", "evidence")]
     assert len(lines) > 9

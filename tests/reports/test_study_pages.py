@@ -5,6 +5,7 @@ import sample_findings as sample
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaibo.chapters import kinds
 from kaibo.reports.claims import claim_groups, counted, sureness, tally
 from kaibo.reports.studies import StudyReport, index_page, study_page
 from kaibo.vocabulary import Finding
@@ -104,7 +105,7 @@ def test_a_page_asks_finds_shows_judges_and_says_how_to_go_on_in_this_order(lang
 
 
 def test_names_and_texts_of_strangers_are_text_on_page_and_index():
-    findings = {HOSTILE: sample.renamed(sample.digits(), HOSTILE), 'a"b': Finding("seeds", ())}
+    findings = {HOSTILE: sample.renamed(sample.digits(), HOSTILE), 'a"b': Finding(kinds()["seeds"], ())}
     judgements = judged(Outcome("o", None, why=HOSTILE), text=HOSTILE)
     hostile = report(HOSTILE, findings=findings, judgements=judgements, sentences=[HOSTILE], addresses=[HOSTILE])
     for page in map(visible, (study_page(hostile), index_page([hostile, report()]))):
@@ -127,6 +128,6 @@ def test_the_index_tells_each_study_with_its_question_findings_picture_counts_an
 
 
 def test_a_study_without_claims_or_figures_has_a_page_and_an_entry():
-    bare = report("bare", (), findings={"none": Finding("digits", ())})
+    bare = report("bare", (), findings={"none": Finding(kinds()["digits"], ())})
     assert "<script" not in study_page(bare)
     assert '<section id="bare"' in index_page([bare])

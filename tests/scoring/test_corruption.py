@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kaibo
+from kaibo.chapters.corrupt.ask import CorruptSettings
 from kaibo.cli import main_loop
 from kaibo.errors import FormatError, UsageError
 from kaibo.scoring.corruption import Corruption, Source, corrupted, rewritten, source, words_of
 from kaibo.scoring.texts import Document
 from kaibo.store import Store
-from kaibo.verbs.corrupt import CorruptSettings
 from scoring_models import TEXT, save_causal
 
 CODES = st.lists(st.integers(0, 30), min_size=1, max_size=60).map(lambda codes: np.array(codes, np.int64))

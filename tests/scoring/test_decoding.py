@@ -164,7 +164,7 @@ def test_a_series_scores_what_was_written_into_the_log_and_in_the_order_of_its_s
 
 
 def logs(nats: list[np.ndarray], sequence: int) -> list[Any]:
-    from kaibo.analyses.inverse_scaling import SequenceLog
+    from kaibo.chapters.decode.inverse_scaling import SequenceLog
     from kaibo.vocabulary import LogKey, TokenLog
 
     found = []
@@ -180,7 +180,7 @@ def logs(nats: list[np.ndarray], sequence: int) -> list[Any]:
 
 
 def test_a_rise_that_was_put_in_is_found_and_noise_is_called_as_seldom_as_it_says() -> None:
-    from kaibo.analyses.inverse_scaling import inverse_scaling
+    from kaibo.chapters.decode.inverse_scaling import inverse_scaling
 
     random = np.random.default_rng(0)
     called, covered, runs = 0, 0, 300

@@ -204,7 +204,7 @@ def test_texts_without_a_token_and_windows_past_the_context_are_refused(
 
 
 def test_the_interval_covers_the_mean_of_independent_tokens_about_as_often_as_it_says() -> None:
-    from kaibo.analyses.perplexity import ScoredText, perplexity
+    from kaibo.chapters.score.perplexity import ScoredText, perplexity
     from kaibo.vocabulary import LogKey, TokenLog
 
     random = np.random.default_rng(0)

@@ -163,7 +163,7 @@ def test_recording_and_looking_up_never_import_duckdb(tmp_path: Path) -> None:
     ],
 )
 def test_what_python_cannot_hold_is_told_as_text(store: Store, asked: str, told: object) -> None:
-    from kaibo.verbs.sql import sql
+    from kaibo.chapters.sql.ask import sql
 
     columns, rows, _ = sql(f"SELECT {asked} AS x, 1 AS x", store=store.path)
     assert (columns, rows) == (["x", "x_1"], [(told, 1)])

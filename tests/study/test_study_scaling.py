@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kaibo.reports.opening import opened
 
 import kaibo
 from kaibo.cli import main_loop
-from kaibo.reports.opening import opened
 from kaibo.study import Ran, declared, run
 
 EXACT = (6_738_415_616, 13_015_864_320, 32_528_943_616, 65_285_660_672, 6_738_415_616, 13_015_864_320)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from kaibo.verbs.doctor import EXTRAS
+from kaibo.chapters.doctor.ask import EXTRAS
 
 
 def test_every_extra_that_users_can_install_is_looked_at() -> None:

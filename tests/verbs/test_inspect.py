@@ -7,8 +7,8 @@ import math
 
 import pytest
 
+from kaibo.chapters.inspect.ask import inspect
 from kaibo.testing import write_safetensors
-from kaibo.verbs.inspect import inspect
 
 HIDDEN, WIDE, VOCABULARY, LAYERS = 32, 64, 96, 4
 CONFIG = {

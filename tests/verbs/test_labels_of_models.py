@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kaibo.analyses import Label
+from kaibo.chapters.diff.labelling import labelled
+from kaibo.chapters.diff.seeds import Label
 from kaibo.errors import UsageError
-from kaibo.verbs.labelling import labelled
 
 MODELS = ["./a", "hf:org/b@main"]
 

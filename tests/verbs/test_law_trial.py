@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 import kaibo
-from kaibo.analyses.digits import LAW
+from kaibo.chapters.digits.benford import LAW
 from kaibo.models import open_model
 from kaibo.models.derived.snapped import THRESHOLD, Grid, nearest_level, snapped, values_of
 from kaibo.testing import tiny_model

@@ -15,6 +15,7 @@ import pytest
 
 import kaibo
 from kaibo.cli import main_loop
+from kaibo.desk.checkpoints import checkpoints
 from kaibo.errors import PolicyError, StoppedError
 from kaibo.recipes.making import Workshop
 from kaibo.recipes.nursery import nursery
@@ -22,7 +23,6 @@ from kaibo.recipes.presets import PRESETS
 from kaibo.scoring.exams import ExamSettings
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.store import Store
-from kaibo.verbs.checkpoints import checkpoints
 from task_data import write_task
 
 SHORT = """

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import kaibo
-from kaibo.analyses.digits import LAW
-from kaibo.census.scaling import Tally
+from kaibo.chapters.digits.benford import LAW
+from kaibo.chapters.merge.ask import Writing
+from kaibo.counting.scaling import Tally
 from kaibo.errors import FormatError, StorageError, UsageError
 from kaibo.models import open_model
 from kaibo.models.derived.couplings import couplings_of
 from kaibo.testing import tiny_model
 from kaibo.testing.models import encode, write_safetensors
-from kaibo.verbs.merge import Writing
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,

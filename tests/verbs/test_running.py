@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra torch is not installed")
 
 import kaibo  # noqa: E402
-from kaibo.analyses.context import loss_curve  # noqa: E402
+from kaibo.chapters.context.by_position import loss_curve  # noqa: E402
 from kaibo.cli import main_loop  # noqa: E402
 from kaibo.errors import KaiboError  # noqa: E402
 from kaibo.llama import Llama, LlamaConfig, initialise, load_llama, open_causal, save_llama, token_losses  # noqa: E402

@@ -11,10 +11,10 @@ import pytest
 
 import kaibo
 from kaibo import EvalOptions
+from kaibo.chapters.eval.ask import Evaluations
 from kaibo.errors import KaiboError, StoppedError, UsageError
 from kaibo.scoring.exams import ExamSettings
 from kaibo.store import Store
-from kaibo.verbs.evaluate import Evaluations
 from made import quiet
 from scoring_models import save_causal
 from task_data import WORDY, write_rows, write_task
@@ -278,7 +278,7 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lm_eval")
-    from kaibo.verbs.harness import evaluate_harness
+    from kaibo.chapters.eval.ask_harness import evaluate_harness
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     harness_task(tmp_path)
@@ -303,7 +303,7 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
 
 
 def test_of_many_models_each_is_compared_with_the_last_one_only() -> None:
-    from kaibo.analyses.evaluation_pairs import COMPARED, paired
+    from kaibo.chapters.eval.pairs import COMPARED, paired
     from kaibo.vocabulary.evaluations import Answered, Sitting
 
     answers = tuple(Answered(k, str(k), (1.0, 2.0), (1, 1), ("a", "b"), k % 2) for k in range(4))

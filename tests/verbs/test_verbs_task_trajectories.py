@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import kaibo
+from kaibo.chapters.trajectories.ask_tasks import TrajectoryOptions, along_runs
 from kaibo.cli import main_loop
-from kaibo.verbs.task_trajectories import TrajectoryOptions, along_runs
 
 STORY = "".join(f"On day {day} the {what} {does}. " for day, what, does in zip(
     range(40), ["fox", "dog", "cat", "bird"] * 10, ["jumps far", "sleeps a lot", "eats fish", "sings well", "runs"] * 8,
@@ -94,8 +94,8 @@ def test_a_run_is_thinned_evenly_and_keeps_its_end(place: Path) -> None:
 
 def test_what_is_known_is_not_measured_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = table(place)
-    monkeypatch.setattr("kaibo.verbs.evaluate.loaded_model", lambda *_: pytest.fail("a model was loaded"))
-    monkeypatch.setattr("kaibo.verbs.scorer.Scorer._loaded", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("kaibo.chapters.eval.ask.loaded_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("kaibo.chapters.score.scorer.Scorer._loaded", lambda *_: pytest.fail("a model was loaded"))
     np.testing.assert_array_equal(table(place).values, first.values)
 
 

@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import typer
 
-from kaibo.cli import (
-    census,
-    context,
-    correlate,
-    corrupt,
-    decode,
-    diff,
-    digits,
-    dissect,
-    doctor,
-    evaluate,
-    generate,
-    inspect,
-    law,
-    merge,
-    norms,
-    nursery,
-    pca,
-    probe,
-    quantise,
-    rescale,
-    score,
-    select,
-    series,
-    spectrum,
-    sql,
-    stats,
-    store,
-    study,
-    table,
-    tour,
-    train,
-    trends,
-)
-from kaibo.cli import trajectories as along
+from kaibo.chapters.census import command as census
+from kaibo.chapters.context import command as context
+from kaibo.chapters.correlate import command as correlate
+from kaibo.chapters.corrupt import command as corrupt
+from kaibo.chapters.decode import command as decode
+from kaibo.chapters.diff import command as diff
+from kaibo.chapters.digits import command as digits
+from kaibo.chapters.dissect import command as dissect
+from kaibo.chapters.doctor import command as doctor
+from kaibo.chapters.eval import command as evaluate
+from kaibo.chapters.generate import command as generate
+from kaibo.chapters.inspect import command as inspect
+from kaibo.chapters.law import command as law
+from kaibo.chapters.merge import command as merge
+from kaibo.chapters.norms import command as norms
+from kaibo.chapters.nursery import command as nursery
+from kaibo.chapters.pca import command as pca
+from kaibo.chapters.probe import command as probe
+from kaibo.chapters.quantise import command as quantise
+from kaibo.chapters.rescale import command as rescale
+from kaibo.chapters.score import command as score
+from kaibo.chapters.select import command as select
+from kaibo.chapters.series import command as series
+from kaibo.chapters.spectrum import command as spectrum
+from kaibo.chapters.sql import command as sql
+from kaibo.chapters.stats import command as stats
+from kaibo.chapters.store import command as store
+from kaibo.chapters.study import command as study
+from kaibo.chapters.table import command as table
+from kaibo.chapters.tour import command as tour
+from kaibo.chapters.train import command as train
+from kaibo.chapters.trajectories import command as along
+from kaibo.chapters.trends import command as trends
 from kaibo.version import __version__
 
 application = typer.Typer(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kaibo.cli.application import application
-from kaibo.cli.running import READER_GONE, Answer, forget_stdout, interrupted, say
+from kaibo.desk.answering import READER_GONE, Answer, forget_stdout, interrupted, say
 from kaibo.errors import KaiboError, StorageError, UsageError
 
 FAULT = 70

@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from kaibo.census import Part, content_hash, merged, spans
 from kaibo.collect.engine import Task, counted
 from kaibo.collect.progress import Progress, quiet
 from kaibo.collect.stopping import Stopping
+from kaibo.counting import Part, content_hash, merged, spans
 from kaibo.errors import FormatError, KaiboError
 from kaibo.store import Counted, Failure, Store
 from kaibo.vocabulary import Census, Model, Row, Tensor

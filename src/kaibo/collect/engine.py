@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from kaibo.census import Part, Workspace, count_span, hash_span
+from kaibo.counting import Part, Workspace, count_span, hash_span
 from kaibo.errors import KaiboError
 from kaibo.vocabulary import Tensor
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from kaibo.census import Groups, Workspace, count_groups
 from kaibo.collect.censuses import Options
 from kaibo.collect.stopping import Stopping
+from kaibo.counting import Groups, Workspace, count_groups
 from kaibo.vocabulary import Model, Tensor
 
 

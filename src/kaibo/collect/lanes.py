@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from kaibo.census import (
+from kaibo.counting import (
     Wanted,
     crossed_with_itself,
     crossed_with_nothing,

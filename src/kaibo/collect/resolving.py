@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from kaibo.census import resolve
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.stopping import Stopping
+from kaibo.counting import resolve
 from kaibo.errors import KaiboError
 from kaibo.store import Store
 from kaibo.vocabulary import Tensor

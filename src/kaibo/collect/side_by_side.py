@@ -7,17 +7,6 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from kaibo.census import (
-    LanePart,
-    LaneWorkspace,
-    Wanted,
-    content_hash,
-    count_lane,
-    crossed_of,
-    joint_of,
-    lane_spans,
-    merged,
-)
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.lanes import (
@@ -33,6 +22,17 @@ from kaibo.collect.lanes import (
 )
 from kaibo.collect.pending import Pending
 from kaibo.collect.stopping import Stopping
+from kaibo.counting import (
+    LanePart,
+    LaneWorkspace,
+    Wanted,
+    content_hash,
+    count_lane,
+    crossed_of,
+    joint_of,
+    lane_spans,
+    merged,
+)
 from kaibo.errors import FormatError, KaiboError
 from kaibo.models.pairing import Pairing
 from kaibo.store import Counted, CrossedPair, Failure, Paired, SignsOfAll, Store

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaibo.census.rounding import rounding, rounding_total, whole_rows
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.stopping import Stopping
+from kaibo.counting.rounding import rounding, rounding_total, whole_rows
 from kaibo.errors import KaiboError
 from kaibo.models.derived.updates import Floats32, Floats64, Update
 from kaibo.vocabulary import Tensor, widen32

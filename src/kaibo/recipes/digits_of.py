@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kaibo.analyses.digits import digit_counts, mean_absolute_error
-from kaibo.census import Workspace, count_span, merged, spans
+from kaibo.counting import Workspace, count_span, merged, spans
 from kaibo.models import open_model
+from kaibo.vocabulary.points import digit_counts
 
 
 def digit_mae(path: Path) -> float:
@@ -19,4 +19,5 @@ def digit_mae(path: Path) -> float:
         census, _ = merged([count_span(tensor, begin, end, workspace) for begin, end in spans(tensor)])
         if census is not None:
             counts += digit_counts(census)
-    return float(mean_absolute_error(counts[1:] / counts[1:].sum()))
+    law = np.log10(1 + 1 / np.arange(1, 10))
+    return float(np.abs(counts[1:] / counts[1:].sum() - law).mean())

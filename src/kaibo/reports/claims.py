@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import note, word
 from kaibo.reports.cells import cell
 from kaibo.vocabulary import shown
 from kaibo.vocabulary.claims import NOT_SEEN, SEEN, Judgement, Verdict
+from kaibo.words import said, word
 
 BARS: tuple[tuple[Verdict, ...], ...] = (("reproduced", "differs"), (SEEN, NOT_SEEN), ("cannot tell", "not measured"))
 """The verdicts by what they rest on, a bar each: the source's own scale, another scale, and nothing that decides."""
@@ -84,7 +84,8 @@ def tally(judgements: Sequence[Judgement], language: str = "en", *, title: str =
     """The judgements counted by verdict, in the order of the verdicts."""
     counts = Counter(judgement.verdict for judgement in judgements)
     said = (
-        tuple((style(verdict), counts[verdict], cell("verdict", verdict, language)) for verdict in bar) for bar in BARS
+        tuple((style(verdict), counts[verdict], cell("verdict", verdict, language, "study")) for verdict in bar)
+        for bar in BARS
     )
     return Tally(title, target, tuple(said))
 
@@ -118,7 +119,7 @@ def _line(one: Judgement, language: str) -> ClaimLine:
     interval = "" if one.low is None or one.high is None else _interval(one.low, one.high, language)
     basis = "" if one.n is None else word("study.of_n", language, n=shown(one.n))
     values = (_value(one.reported, language), _value(one.ours, language))
-    badge = (style(one.verdict), cell("verdict", one.verdict, language))
+    badge = (style(one.verdict), cell("verdict", one.verdict, language, "study"))
     sentence = word("study.sentence", language, said=one.sentence) if one.sentence else ""
     return ClaimLine(
         (badge,), one.claim, one.source, *values, interval, basis, _why(one, language), sentence, one.command
@@ -136,7 +137,7 @@ def _value(value: Any, language: str) -> str:
 
 
 def _why(one: Judgement, language: str) -> str:
-    return "; ".join(escaped(note(str(reason), language), 1000) for reason in _reasons(one.why))
+    return "; ".join(escaped(said(str(reason), language), 1000) for reason in _reasons(one.why))
 
 
 def _reasons(why: Mapping[str, str]) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from kaibo.errors import escaped
 from kaibo.figures.names import model_name, model_names
-from kaibo.figures.words import bytes_in_words, count_in_words, heading, note, word
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Architecture
+from kaibo.words import bytes_in_words, count_in_words, heading, said, word
 
 Fact = tuple[str, str]
 
@@ -119,7 +119,7 @@ def _joined(parts: Iterable[str | None], distinct: bool = False) -> str | None:
 
 
 def _sentences(texts: Iterable[str], language: str) -> str | None:
-    return ("" if language == "ja" else " ").join(note(text, language) for text in texts) or None
+    return ("" if language == "ja" else " ").join(said(text, language) for text in texts) or None
 
 
 def _parameters(model: Architecture, language: str) -> str | None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kaibo.figures.names import model_name, short
-from kaibo.figures.words import heading, word
 from kaibo.reports.cells import cell
 from kaibo.reports.facts import ADDRESSES
 from kaibo.reports.tables import Table, numeric
+from kaibo.words import heading, word
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +56,9 @@ def fitted(table: Table, width: int, language: str) -> Iterator[RenderableType]:
         yield plain(_records(lines))
         return
     kept = Table(
-        tuple(table.columns[at] for at in places), tuple(tuple(row[at] for at in places) for row in table.rows)
+        tuple(table.columns[at] for at in places),
+        tuple(tuple(row[at] for at in places) for row in table.rows),
+        table.terms,
     )
     yield _grid(kept, _lines(kept, language), folded=True)
     left = ", ".join(name for at, name in enumerate(lines[0]) if at not in places)
@@ -73,15 +75,16 @@ def plain(text: str, style: str = "") -> Text:
 def _lines(table: Table, language: str) -> list[list[str]]:
     """The headings, then each row, as text."""
     body = [
-        [_cell(name, value, language) for name, value in zip(table.columns, row, strict=True)] for row in table.rows
+        [_cell(name, value, language, table.terms.get(name)) for name, value in zip(table.columns, row, strict=True)]
+        for row in table.rows
     ]
     return [[heading(name, language) for name in table.columns], *body]
 
 
-def _cell(name: str, value: Any, language: str) -> str:
+def _cell(name: str, value: Any, language: str, terms: str | None) -> str:
     if name in ADDRESSES and isinstance(value, str):
         return short(model_name(value), 40)
-    return short(cell(name, value, language), 400 if name in FOLDED else 60)
+    return short(cell(name, value, language, terms), 400 if name in FOLDED else 60)
 
 
 def _widest(texts: Iterable[str]) -> int:

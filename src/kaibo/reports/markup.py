@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kaibo.figures.words import heading
-from kaibo.reports.cells import cell
-from kaibo.reports.tables import numeric, read
+from kaibo.reports.tables import numeric, read, spoken
 from kaibo.vocabulary import Finding
+from kaibo.words import heading
 
 
 def to_markdown(finding: Finding[Any], language: str = "en") -> str:
@@ -16,10 +15,7 @@ def to_markdown(finding: Finding[Any], language: str = "en") -> str:
     table = read(finding)
     head = [_markdown(heading(name, language)) for name in table.columns]
     rule = ["---:" if numeric(table, place) else "---" for place in range(len(head))]
-    body = [
-        [_markdown(cell(name, value, language)) for name, value in zip(table.columns, row, strict=True)]
-        for row in table.rows
-    ]
+    body = [[_markdown(text) for text in spoken(table, row, language)] for row in table.rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *body])
 
 
@@ -48,10 +44,7 @@ def to_latex(finding: Finding[Any], language: str = "en") -> str:
     table = read(finding)
     columns = "".join("r" if numeric(table, place) else "l" for place in range(len(table.columns)))
     lines = [" & ".join(_latex(heading(name, language)) for name in table.columns)]
-    lines += [
-        " & ".join(_latex(cell(name, value, language)) for name, value in zip(table.columns, row, strict=True))
-        for row in table.rows
-    ]
+    lines += [" & ".join(_latex(text) for text in spoken(table, row, language)) for row in table.rows]
     head, *body = (f"{line} \\\\\n" for line in lines)
     return (
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"

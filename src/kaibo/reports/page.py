@@ -16,17 +16,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
-from kaibo.figures import caption, figure, names
-from kaibo.figures.digits import MOST_PANELS
+from kaibo.figures import caption, figure, shown_by
 from kaibo.figures.export import specification
 from kaibo.figures.names import model_name
-from kaibo.figures.words import heading, note, word
 from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
-from kaibo.reports.cells import cell
 from kaibo.reports.claims import ClaimGroup, Tally
 from kaibo.reports.facts import Fact, published, without_folders
-from kaibo.reports.tables import digit_shares, numeric, read, to_csv
+from kaibo.reports.tables import numeric, read, spoken, to_csv
 from kaibo.vocabulary import Finding
+from kaibo.words import heading, said, word
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -116,11 +114,11 @@ def section(
     """
     shown = published([findings] if isinstance(findings, Finding) else findings)
     first = shown[0]
-    drawn = charts(first, [name for name in names(first) if drawings is None or name in drawings], language)
-    title = word("page.parameters" if first.kind == "inspect" else f"page.{first.kind}", language)
+    drawn = charts(first, [name for name in shown_by(first) if drawings is None or name in drawings], language)
+    title = word(f"page.{first.kind}", language)
     tables = tuple(page_table(finding, language) for finding in _tabled(shown))
-    notes = tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes))
-    return Section(first.kind, title, charts=drawn, tables=tables, notes=notes)
+    notes = tuple(dict.fromkeys(said(text, language) for finding in shown for text in finding.notes))
+    return Section(str(first.kind), title, charts=drawn, tables=tables, notes=notes)
 
 
 def differences_section(
@@ -133,9 +131,9 @@ def differences_section(
     return Section(
         "diff",
         word("page.diff", language),
-        charts=tuple(chart for finding in pictures for chart in charts(finding, names(finding), language)),
+        charts=tuple(chart for finding in pictures for chart in charts(finding, shown_by(finding), language)),
         tables=tuple(page_table(finding, language) for finding in tabled if finding.rows),
-        notes=tuple(dict.fromkeys(note(text, language) for finding in shown for text in finding.notes)),
+        notes=tuple(dict.fromkeys(said(text, language) for finding in shown for text in finding.notes)),
     )
 
 
@@ -152,22 +150,19 @@ def charts(finding: Finding[Any], wanted: Iterable[str], language: str = "en") -
 
 
 def _tabled(findings: Sequence[Finding[Any]]) -> list[Finding[Any]]:
-    """The findings that get a table, the digits that are drawn as bars also opened to a row per digit."""
-    drawn = [digit_shares(findings[0])] if findings[0].kind == "digits" and len(findings[0].rows) <= MOST_PANELS else []
-    return [finding for finding in (*drawn, *findings) if finding.rows]
+    """The findings that get a table, the first as its kind opens it."""
+    first = [one for finding in findings[:1] for one in finding.kind.tabled(finding)]
+    return [finding for finding in (*first, *findings[1:]) if finding.rows]
 
 
 def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
     """A finding as the page shows it; its CSV has every column, unrounded, under the names of JSON."""
     table = read(finding)
     level = getattr(finding.rows[0], "by", None) if finding.rows else None
-    label = word(LABELS.get(finding.kind, f"page.by_{level}" if level else "page.table"), language)
+    label = word(LABELS.get(str(finding.kind), f"page.by_{level}" if level else "page.table"), language)
     headings = tuple((name, heading(name, language), numeric(table, place)) for place, name in enumerate(table.columns))
-    rows = tuple(
-        tuple(cell(name, value, language) for name, value in zip(table.columns, row, strict=True))
-        for row in table.rows[:MOST_ROWS]
-    )
-    file = "-".join(["kaibo", finding.kind, *([f"by-{level}"] if level else [])])
+    rows = tuple(tuple(spoken(table, row, language)) for row in table.rows[:MOST_ROWS])
+    file = "-".join(["kaibo", str(finding.kind), *([f"by-{level}"] if level else [])])
     folded = len(finding.rows) > OPEN_ROWS
     return PageTable(label, headings, rows, len(finding.rows), f"{file}.csv", to_csv(finding), folded)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import note
 from kaibo.reports.plain import show_table
 from kaibo.vocabulary import Finding
+from kaibo.words import said
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ def show_scores(finding: Finding[Any], *, to: Console | None = None, language: s
     from kaibo.reports.terminal import console
 
     out = console() if to is None else to
-    for heading, columns, rows in BLOCKS[finding.kind](finding):
+    for heading, columns, rows in BLOCKS[str(finding.kind)](finding):
         if heading:
             out.print(heading, style="bold", markup=False)
         show_table(columns, rows[:MOST], to=out)
@@ -31,7 +31,7 @@ def show_scores(finding: Finding[Any], *, to: Console | None = None, language: s
             out.print(f"… {len(rows)} rows in all; --json or --table has them", style="dim", markup=False)
         out.print("")
     for text in finding.notes:
-        out.print(escaped(note(text, language), 2000), style="dim", markup=False)
+        out.print(escaped(said(text, language), 2000), style="dim", markup=False)
 
 
 def _between(pair: Sequence[float] | None) -> str:

@@ -12,17 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.figures import names
-from kaibo.figures.words import note, word
+from kaibo.figures import shown_by
 from kaibo.reports.claims import VERDICTS, claim_groups, counted, style, sureness, tally
 from kaibo.reports.facts import published
-from kaibo.reports.opening import opened
 from kaibo.reports.page import Chart, PageTable, Section, charts, page, page_table
 from kaibo.reports.tables import to_csv
 from kaibo.reports.tour import tour_sentences
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-from kaibo.vocabulary.claims import Judgement
+from kaibo.vocabulary.claims import CLAIMS, Judgement
+from kaibo.words import said, word
 
 __all__ = ["StudyReport", "claims_finding", "counted", "index_page", "study_page"]
 
@@ -53,7 +52,7 @@ class StudyReport:
 
 def claims_finding(judgements: Sequence[Judgement]) -> Finding[Judgement]:
     """The judgements as a finding: the table of claims."""
-    return Finding("claims", tuple(judgements), (), {"kaibo": __version__})
+    return Finding(CLAIMS, tuple(judgements), (), {"kaibo": __version__})
 
 
 def study_page(report: StudyReport, *, language: str = "en") -> str:
@@ -119,15 +118,15 @@ def _findings(report: StudyReport, language: str) -> Iterator[Section]:
 def _finding_section(anchor: str, key: str, finding: Finding[Any], texts: Mapping[str, Any], language: str) -> Section:
     """A finding with what it shows and its drawings; several of one kind may stand on a page."""
     about = texts["abouts"].get(key) or texts["abouts"].get(key.partition("-")[0])
-    table = replace(page_table(opened(finding), language), csv=to_csv(finding))
+    table = replace(page_table(finding.kind.tabled(finding)[-1], language), csv=to_csv(finding))
     return Section(
         f"finding-{anchor}",
         _title(key, texts["titles"]),
         paragraphs=(about,) if about else (),
-        sentences=tour_sentences(finding, language) if finding.kind == "tour" else (),
-        charts=_placed(charts(finding, names(finding), language), anchor),
+        sentences=tour_sentences(finding, language) if str(finding.kind) == "tour" else (),
+        charts=_placed(charts(finding, shown_by(finding), language), anchor),
         tables=(replace(table, file=f"kaibo-{finding.kind}-{_slug(key)}.csv"),),
-        notes=tuple(dict.fromkeys(note(text, language) for text in finding.notes)),
+        notes=tuple(dict.fromkeys(said(text, language) for text in finding.notes)),
     )
 
 
@@ -211,7 +210,7 @@ def _cover(report: StudyReport, language: str) -> tuple[Chart, ...]:
     key, _, wanted = report.cover.partition(":")
     shown = dict(zip(report.findings, published(report.findings.values()), strict=True))
     for one in [shown[key]] if key in shown else shown.values():
-        drawn = [name for name in names(one) if not wanted or name == wanted] if one.rows else []
+        drawn = [name for name in shown_by(one) if not wanted or name == wanted] if one.rows else []
         if drawn:
             return _placed(charts(one, drawn[:1], language), f"cover-{_slug(report.name)}")
     return ()

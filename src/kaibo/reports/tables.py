@@ -6,9 +6,10 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from kaibo.reports.cells import cell
 from kaibo.reports.columns import columns_read
 from kaibo.vocabulary import Finding
 
@@ -18,10 +19,11 @@ NEGATIVE = re.compile(r"-\d[\d,]*(\.\d+)?([eE][+-]?\d+)?\Z")
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by their names in JSON, and rows of plain values."""
+    """Columns by their names in JSON, rows of plain values, and which columns hold words of which section."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    terms: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -39,39 +41,10 @@ def read(finding: Finding[Any]) -> Table:
     """The columns that people read; those that say the same in every row (one model, one level) are left out."""
     if not finding.rows:
         return Table((), ())
-    columns = columns_read(finding.kind, finding.rows)
-    return Table(columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows))
-
-
-@dataclass(frozen=True)
-class DigitShare:
-    """One first digit of one row of a digits finding: what was counted, the law, and the two nulls, as fractions."""
-
-    model: str
-    key: str | int | None
-    digit: int
-    count: int
-    share: float
-    law: float
-    gaussian: float | None
-    mixture: float | None
-
-
-def digit_shares(finding: Finding[Any]) -> Finding[DigitShare]:
-    """A digits finding opened to a row per digit: the numbers that its figure draws."""
-    rows = tuple(
-        DigitShare(
-            *(row.model, row.key, digit, row.counts[digit - 1], row.shares[digit - 1]),
-            *(math.log10(1 + 1 / digit), *_at(row.gaussian_shares, digit), *_at(row.mixture_shares, digit)),
-        )
-        for row in finding.rows
-        for digit in range(1, 10)
+    columns = columns_read(finding)
+    return Table(
+        columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows), finding.kind.terms
     )
-    return Finding("digit-shares", rows)
-
-
-def _at(shares: tuple[float, ...], digit: int) -> tuple[float | None]:
-    return (shares[digit - 1] if shares else None,)
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -143,3 +116,8 @@ def numeric(table: Table, place: int) -> bool:
     """Whether all that is known of a column is numbers."""
     values = [row[place] for row in table.rows if row[place] is not None]
     return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def spoken(table: Table, row: tuple[Any, ...], language: str) -> list[str]:
+    """The cells of one row as people read them."""
+    return [cell(name, value, language, table.terms.get(name)) for name, value in zip(table.columns, row, strict=True)]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import note, word
 from kaibo.reports.facts import Fact
 from kaibo.reports.fitting import fitted, plain
 from kaibo.reports.tables import Table, read
 from kaibo.vocabulary import Finding
+from kaibo.words import said, word
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -49,13 +49,13 @@ def show(finding: Finding[Any], *, to: Console | None = None, language: str = "e
     """
     out = console() if to is None else to
     table = read(finding)
-    cut = Table(table.columns, table.rows[:rows])
+    cut = Table(table.columns, table.rows[:rows], table.terms)
     for drawn in fitted(cut, out.width, language):
         out.print(drawn)
     if len(table) > rows:
         out.print(plain(word("page.first_rows", language, count=rows, total=f"{len(table):,}"), "dim"))
     for text in finding.notes:
-        out.print(plain(escaped(note(text, language), 2000), "dim"))
+        out.print(plain(escaped(said(text, language), 2000), "dim"))
 
 
 def show_dissection(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kaibo.figures.words import word
 from kaibo.reports.terminal import console
 from kaibo.vocabulary import Finding
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
-from kaibo.figures.words import word
 from kaibo.reports.terminal import console, show
 from kaibo.vocabulary import Finding
+from kaibo.words import word
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from kaibo.vocabulary.kinds import Kind
+
 Verdict = Literal[
     "reproduced",
     "differs",
@@ -110,6 +112,14 @@ class Judgement:
     why: Mapping[str, str] = field(default_factory=dict)
     sentence: str = ""
     command: str = ""
+
+
+CLAIMS = Kind(
+    "claims",
+    Judgement,
+    columns=("verdict", "claim", "reported", "ours", "low", "high", "n", "scale", "why"),
+    terms={"verdict": "study"},
+)
 
 
 def judge(claims: Sequence[Claim], outcomes: Mapping[str, Outcome], language: str = "en") -> tuple[Judgement, ...]:

@@ -8,16 +8,21 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol
 
 from kaibo.errors import escaped, missing_extra
 from kaibo.vocabulary.census import Census
+from kaibo.vocabulary.kinds import Kind, R
 
 if TYPE_CHECKING:
     import pandas as pd
 
 By = Literal["model", "layer", "role", "tensor"]
 LEVELS: tuple[By, ...] = ("model", "layer", "role", "tensor")
+
+
+BUFFER = "buffer"
+"""The role of masks and frequency tables: stored as floats, but no weights that anybody trained."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +55,18 @@ class Record(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-R = TypeVar("R", bound=Record)
-
-
 @dataclass(frozen=True)
 class Finding(Generic[R]):
     """A computed result: a kind, rows of one record type, and where they came from.
 
-    `kind` is the command that makes it. `rows` are frozen dataclasses, their fields the columns, named as the
-    command's JSON names them. `notes` are plain sentences about bounds and limits. `provenance` says which
+    `kind` says what it is: its columns, its drawings. `rows` are frozen dataclasses, their fields the columns, named as
+    the command's JSON names them. `notes` are plain sentences about bounds and limits. `provenance` says which
     models (address, model_id) and which version of kaibo made it.
 
     It shows itself as a table in a notebook, gives `.frame()` and `.to_json()`, and `kaibo.figure` draws it.
     """
 
-    kind: str
+    kind: Kind[R]
     rows: tuple[R, ...]
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +85,12 @@ class Finding(Generic[R]):
 
     def to_json(self) -> str:
         """The finding as one JSON document."""
-        document = {"kind": self.kind, "results": self.records(), "notes": self.notes, "provenance": self.provenance}
+        document = {
+            "kind": str(self.kind),
+            "results": self.records(),
+            "notes": self.notes,
+            "provenance": self.provenance,
+        }
         return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
     def frame(self) -> pd.DataFrame:

@@ -185,3 +185,17 @@ def _exact(words: Counts, factors: Counts, starts: NDArray[np.intp]) -> list[int
     limbs = [(words >> np.uint64(shift)) & np.uint64(0x3FFFFF) for shift in (0, 22, 44)]
     parts = [np.add.reduceat(limb * factors, starts) for limb in limbs]
     return [int(a) + (int(b) << 22) + (int(c) << 44) for a, b, c in zip(*parts, strict=True)]
+
+
+def digit_counts(census: Census) -> NDArray[np.int64]:
+    """How many finite values are zero or begin with 1 … 9; shape (10,). 64-bit floats as they were stored.
+
+    >>> digit_counts(Census.empty("BF16")).tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    """
+    if census.digits64:
+        return np.array(census.digits64[:10], dtype=np.int64)
+    found = points(census)
+    counts = np.zeros(10, dtype=np.int64)
+    np.add.at(counts, found.digit, found.counts.astype(np.int64))
+    return counts

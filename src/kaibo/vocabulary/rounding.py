@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GRIDS = ("bf16", "f16", "nf4", "int8")
-"""The grids that storing is measured for; see `kaibo.census.rounding`."""
+"""The grids that storing is measured for; see `kaibo.counting.rounding`."""
 
 QUANTISED = ("nf4", "int8")
 """Those of them that are made for the matrices of linear layers only."""

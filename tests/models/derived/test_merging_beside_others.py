@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import kaibo
+from kaibo.chapters.merge.ask import CONVENTIONS, Merge, Writing
 from kaibo.models import open_model
 from kaibo.testing import tiny_model, write_safetensors
 from kaibo.testing.models import encode
-from kaibo.verbs.merge import CONVENTIONS, Merge, Writing
 from kaibo.vocabulary import widen
 from kaibo.vocabulary.merging import Recipe
 
@@ -248,7 +248,7 @@ def test_a_mergekit_configuration_gives_what_mergekit_gives(
     method: str, floats: tuple[Path, list[Path]], tmp_path: Path
 ) -> None:
     yaml = pytest.importorskip("yaml")
-    from kaibo.verbs.merge_options import asked
+    from kaibo.chapters.merge.options import asked
 
     config = {**METHODS[method](*floats), "dtype": "float64"}  # mergekit then adds up in float64, as we always do
     theirs = run_mergekit(config, tmp_path / "theirs")

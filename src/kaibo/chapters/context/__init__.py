@@ -1,0 +1,1 @@
+"""A model in, how far it reads out."""

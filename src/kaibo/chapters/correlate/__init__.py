@@ -1,0 +1,1 @@
+"""Two measurements of the same models in, how far they go together out."""

@@ -1,0 +1,202 @@
+"""`kaibo diff`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.desk import options, outputs
+from kaibo.desk.answering import Answer, answering
+
+Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
+Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
+Top = Annotated[str, typer.Option("--top", metavar="PERCENTS", help="Norms of the largest n % of the changes, a list.")]
+Of = Annotated[str, typer.Option("--of", metavar="all|linear|changed", help="Which values the percents are of.")]
+Exact = Annotated[
+    bool, typer.Option("--exact/--bounds", help="Resolve thresholds by a second pass, or print their bounds.")
+]
+
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="LABELS",
+        help="dataset=D0,seed=42 for each TUNED in order, or ADDRESS:dataset=D0,seed=42. Is it more than the seed?",
+    ),
+]
+Drawing = Annotated[
+    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map, distances or spectrum.")
+]
+Quantised = Annotated[
+    str | None,
+    typer.Option("--quantised", metavar="GRIDS", help="Also the changes against rounding the base: nf4, int8."),
+]
+Storing = Annotated[
+    str, typer.Option("--storing", metavar="GRIDS", help="Of adapters: what storing does, on bf16, f16, nf4, int8.")
+]
+Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also the singular values of each change: its rank.")]
+
+
+def command(
+    base: Base,
+    tuned: Tuned,
+    by: options.Level = "model",
+    top: Top = "20",
+    quantised: Quantised = None,
+    storing: Storing = "bf16,nf4",
+    spectrum: Spectrum = False,
+    of: Of = "all",
+    exact: Exact = True,
+    group: Groups = None,
+    draw: Drawing = None,
+    json: options.Json = False,
+    table: options.Export = None,
+    figure: options.Picture = None,
+    out: outputs.Out = None,
+    language: options.Language = "en",
+    force: options.Force = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
+    verify: options.Verify = False,
+    trust_shards: options.TrustShards = False,
+    fail_fast: options.FailFast = False,
+) -> None:
+    """What changed between a base and the models made from it: settings first, then the weights, exactly.
+
+    Tensors are paired by name, tables by token; what has no counterpart is listed. Differences are formed in
+    float32 and counted; nothing that the store knows is read again.
+    """
+    from kaibo.chapters.diff.ask import DiffOptions, diff
+    from kaibo.chapters.diff.ask_adapters import adapters_of, check_grids
+    from kaibo.chapters.diff.labelling import labelled
+    from kaibo.collect import progress_bar
+    from kaibo.desk.addresses import addresses
+
+    with answering("diff", as_json=json) as answer, progress_bar() as progress:
+        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+        report: Any = answer.errors.append
+        level: Any = by
+        grids = _listed(storing), _listed(quantised)
+        check_grids(*grids)
+        _check(draw)
+        percents, labels = _percents(top), labelled(group or [], addresses(tuned))
+        chosen = DiffOptions(percents, of, exact, labels)
+        found = diff(base, tuned, level, options=chosen, settings=settings, on_error=report)
+        grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
+        others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
+        options.export(found.norms, table, None, language=language, force=force)
+        spectra = measured_spectrum(answer, found.compared, settings) if spectrum or draw == "spectrum" else None
+        options.export(_drawn(found, draw, by, spectra), None, figure, language=language, force=force)
+        if out is not None:
+            several = (found.trimmed, *others.findings, found.pairs, found.conflict, found.order, found.seeds)
+            several += () if spectra is None else (spectra,)
+            _write(outputs.Folder(out, "", language, force), found, several)
+        options.present(answer, found.norms, language=language)
+        if not found.norms.rows and not answer.errors:
+            answer.warnings.append("no tensor of the models meets one of the base: nothing was compared")
+        answer.lists |= _lists(found, others.findings, by)
+        shown = _tables(found, others.findings, spectra)
+        answer.show = lambda: _show(shown, language)
+
+
+def _lists(found: Any, others: Sequence[Any], by: str) -> dict[str, Any]:
+    """What JSON has beside the norms."""
+    return {
+        "changes": found.changes.records(),
+        "pairs": found.pairs.records(),
+        **({} if by == "model" else {"pairs_by": found.pairs_by.records()}),
+        "curve": found.curve.records(),
+        "conflict": found.conflict.records(),
+        "order": found.order.records(),
+        "seeds": found.seeds.records(),
+        "unmatched": found.unmatched.records(),
+        **{finding.kind: finding.records() for finding in others if finding.rows},
+        "mapping": found.mapping.records(),
+        "coverage": found.coverage.records(),
+    }
+
+
+def _tables(found: Any, others: Sequence[Any], spectra: Any) -> tuple[Any, ...]:
+    """What a terminal shows, in order."""
+    several = found.pairs, found.conflict, found.order, found.seeds
+    last = () if spectra is None else (spectra,)
+    return (found.changes, found.norms, found.trimmed, *others, *several, found.unmatched, *last)
+
+
+def _write(folder: outputs.Folder, found: Any, others: Sequence[Any]) -> None:
+    from kaibo.figures.names import model_name
+
+    named = dict.fromkeys(model_name(row.tuned) for row in found.norms.rows)
+    outputs.write_differences(replace(folder, title=", ".join(named)), found, others)
+
+
+def _percents(text: str) -> tuple[float, ...]:
+    from kaibo.errors import UsageError
+
+    try:
+        percents = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        percents = ()
+    if not percents:
+        raise UsageError(f"--top {text} is no list of percents", next="write --top 20 or --top 5,20")
+    return percents
+
+
+DRAWINGS = ("curve", "map", "distances", "spectrum")
+
+
+def _check(draw: str | None) -> None:
+    from kaibo.errors import UsageError
+
+    if draw is not None and draw not in DRAWINGS:
+        raise UsageError(f'--draw "{draw}" is nothing to draw', next=f"choose one of {', '.join(DRAWINGS)}")
+
+
+def _drawn(found: Any, draw: str | None, by: str, spectra: Any) -> Any:
+    """What was asked for; else the norm@k curve of whole models, and where the change is at the other levels."""
+    drawings = dict(zip(DRAWINGS, (found.curve, found.depth, found.distances, spectra), strict=True))
+    return drawings[draw or ("curve" if by == "model" else "map")]
+
+
+def _once(answer: Answer) -> Any:
+    """Takes errors that were not told yet."""
+    return lambda error: answer.errors.append(error) if error.line not in {e.line for e in answer.errors} else None
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _show(findings: Sequence[Any], language: str) -> None:
+    """What differs beside the weights, the norms, adapters, the distances between several, what was left out."""
+    from kaibo.reports import console, show
+
+    out = console()
+    for finding in findings:
+        if finding.rows:
+            show(finding, to=out, language=language)
+            out.print()
+
+
+def measured_spectrum(answer: Answer, compared: Iterable[Any], settings: Any) -> Any:
+    """The spectra of the changes of models that were compared, a list of their own in JSON (`spectra`).
+
+    What was already said to be unreadable is not said again.
+    """
+    from kaibo.chapters.diff.ask_spectrum import spectra_of
+
+    known = {error.line for error in answer.errors}
+
+    def report(error: Any) -> None:
+        if error.line not in known:
+            answer.errors.append(error)
+
+    found = spectra_of(compared, settings=settings, on_error=report)
+    answer.lists["spectra"] = [
+        {**record, "said": row.said} for row, record in zip(found.rows, found.records(), strict=True)
+    ]
+    answer.warnings += found.notes if answer.json and found.rows else ()
+    return found

@@ -1,0 +1,1 @@
+"""One model in, all chapters about it on one page out."""

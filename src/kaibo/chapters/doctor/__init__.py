@@ -1,0 +1,1 @@
+"""The installation looked at: versions, extras, fonts, caches."""

@@ -1,0 +1,1 @@
+"""Tasks in, accuracies with intervals and paired comparisons out."""

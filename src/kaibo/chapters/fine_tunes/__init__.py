@@ -1,0 +1,1 @@
+"""Fine-tunes of several methods, data sets and seeds in, what differs between them out."""

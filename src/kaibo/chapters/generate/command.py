@@ -1,0 +1,132 @@
+"""`kaibo generate`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.desk import answering as running
+from kaibo.desk import options
+from kaibo.desk.answering import Answer, answering
+
+Text = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="Plain text to go on from; - is stdin.")]
+Chat = Annotated[str | None, typer.Option("--chat", metavar="TEXT", help="What a user says, under a chat template.")]
+Messages = Annotated[
+    Path | None, typer.Option("--messages", metavar="FILE", help="A conversation as JSON: role and content.")
+]
+System = Annotated[str | None, typer.Option("--system", metavar="TEXT", help="The system's words before --chat.")]
+Template = Annotated[
+    str | None,
+    typer.Option("--template", metavar="NAME", help="own (default), llama-2, code-llama, code-llama-infill."),
+]
+Test = Annotated[str, typer.Option("--test", metavar="TEXT", help="The example test of --template code-llama.")]
+Special = Annotated[bool, typer.Option("--special", help="Read special tokens in --prompt as such.")]
+Most = Annotated[int, typer.Option("--max-tokens", metavar="N", help="Tokens to write at most.")]
+Temperature = Annotated[
+    float, typer.Option("--temperature", metavar="T", help="0 is greedy; above it, tokens are drawn.")
+]
+TopK = Annotated[int | None, typer.Option("--top-k", metavar="K", help="Draw from the K likeliest tokens only.")]
+TopP = Annotated[float | None, typer.Option("--top-p", metavar="P", help="Draw from the likeliest that reach P.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the draws.")]
+Stop = Annotated[list[str] | None, typer.Option("--stop", metavar="TEXT", help="Stop before this text; repeatable.")]
+
+
+def command(
+    model: options.Model,
+    prompt: Text = None,
+    chat: Chat = None,
+    messages: Messages = None,
+    system: System = None,
+    template: Template = None,
+    test: Test = "",
+    special: Special = False,
+    max_tokens: Most = 128,
+    temperature: Temperature = 0.0,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = 0,
+    stop: Stop = None,
+    dtype: options.Type = None,
+    device: options.Device = "cpu",
+    rope: options.Rope = None,
+    bits: options.Bits = None,
+    json: options.Json = False,
+    language: options.Language = "en",
+    store: options.UnusedStore = None,
+) -> None:
+    """Let a model write: after a prompt, or in a conversation.
+
+    LLaMA-shaped models run on the reference, all others that transformers knows through it. Code that a folder brings
+    is never run, and its chat template only in a sandbox.
+    """
+    from kaibo.chapters.generate.ask import generate
+    from kaibo.desk.running import Running
+
+    with answering("generate", as_json=json) as answer:
+        from kaibo.llama import Sampling
+
+        asked = _asked(prompt, chat, messages, system, template)
+        asked = replace(asked, test=test, special=special)
+        sampling = Sampling(max_tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
+        how = Running(dtype, device, rope, bits)
+        on_text = None if json else _write
+        found = generate(model, asked, sampling=sampling, running=how, on_text=on_text)
+        _finish(answer, found)
+
+
+def _asked(
+    prompt: str | None, chat: str | None, messages: Path | None, system: str | None, template: str | None
+) -> Any:
+    from kaibo.chapters.generate.ask import Prompt, conversation
+    from kaibo.errors import UsageError
+
+    given = [one for one in (prompt, chat, messages) if one is not None]
+    if len(given) != 1:
+        raise UsageError("one of --prompt, --chat and --messages is wanted")
+    if messages is not None:
+        talk = conversation(_read(messages), str(messages))
+        return replace(talk, template=template or "own")
+    text = str(given[0])
+    text = sys.stdin.read() if text == "-" else text
+    turns = () if system is None else (("system", system),)
+    if prompt is not None:
+        return Prompt(text, template, turns)
+    return Prompt(text, template or "own", turns)
+
+
+def _read(file: Path) -> list[object]:
+    import json
+
+    from kaibo.errors import FormatError, MissingError
+
+    try:
+        found = json.loads(file.read_bytes())
+    except OSError as problem:
+        raise MissingError(f"cannot be read: {problem.strerror}", file=file) from None
+    except (ValueError, RecursionError):
+        raise FormatError("is no JSON", file=file) from None
+    if not isinstance(found, list):
+        raise FormatError("is no list of messages", file=file)
+    return found
+
+
+def _write(text: str) -> None:
+    """A piece of the answer, at once; control characters from a model would move the cursor, so they are spelled."""
+    clean = "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
+    if sys.stdout is not None:
+        sys.stdout.write(clean)
+        sys.stdout.flush()
+
+
+def _finish(answer: Answer, found: Any) -> None:
+    row = found.rows[0]
+    answer.results = found.records()
+    answer.warnings += found.notes
+    answer.show = lambda: running.say(sys.stdout, "")
+    if not answer.json:
+        speed = f"{row.tokens} tokens, {row.tokens_per_second:.1f} a second"
+        answer.warnings.append(f"{speed}; ended: {row.ended}; run by the {row.engine}")

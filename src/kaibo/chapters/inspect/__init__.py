@@ -1,0 +1,1 @@
+"""What a model is, from its config and headers alone; several models side by side."""

@@ -1,0 +1,1 @@
+"""Sizes, FLOPs or components in, a law that predicts a score out."""

@@ -1,0 +1,1 @@
+"""Models in, one model out; first where their task vectors are in conflict."""

@@ -1,0 +1,1 @@
+"""Reported norms in, whether one vector can have them out."""

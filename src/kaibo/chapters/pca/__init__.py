@@ -1,0 +1,1 @@
+"""A score table in, its principal components with their uncertainty out."""

@@ -1,0 +1,1 @@
+"""Texts under models in, perplexity with its interval out."""

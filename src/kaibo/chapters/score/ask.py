@@ -1,0 +1,136 @@
+"""`kaibo score`: what checkpoints think of every token of a text, kept, and the perplexities that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from kaibo.chapters.score.perplexity import ScoredText, perplexity
+from kaibo.chapters.score.rows import ContextRow, ScoreRow, TokenCell
+from kaibo.chapters.score.scorer import Scorer, ahead_of, first_ids, texts_of
+from kaibo.chapters.score.token_losses import ShownText, by_context, token_strip
+from kaibo.collect.scores import Scored
+from kaibo.desk.addresses import Address, OnError, raising
+from kaibo.desk.checkpoints import checkpoints
+from kaibo.desk.measuring import Settings, open_store
+from kaibo.errors import KaiboError
+from kaibo.scoring.memory import memory_of
+from kaibo.scoring.planning import ScoreSettings
+from kaibo.scoring.texts import Document, Errors, read_texts
+from kaibo.vocabulary import Finding
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is said beside the numbers: a row for `each` text, the first `ids` that were read (exactly), and to whom
+    the peak memory is told before anything is scored."""
+
+    each: bool = False
+    ids: int = 0
+    tell: Callable[[str], None] | None = None
+
+
+def score(
+    models: Address | Iterable[Address],
+    texts: Address | Iterable[Address],
+    *,
+    how: ScoreSettings | None = None,
+    errors: Errors = "strict",
+    shown: Shown | None = None,
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Finding[ScoreRow]:
+    """Perplexities of texts under models; the nats of every token stay in the store.
+
+    `models` are addresses; a folder of checkpoints stands for all of them, sorted by step. A model that cannot be
+    scored is given to `on_error` and the others go on. Raises what reading the texts raises, UsageError for windows
+    that do not fit.
+    """
+    shown = shown or Shown()
+    documents = read_texts(texts, errors)
+    logs: list[ScoredText] = []
+    notes: dict[str, None] = {}
+    memory: dict[str, int] = {}
+    for step, scored, bytes_ in _scored(models, documents, how, settings, on_error, shown):
+        logs += texts_of(scored, step)
+        memory[scored.address] = bytes_
+        notes |= dict.fromkeys(scored.plan.notes)
+        if shown.ids:
+            notes[first_ids(scored, shown.ids)] = None
+    finding = perplexity(logs, each=shown.each, memory=memory)
+    return Finding(finding.kind, finding.rows, (*finding.notes, *notes), finding.provenance)
+
+
+def scores(
+    models: Address | Iterable[Address],
+    documents: list[Document],
+    *,
+    how: ScoreSettings | None = None,
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[Scored]:
+    """The token logs of each model in turn, from the store where it has them."""
+    for _, scored in scored_by_step(models, documents, how=how, settings=settings, on_error=on_error):
+        yield scored
+
+
+def scored_by_step(
+    models: Address | Iterable[Address],
+    documents: list[Document],
+    *,
+    how: ScoreSettings | None = None,
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[tuple[int | None, Scored]]:
+    """The same, each with the step that the checkpoint's name says."""
+    for step, scored, _ in _scored(models, documents, how, settings, on_error, Shown()):
+        yield step, scored
+
+
+def _scored(
+    models: Address | Iterable[Address],
+    documents: list[Document],
+    how: ScoreSettings | None,
+    settings: Settings | None,
+    on_error: OnError | None,
+    shown: Shown,
+) -> Iterator[tuple[int | None, Scored, int]]:
+    """Step, logs and expected peak memory of each checkpoint."""
+    settings, how, report = settings or Settings(), how or ScoreSettings(), on_error or raising
+    several = checkpoints(models)
+    with ahead_of(several, how) as ahead:
+        scorer = Scorer(how, settings, open_store(settings.store), ahead)
+        for label, opened in scorer.each(several, report):
+            try:
+                plan = scorer.plan(opened, documents)
+                scorer.forget_tokenizers()
+                expected = memory_of(opened.model, plan, how)
+                if shown.tell is not None:
+                    shown.tell(expected.note(opened.address))
+                yield opened.step, scorer.take(opened, plan, label), expected.total
+            except KaiboError as error:
+                scorer.forgive(error, report)
+
+
+Drawing = Literal["strip", "context"]
+
+
+def token_losses(
+    models: Address | Iterable[Address],
+    texts: Address | Iterable[Address],
+    drawing: Drawing = "strip",
+    *,
+    how: ScoreSettings | None = None,
+    errors: Errors = "strict",
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Finding[TokenCell] | Finding[ContextRow]:
+    """The first tokens of the first text one by one (`strip`), or mean nats by tokens before (`context`)."""
+    documents = read_texts(texts, errors)
+    shown = [
+        ShownText(scored.address, scored.model_id, log, document.text)
+        for scored in scores(models, documents, how=how, settings=settings, on_error=on_error)
+        for document, log in zip(scored.plan.documents, scored.logs, strict=True)
+    ]
+    return token_strip(shown) if drawing == "strip" else by_context(shown)

@@ -1,0 +1,101 @@
+"""The columns of its findings; field names are the names that `--json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kaibo.vocabulary.kinds import Drawing, Kind
+
+
+@dataclass(frozen=True)
+class TokenCell:
+    """One token: what stands there, and −ln p of it; None where it was not scored.
+
+    `piece` is empty for a token that is another part of the character before.
+    """
+
+    model: str
+    text: str
+    place: int
+    piece: str
+    nats: float | None
+
+
+@dataclass(frozen=True)
+class ContextRow:
+    """The mean nats of all tokens that had `least` to `most` tokens before them in their window."""
+
+    model: str
+    least: int
+    most: int
+    tokens: int
+    mean_nats: float
+    nats_low: float | None
+    nats_high: float | None
+    why: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One text, or all of them, under one model.
+
+    `nats` is the sum of −ln p over the `tokens` that were scored (`unscored` were not). `ppl`, `word_ppl` and
+    `character_ppl` are perplexities per token, word (between white space) and character, `bits_per_byte` is what
+    models with different tokenizers are compared by; `_low` and `_high` its 95 % interval.
+    """
+
+    model: str
+    step: int | None
+    text: str
+    tokens: int
+    unscored: int
+    nats: float
+    ppl: float | None
+    ppl_low: float | None
+    ppl_high: float | None
+    bits_per_byte: float
+    bits_per_byte_low: float | None
+    bits_per_byte_high: float | None
+    word_ppl: float
+    character_ppl: float
+    unigram_ppl: float
+    uniform_ppl: int
+    words: int
+    characters: int
+    bytes: int
+    memory: int | None = None
+    why: dict[str, str] = field(default_factory=dict)
+
+
+SCORE = Kind(
+    "score",
+    ScoreRow,
+    __package__,
+    columns=(
+        "model",
+        "step",
+        "text",
+        "tokens",
+        "nats",
+        "ppl",
+        "ppl_low",
+        "ppl_high",
+        "bits_per_byte",
+        "bits_per_byte_low",
+        "bits_per_byte_high",
+        "unigram_ppl",
+        "uniform_ppl",
+    ),
+)
+SCORE_CONTEXT = Kind(
+    "score-context",
+    ContextRow,
+    __package__,
+    figures={"context": Drawing("by_context", "score.context_title", "score.context_caption")},
+)
+SCORE_TOKENS = Kind(
+    "score-tokens",
+    TokenCell,
+    __package__,
+    figures={"strip": Drawing("strip", "score.strip_title", "score.strip_caption")},
+)

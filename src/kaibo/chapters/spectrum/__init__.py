@@ -1,0 +1,1 @@
+"""Singular values in, effective ranks and the tails of their distribution out."""

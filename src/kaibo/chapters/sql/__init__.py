@@ -1,0 +1,1 @@
+"""A question in SQL in, rows of the store out."""

@@ -1,0 +1,1 @@
+"""Moments, norms, tails, entropy, hidden grids and profiles over depth, from the census."""

@@ -1,0 +1,87 @@
+"""`kaibo stats`: moments, norms, tails, entropy, hidden grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kaibo.chapters.stats import magnitudes as powers
+from kaibo.chapters.stats import profile as depth
+from kaibo.chapters.stats import statistics
+from kaibo.chapters.stats.rows import GRIDS, GridRow, MagnitudeRow, ProfileRow, StatsRow
+from kaibo.collect import Options, granted_workers
+from kaibo.collect.grids import look_for_groups
+from kaibo.counting import Groups
+from kaibo.desk.addresses import Address, OnError, addresses, raising
+from kaibo.desk.measuring import Settings, measured, rows_of, with_notes
+from kaibo.errors import KaiboError
+from kaibo.models import open_model
+from kaibo.version import __version__
+from kaibo.vocabulary import By, Finding, Tensor
+
+
+def stats(
+    models: Address | Iterable[Address],
+    by: By = "model",
+    *,
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Finding[StatsRow]:
+    """Statistics of the weights by model, layer, role or tensor.
+
+    Raises UsageError for an unknown level, and whatever opening and reading the models raises.
+    """
+    collected = list(measured(models, settings, on_error))
+    return with_notes(statistics.stats(rows_of(collected), by), collected)
+
+
+def profile(
+    models: Address | Iterable[Address], *, settings: Settings | None = None, on_error: OnError | None = None
+) -> Finding[ProfileRow]:
+    """σ, kurtosis and digit distance of every role in every layer: what the profiles over depth draw."""
+    return depth.profile(rows_of(measured(models, settings, on_error)))
+
+
+def magnitudes(
+    models: Address | Iterable[Address], *, settings: Settings | None = None, on_error: OnError | None = None
+) -> Finding[MagnitudeRow]:
+    """How the weights of each model spread over powers of two, beside Gaussians with their σ."""
+    return powers.magnitudes(rows_of(measured(models, settings, on_error)))
+
+
+CERTAIN = 0.99
+"""Share of the varied groups that must be coarse; among random weights of 8 bits or more none is."""
+
+NOTES = (
+    "A group counts as coarse when its neighbours along the last axis hold at most 16 different values, but not one.",
+    "Random weights of 8 bits or more have next to no coarse group of 32.",
+)
+
+
+def grids(
+    models: Address | Iterable[Address], *, settings: Settings | None = None, on_error: OnError | None = None
+) -> Finding[GridRow]:
+    """For every weight tensor whether it lies on a 4-bit grid by groups. Reads all weights once.
+
+    Raises what opening and reading raise.
+    """
+    settings, report = settings or Settings(), on_error or raising
+    options = Options(workers=granted_workers(settings.workers), progress=settings.progress)
+    rows: list[GridRow] = []
+    for address in addresses(models):
+        try:
+            model = open_model(address, trust_shards=settings.trust_shards)
+            rows += [_row(address, tensor, found) for tensor, found in look_for_groups(model, options)]
+        except KaiboError as error:
+            report(error)
+    return Finding(GRIDS, tuple(rows), NOTES, {"kaibo": __version__})
+
+
+def _row(model: str, tensor: Tensor, found: tuple[Groups, ...]) -> GridRow:
+    varied = [groups for groups in found if groups.varied]
+    certain = [groups for groups in varied if groups.coarse >= CERTAIN * groups.varied]
+    chosen = certain[-1] if certain else varied[0] if varied else None
+    if chosen is None:
+        return GridRow(model, tensor.canonical, tensor.role, None, 0, None, None)
+    grid = f"4 bits by groups of {chosen.size}" if certain else None
+    share = chosen.coarse / chosen.varied
+    return GridRow(model, tensor.canonical, tensor.role, chosen.size, chosen.varied, share, grid)

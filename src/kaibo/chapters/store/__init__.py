@@ -1,0 +1,1 @@
+"""What the store keeps: listed, verified, compacted, removed."""

@@ -1,0 +1,1 @@
+"""A published question in, its claims judged out."""

@@ -1,0 +1,109 @@
+"""`kaibo study`: questions that people published, each run and judged by computation."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaibo.desk import options
+from kaibo.desk.answering import Answer, answering
+
+commands = typer.Typer(help="Published questions, run and judged: list, run.", no_args_is_help=True)
+
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME|FOLDER…", help="Studies by name, or folders; all for every one.")
+]
+Models = Annotated[list[str] | None, typer.Option("--models", metavar="MODEL", help="Models to run it on; repeatable.")]
+Tables = Annotated[list[str] | None, typer.Option("--table", metavar="TABLE", help="Tables of scores; repeatable.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", metavar="PATTERN", help="Columns of the tables: 'GLP_*', or a list.")
+]
+Texts = Annotated[list[str] | None, typer.Option("--text", metavar="FILE", help="Texts to score; repeatable.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help="Tasks to evaluate; repeatable.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", metavar="LABELS", help="Labels of the models, in order.")]
+Manifest = Annotated[
+    Path | None,
+    typer.Option("--manifest", metavar="FILE", help="What the models are: TOML with [[member]], or nursery.json."),
+]
+Small = Annotated[bool, typer.Option("--small", help="The small form, for a laptop.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 when a claim differs.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pages go.", file_okay=False)]
+
+
+@commands.command("list")
+def listing(json: options.Json = False, language: options.Language = "en") -> None:
+    """List the studies that ship, and their questions."""
+    from kaibo.chapters.study.ask import study_list
+
+    with answering("study list", as_json=json) as answer:
+        found = study_list(language)
+        answer.results = [dataclasses.asdict(row) for row in found]
+        answer.show = lambda: _lines([f"{row.study:14} {row.question} ({row.claims})" for row in found])
+
+
+@commands.command("run")
+def running(
+    studies: Names,
+    models: Models = None,
+    tables: Tables = None,
+    columns: Columns = None,
+    texts: Texts = None,
+    tasks: Tasks = None,
+    groups: Groups = None,
+    manifest: Manifest = None,
+    small: Small = False,
+    strict: Strict = False,
+    out: Out = Path("kaibo-report/studies"),
+    json: options.Json = False,
+    language: options.Language = "en",
+    force: options.Force = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
+) -> None:
+    """Run studies and judge their claims: one page each, an index for several."""
+    from kaibo.chapters.study.ask import members_of, pages, study_run
+    from kaibo.collect import progress_bar
+    from kaibo.reports import Mark, write_output
+    from kaibo.study import Inputs
+
+    with answering("study run", as_json=json) as answer, progress_bar() as progress:
+        inputs = Inputs(
+            models=tuple(models or ()),
+            tables=tuple(tables or ()),
+            columns=columns,
+            texts=tuple(texts or ()),
+            tasks=tuple(tasks or ()),
+            groups=tuple(groups or ()),
+            members=() if manifest is None else members_of(manifest),
+            small=small,
+            settings=options.settings(store, workers, False, False, False, progress),
+        )
+        ran = study_run(studies, inputs, language=language, on_error=answer.errors.append)
+        written = write_output(out, pages(ran, language), mark=Mark("study", "studies"), force=force) if ran else ()
+        _answer(answer, ran, written, language)
+        differs = any(one.verdict == "differs" for each in ran for one in each.judgements)
+        answer.exit = 1 if strict and differs else 0
+
+
+def _answer(answer: Answer, ran: list[Any], written: tuple[Path, ...], language: str) -> None:
+    from kaibo.reports.studies import counted
+    from kaibo.vocabulary import plain
+
+    answer.results = [
+        {"study": one.declared.study.name, "claims": [plain(judgement) for judgement in one.judgements]} for one in ran
+    ]
+
+    def show() -> None:
+        for one in ran:
+            _lines([one.declared.word("title", language), f"  {counted(one.judgements, language)}"])
+        _lines([str(path) for path in written if path.name == "index.html" or len(ran) == 1])
+
+    answer.show = show
+
+
+def _lines(lines: list[str]) -> None:
+    for line in lines:
+        typer.echo(line)

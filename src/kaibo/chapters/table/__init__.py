@@ -1,0 +1,1 @@
+"""Leaderboards and results in any common form in, one tidy table out."""

@@ -1,0 +1,1 @@
+"""An architecture in, its identities computed two ways out."""

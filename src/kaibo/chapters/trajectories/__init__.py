@@ -1,0 +1,1 @@
+"""Scores along training in, what goes with them (perplexity, FLOPs, size) out."""

@@ -1,0 +1,1 @@
+"""Token logs of a run in, which tokens are learned, finished or forgotten out."""

@@ -1,0 +1,97 @@
+"""What every verb that reads weights shares: its settings, and the way from addresses to measured models."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kaibo.collect import Collected, Options, Progress, granted_workers, quiet, take_census
+from kaibo.desk.addresses import Address, OnError, addresses, raising
+from kaibo.errors import KaiboError
+from kaibo.models import open_model
+from kaibo.store import Store
+from kaibo.vocabulary import Finding, Row
+from kaibo.vocabulary.findings import BUFFER
+from kaibo.vocabulary.kinds import R
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How models are read and where measurements are kept.
+
+    `store` is a folder (default: `KAIBO_STORE`, else `./kaibo-store`); `workers` threads (default: `KAIBO_WORKERS`,
+    else the cores granted); `verify` reads every tensor again and compares; `trust_shards` goes by the shards where
+    an index disagrees with them; `fail_fast` stops at the first tensor or model that cannot be read.
+    """
+
+    store: str | os.PathLike[str] | None = None
+    workers: int | None = None
+    verify: bool = False
+    trust_shards: bool = False
+    fail_fast: bool = False
+    progress: Progress = field(default=quiet, repr=False)
+
+
+def open_store(path: str | os.PathLike[str] | None = None) -> Store:
+    """The store at a path, else at `KAIBO_STORE`, else at `./kaibo-store`."""
+    return Store(Path(path or os.environ.get("KAIBO_STORE") or "kaibo-store"))
+
+
+def measured(
+    models: Address | Iterable[Address], settings: Settings | None = None, on_error: OnError | None = None
+) -> Iterator[Collected]:
+    """Each model's rows, from the store where it knows them, else by reading the weights once.
+
+    A model of which some tensors could not be read is yielded with the rows it has, its errors given to `on_error`.
+    """
+    settings = settings or Settings()
+    report = on_error or raising
+    store = open_store(settings.store)
+    options = Options(
+        workers=granted_workers(settings.workers),
+        verify=settings.verify,
+        progress=settings.progress,
+        fail_fast=settings.fail_fast,
+    )
+    told: set[str] = set()
+    for address in addresses(models):
+        try:
+            collected = take_census(open_model(address, trust_shards=settings.trust_shards), store, options)
+        except KaiboError as error:
+            if settings.fail_fast or error.kind in ("storage", "stopped"):
+                raise
+            report(error)
+            continue
+        if collected.failures and settings.fail_fast:
+            raise collected.failures[0]
+        for warning in store.warnings:
+            if warning not in told:
+                warnings.warn(warning, stacklevel=2)
+        told |= set(store.warnings)
+        for failure in collected.failures:
+            report(failure)
+        yield collected
+
+
+def rows_of(collected: Iterable[Collected]) -> list[Row]:
+    """All rows of several models, in order."""
+    return [row for one in collected for row in one.rows]
+
+
+def with_notes(finding: Finding[R], collected: Iterable[Collected]) -> Finding[R]:
+    """The finding with what was noted while the models were opened, and what in them is not weights."""
+    notes = tuple(note for one in collected for note in notes_of(one))
+    return Finding(finding.kind, finding.rows, (*finding.notes, *notes), finding.provenance)
+
+
+def notes_of(collected: Collected) -> tuple[str, ...]:
+    """What a reader of a model's numbers should know about how it was opened."""
+    others = collected.model.not_weights
+    kinds = ", ".join(sorted({tensor.dtype.name for tensor in others}))
+    listed = (f"{len(others)} tensors are not weights ({kinds}) and are not measured",) if others else ()
+    buffers = sum(tensor.role == BUFFER for tensor in collected.model.weights)
+    left_out = (f"{buffers} buffers (masks, frequencies) are counted but left out of digits and statistics",)
+    return (*collected.model.notes, *listed, *(left_out if buffers else ()))
