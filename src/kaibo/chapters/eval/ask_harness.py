@@ -13,8 +13,8 @@ from typing import Any
 from kaibo.chapters.eval.accuracy import reported
 from kaibo.chapters.eval.ask import EvalOptions, Evaluations, ends_of, loaded_model, tidy
 from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalRow
-from kaibo.chapters.score.scorer import Opened, Scorer
 from kaibo.collect.harness import Kept
+from kaibo.collect.scorer import Opened, Scorer
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
