@@ -11,7 +11,7 @@ from typing import Any
 import typer.main
 
 from kaibo.cli.application import application
-from kaibo.recipes.fields import described
+from kaibo.documents.fields import described
 from kaibo.recipes.schema import Recipe
 
 PAGE = Path(__file__).with_name("cli.md")

@@ -171,6 +171,10 @@ _HOMES = {
         "TrendOptions",
         "Trends",
     ),
+    "kaibo.vocabulary.kinds": (
+        "Drawing",
+        "Kind",
+    ),
     "kaibo.vocabulary.merging": ("Recipe",),
     "kaibo.vocabulary": (
         "Census",

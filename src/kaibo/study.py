@@ -10,13 +10,13 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from kaibo.documents.toml_text import read_toml
 from kaibo.errors import FormatError, MissingError
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.claims import Claim, Judgement, Outcome, judge
@@ -161,12 +161,7 @@ def _loaded(folder: Path) -> Study:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as absent:
-        raise MissingError("is missing", file=path, next="a study has study.py, claims.toml and words.toml") from absent
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise FormatError(f"is no TOML: {wrong}", file=path) from wrong
+    return read_toml(path, "a study has study.py, claims.toml and words.toml")
 
 
 def _claims(path: Path) -> Iterator[Claim]:

@@ -1,58 +1,94 @@
 """How do models learn across scales? Trends of tokens, scores along training, and noise, in the runs of a family.
 
-`tokens` judges what the trends of tokens say, `tasks` asks and judges accuracy and the perplexity of options.
+`tokens` judges what the trends of tokens say, `tasks` asks and judges accuracy and the perplexity of options, `finals`
+takes models by address and holds published numbers of OPT against them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import kaibo
 
-from . import tasks, tokens
+from . import finals, tasks, tokens
+
+NURSERY = "nursery"
+"""The scale of a small family; the source's claims are about OPT."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Trends and scores along every run of a family, the perplexity of its ends on corrupted text (`sizes` of those),
-    and published evaluations; None where not given.
+    """Trends and scores along every run, the perplexity of finals and of the ends of runs on corrupted text (`sizes` of
+    those), options of finals, and published evaluations; None where not given. `given` are the models by address.
     """
 
     trends: Any | None = None
     learned: Any | None = None
     corrupted: Any | None = None
+    answered: Any | None = None
     published: Any | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
+    given: finals.Given = field(default_factory=finals.Given)
+    scale: str = NURSERY
 
 
 def measure(inputs: kaibo.Inputs) -> Measured:
-    """Scores the texts along the family's checkpoints (what the store knows is not scored again), reads the tables."""
-    published = tasks.published_in(inputs.tables)
+    """Scores the texts along the runs (what the store knows is not scored again) and under the finals, reads tables.
+
+    Models by address come before the family of a manifest; without a text nothing is measured on models.
+    """
+    measured = Measured(published=tasks.published_in(inputs.tables))
+    if not inputs.texts:
+        return measured
+    if inputs.models:
+        return of_models(finals.given(inputs.models), inputs, measured)
     family = [one for one in inputs.members if one.get("place") == "family"]
-    if not family or not inputs.texts:
-        return Measured(published=published)
+    return of_family(family, inputs, measured) if family else measured
+
+
+def of_family(family: list[Mapping[str, Any]], inputs: kaibo.Inputs, measured: Measured) -> Measured:
+    """The runs of a small family, and the perplexity of their ends on corrupted text."""
     runs = sorted({str(Path(one["address"]).parent) for one in family}, key=lambda folder: size_of(folder, family))
     ends = sorted((one for one in family if one.get("last")), key=lambda one: int(one["size"]))
-    starts = (0.1, 0.5) if inputs.small else (0.1, 0.3, 0.5, 0.7)
-    asked = kaibo.TrendOptions(starts=starts, passages=2)
-    return Measured(
-        trends=kaibo.trends(runs, inputs.texts, asked=asked, settings=inputs.settings),
+    return replace(
+        measured,
+        trends=trends_of(runs, inputs),
         learned=tasks.asked_of(runs, inputs),
         corrupted=corrupted(ends, inputs),
-        published=published,
         sizes={str(one.get("run") or one["address"]): int(one["size"]) for one in ends},
     )
+
+
+def of_models(known: finals.Given, inputs: kaibo.Inputs, measured: Measured) -> Measured:
+    """Runs as a family's; finals on corrupted text and on questions."""
+    scored, asked, noise, answered = None, None, None, None
+    if known.runs:
+        scored, asked = trends_of(known.runs, inputs), tasks.asked_of(known.runs, inputs)
+    if known.finals:
+        noise = finals.corrupted(known.finals, inputs)
+        answered = finals.options(known.finals, inputs, tasks.QUESTIONS)
+    sizes = known.sizes or {}
+    return replace(
+        measured, trends=scored, learned=asked, corrupted=noise, answered=answered, sizes=sizes, given=known,
+        scale="models given" if known.runs else known.scale,
+    )  # fmt: skip
+
+
+def trends_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
+    """The trend of every token along the runs."""
+    starts = (0.1, 0.5) if inputs.small else (0.1, 0.3, 0.5, 0.7)
+    asked = kaibo.TrendOptions(starts=starts, passages=2)
+    return kaibo.trends(list(runs), inputs.texts, asked=asked, settings=inputs.settings)
 
 
 def corrupted(ends: list[Mapping[str, Any]], inputs: kaibo.Inputs) -> Any:
     """The perplexity of corrupted texts under the last checkpoint of each run, called by the name of the run."""
     shares = kaibo.CorruptSettings(shares=(0.0, 0.4, 1.0) if inputs.small else (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
     found = kaibo.corrupt([one["address"] for one in ends], inputs.texts, what=shares, settings=inputs.settings)
-    names = {str(one["address"]): str(one.get("run") or one["address"]) for one in ends}
-    return replace(found, rows=tuple(replace(row, model=names.get(row.model, row.model)) for row in found.rows))
+    return finals.renamed(found, {str(one["address"]): str(one.get("run") or one["address"]) for one in ends})
 
 
 def size_of(folder: str, family: list[Mapping[str, Any]]) -> int:
@@ -61,31 +97,39 @@ def size_of(folder: str, family: list[Mapping[str, Any]]) -> int:
 
 
 def analyse(measured: Measured) -> kaibo.Results:
-    """Directions at the family's scale: none of them reproduces a claim about OPT, and the verdicts say so.
-
-    Where published evaluations are given, they answer what they can in place of the family.
+    """Directions at the scale of what was given, which reproduce nothing of OPT; published evaluations answer what is
+    not answered otherwise, and every number about OPT says what was measured or what would measure it.
     """
-    if measured.trends is None and measured.published is None:
-        return kaibo.Results(sentences=(("nothing", {}),))
-    found = measured.trends
-    outcomes = [
-        *(tokens.of_shares(found.shares.rows) if found is not None else ()),
-        *(tokens.of_sets(found) if found is not None else ()),
-        *(tokens.of_noise(measured.corrupted, measured.sizes) if measured.corrupted is not None else ()),
-        *tasks.outcomes(measured.learned, tokens.SCALE),
-        *(one for one in tasks.outcomes(measured.published, "Pythia") if one.value is not None),
+    found, scale = measured.trends, measured.scale
+    sizes = dict(measured.sizes)
+    several = [
+        *tokens.unmeasured(),
+        *tasks.outcomes(measured.published, "Pythia"),
+        *(tokens.of_trends(found, scale) if found is not None else ()),
+        *(tokens.of_noise(measured.corrupted, sizes, scale) if measured.corrupted is not None else ()),
+        *(finals.wrong_options(measured.answered, measured.given) if measured.answered is not None else ()),
+        *tasks.outcomes(measured.learned, scale),
+        *finals.of_opt(measured.given, measured.corrupted, measured.answered, found),
     ]
+    outcomes: dict[str, kaibo.Outcome] = {}
+    for one in several:
+        if one.value is not None or outcomes.get(one.name) is None or outcomes[one.name].value is None:
+            outcomes[one.name] = one
     shown = tasks.findings("learned", measured.learned)
+    answered = {"answered": measured.answered} if measured.answered is not None else {}
     return kaibo.Results(
-        {**of_tokens(found), **shown, **noise(measured), **tasks.findings("published", measured.published)},
-        tuple({one.name: one for one in outcomes}.values()),
+        {
+            **of_tokens(found), **shown, **noise(measured), **answered,
+            **tasks.findings("published", measured.published),
+        },
+        tuple(outcomes.values()),
         sentences(measured),
-    )
+    )  # fmt: skip
 
 
 def of_tokens(found: Any) -> dict[str, Any]:
     """The findings of the trends, in the order in which they are read; those without rows are left out."""
-    order = ("shares", "passages", "followed", "descent", "containment", "pairs", "size")
+    order = ("shares", "windows", "passages", "followed", "descent", "containment", "pairs", "size")
     return {name: getattr(found, name) for name in order if found is not None and getattr(found, name).rows}
 
 
@@ -108,7 +152,8 @@ def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
         for row in noise[-1:]
         if row.ppl is not None and row.floor is not None
     ]
-    return (*seen, *tasks.sentences(measured.learned, measured.published), *floors)
+    nothing = () if measured.trends is not None or measured.corrupted is not None else (("nothing", {}),)
+    return (*nothing, *seen, *tasks.sentences(measured.learned, measured.published), *floors)
 
 
 study = kaibo.Study("trajectories", measure, analyse)

@@ -14,11 +14,14 @@ QUESTIONS = str(Path(__file__).parent / "questions.toml")
 PUBLISHED = ("lambada_openai.acc", "piqa.acc", "arc_easy.acc", "sciq.acc", "winogrande.acc", "arc_challenge.acc")
 """The scores of a published table that are drawn, where it has them."""
 
-CLEAR = 2.0
-"""Standard errors from which a lead is called one."""
+SHIPPED = str(Path(__file__).parent / "pythia-zero-shot.csv")
+"""Pythia's published evaluations, which are judged where no table is given; source and licence stand beside them."""
 
-SMALL_GAIN = 0.01
-"""R² below which what size adds is nothing to speak of."""
+POINT = 0.01
+"""Accuracy by which a tenfold size may change a score at one perplexity and still be said not to matter."""
+
+HALF = 0.5
+"""The share of neighbouring sizes, and of scores, that must say so before it is said of models."""
 
 
 def asked_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
@@ -38,9 +41,8 @@ def asked_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
 
 
 def published_in(tables: Sequence[str]) -> Any:
-    """Published evaluations of checkpoints: the usual scores of those that the tables have, else all."""
-    if not tables:
-        return None
+    """Evaluations of checkpoints by others, Pythia's where none are given: the usual scores, else all."""
+    tables = list(tables) or [SHIPPED]
     there = kaibo.score_table(tables).benchmarks
     columns = ",".join(name for name in PUBLISHED if name in there)
     return kaibo.trajectories(tables, columns=columns or None)
@@ -54,17 +56,33 @@ def findings(key: str, found: Any) -> dict[str, Any]:
     leads = tuple(one for row in found.rows for one in row.crossings)
     several = {
         key: found,
-        f"{key}-shapes": kaibo.Finding("trajectory-shapes", shapes, SHAPE_NOTES),
-        f"{key}-crossings": kaibo.Finding("trajectory-crossings", leads, LEAD_NOTES),
+        f"{key}-shapes": kaibo.Finding(kind_of(shapes, "trajectory-shapes", SHAPES), shapes, SHAPE_NOTES),
+        f"{key}-crossings": kaibo.Finding(kind_of(leads, "trajectory-crossings", LEADS), leads, LEAD_NOTES),
     }
     return {name: one for name, one in several.items() if one.rows}
 
 
+def kind_of(rows: Sequence[Any], name: str, columns: tuple[str, ...]) -> kaibo.Kind[Any]:
+    """What rows that lie inside those of the scores are as a finding of their own."""
+    return kaibo.Kind(name, type(rows[0]) if rows else object, columns=columns)
+
+
+SHAPES = (
+    *("benchmark", "over", "run", "linearity", "linearity_low", "linearity_high", "linearity_null"),
+    *("breakthroughness", "breakthroughness_low", "breakthroughness_high", "breakthroughness_null"),
+)
+LEADS = (
+    *("benchmark", "small", "large", "clear", "lead", "lead_high", "lead_errors", "p", "q", "flops", "still_leads"),
+    "larger_first",
+)
 SHAPE_NOTES = (
     "linearity and breakthroughness as BIG-bench defines them; along FLOPs each run is read at nine even places",
     "null: the 95 % quantile of the absolute value where scores differ by their standard errors only",
 )
-LEAD_NOTES = ("a lead of less than two standard errors is no lead; of several sizes each is held against the next",)
+LEAD_NOTES = (
+    "p: how often equal curves with this noise have as large a lead somewhere; q after correction over the pairs",
+    "a lead with q below 0.05 is clear; of several sizes each is held against the next",
+)
 
 
 def outcomes(found: Any, scale: str) -> list[kaibo.Outcome]:
@@ -75,12 +93,24 @@ def outcomes(found: Any, scale: str) -> list[kaibo.Outcome]:
 
 
 def decided(found: Any, scale: str) -> list[kaibo.Outcome]:
-    """Whether size adds nothing to perplexity: less than a hundredth of R², or no more than noise does."""
-    rows = [row.size_adds for row in accuracies(found) if row.size_adds is not None]
+    """Whether a tenfold size changes every accuracy by less than a point at one perplexity: an interval within the
+    margin. That no effect was found would say nothing.
+    """
+    rows = [row.size_adds for row in accuracies(found) if row.size_adds is not None and row.size_adds.effects]
+    name = "perplexity-decides"
     if not rows:
-        return []
-    nothing = [one.gain < SMALL_GAIN or (one.gain_null is not None and one.gain <= one.gain_null) for one in rows]
-    return [kaibo.Outcome("perplexity-decides", all(nothing), scale=scale, n=len(rows))]
+        why = "needs three sizes that share perplexities, with a dozen checkpoints between them"
+        return [kaibo.Outcome(name, None, scale=scale, why=why)] if accuracies(found) else []
+    inside = [row.effect_low > -POINT and row.effect_high < POINT for row in rows]
+    if all(inside):
+        return [kaibo.Outcome(name, True, scale=scale, n=len(rows))]
+    if any(one.low > POINT or one.high < -POINT for row in rows for one in row.effects):
+        return [kaibo.Outcome(name, False, scale=scale, n=len(rows))]
+    low, high = (100 * pick(ends) for pick, ends in (
+        (min, [row.effect_low for row in rows]), (max, [row.effect_high for row in rows])
+    ))  # fmt: skip
+    why = f"a tenfold size at one perplexity changes accuracy by {low:+.1f} to {high:+.1f} points; less than 1 is asked"
+    return [kaibo.Outcome(name, None, scale=scale, n=len(rows), why=why)]
 
 
 def wrong_options(found: Any, scale: str) -> list[kaibo.Outcome]:
@@ -100,13 +130,29 @@ def wrong_options(found: Any, scale: str) -> list[kaibo.Outcome]:
 
 
 def small_first(found: Any, scale: str) -> list[kaibo.Outcome]:
-    """Whether a smaller model is clearly ahead of a larger one at the same FLOPs, by accuracy, else by perplexity."""
-    for rows in (accuracies(found), [row for row in found.rows if row.benchmark.endswith("ppl")]):
-        leads = [one for row in rows for one in row.crossings if one.lead_errors is not None]
-        if any(one.lead_errors >= CLEAR for one in leads):
-            return [kaibo.Outcome("small-at-small-flops", True, scale=scale, n=len(leads))]
-    why = "no smaller model leads by two standard errors: too few questions, or too little of the same compute"
-    return [kaibo.Outcome("small-at-small-flops", None, scale=scale, why=why)]
+    """Whether on at least half of the scores the smaller of most neighbouring sizes is clearly ahead first at the same
+    FLOPs, and on none the larger: by accuracy, by perplexity where there is none.
+    """
+    name = "small-at-small-flops"
+    rows = accuracies(found) or [row for row in found.rows if row.benchmark.endswith("ppl")]
+    said = [leads_first(row) for row in rows if any(one.p is not None for one in row.crossings)]
+    if not said:
+        return [kaibo.Outcome(name, None, scale=scale, why="needs two sizes at the same FLOPs: --table FILE")]
+    small, large = said.count("small"), said.count("large")
+    if small >= HALF * len(said) and not large:
+        return [kaibo.Outcome(name, True, scale=scale, n=len(said))]
+    if large >= HALF * len(said) and not small:
+        return [kaibo.Outcome(name, False, scale=scale, n=len(said))]
+    why = f"of {len(said)} scores smaller models lead clearly first on {small}, larger ones on {large}"
+    return [kaibo.Outcome(name, None, scale=scale, n=len(said), why=why)]
+
+
+def leads_first(row: Any) -> str:
+    """Which of two neighbouring sizes leads first on a score, in at least half of the pairs; "" where neither does."""
+    leads = [one for one in row.crossings if one.p is not None]
+    small = sum(one.clear and not one.larger_first for one in leads)
+    large = sum(one.larger_first or one.lead_high < POINT for one in leads)
+    return "small" if small >= HALF * len(leads) else "large" if large >= HALF * len(leads) else ""
 
 
 def accuracies(found: Any) -> list[Any]:
@@ -130,10 +176,15 @@ def sentences(found: Any, published: Any) -> list[tuple[str, dict[str, Any]]]:
         if accuracy.low is not None:
             said.append(("options", {**values, "right": right.value, "wrong": wrong.value}))
     adds = named["acc"].size_adds if "acc" in named else None
-    if adds is not None and adds.gain_null is not None:
-        said.append(("given", {"gain": adds.gain, "null": adds.gain_null, "p": adds.gain_p}))
-    gains = [row.size_adds for row in accuracies(published) if row.size_adds] if published is not None else []
-    if gains:
-        r2, most = min(one.r2_without for one in gains), max(one.gain for one in gains)
-        said.append(("published", {"r2": r2, "gain": most, "scores": len(gains)}))
+    if adds is not None and adds.effects:
+        said.append(("given", {"low": 100 * adds.effect_low, "high": 100 * adds.effect_high}))
+    judged = accuracies(published) if published is not None else []
+    effects = [row.size_adds for row in judged if row.size_adds is not None and row.size_adds.effects]
+    if effects:
+        low, high = min(one.effect_low for one in effects), max(one.effect_high for one in effects)
+        said.append(("published", {"low": 100 * low, "high": 100 * high, "scores": len(effects)}))
+    leads = [one for row in judged for one in row.crossings if one.p is not None]
+    if leads:
+        clear = sum(one.clear and not one.larger_first for one in leads)
+        said.append(("leads", {"clear": clear, "pairs": len(leads)}))
     return said

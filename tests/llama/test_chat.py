@@ -76,7 +76,7 @@ def test_a_template_that_reaches_for_python_or_too_much_is_refused(template: str
 
 
 def test_a_template_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kaibo.llama.chat.SECONDS", 1)
+    monkeypatch.setattr("kaibo.documents.templates.SECONDS", 1)
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     with pytest.raises(PolicyError, match=r"longer than 1 s|more than 1 s"):
         own_template(endless, [], TAGS, "t")

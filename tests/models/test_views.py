@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kaibo.models import views
 from kaibo.models.anatomy.catalogue import families, family
 from kaibo.models.anatomy.parts import fused_layout, part_role, part_rows
-from kaibo.models.pairing.rotary import to_half, to_interleaved
+from kaibo.models.rotary import to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
 from kaibo.models.views import computed, renamed, shifted, transposed
 from kaibo.testing.arrays import ArrayTensor, array_tensor

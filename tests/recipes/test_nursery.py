@@ -10,9 +10,9 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from kaibo.cli import main_loop
+from kaibo.documents.fields import read
 from kaibo.llama import load_llama
 from kaibo.models import open_model
-from kaibo.recipes.fields import read
 from kaibo.recipes.manifest import Member, read_manifest
 from kaibo.recipes.nursery_plan import planned
 from kaibo.recipes.presets import PRESETS, Preset

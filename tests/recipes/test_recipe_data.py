@@ -57,16 +57,16 @@ def test_plain_text_is_cut_at_empty_lines(tmp_path: Path) -> None:
 def test_no_bad_row_is_dropped_in_silence(tmp_path: Path) -> None:
     good = json.dumps({"prompt": "q", "completion": "a"}).encode()
     wrong = {
-        2: (b"{", "is no JSON"),
+        2: (b"{", "is not JSON"),
         3: (b"[1]", "is no object"),
         5: (b'{"prompt": "q"}', "has prompt and not"),
         6: (b'{"prompt": "q", "completion": ""}', "completion is empty"),
         7: (b'{"prompt": 3, "completion": "a"}', "prompt is no text"),
         8: (b'{"text": "t"}', "is text in plain text, not prompt-completion"),
         9: (b'{"messages": [{"role": "user", "content": "q"}]}', "ends with user"),
-        10: (b"\xff", "is no UTF-8"),
-        11: (b'{"prompt": "\\ud800", "completion": "a"}', "half a character"),
-        12: (b"[" * 3000, "is no JSON"),
+        10: (b"\xff", "is not UTF-8"),
+        11: (b'{"prompt": "\\ud800", "completion": "a"}', "half a surrogate pair"),
+        12: (b"[" * 3000, "is not JSON"),
     }
     lines = [wrong[n][0] if n in wrong else good for n in range(1, 13)]
     (tmp_path / "d.jsonl").write_bytes(b"\n".join(lines) + b"\n\n")
@@ -77,7 +77,7 @@ def test_no_bad_row_is_dropped_in_silence(tmp_path: Path) -> None:
         assert wrong[row.line][1] in row.reason
     (note,) = rows.notes
     assert note.startswith("10 rows cannot be used: ")
-    assert "line 2: is no JSON" in note
+    assert "line 2: is not JSON" in note
 
 
 def test_nothing_usable_and_nothing_there_are_errors_of_their_own(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaibo.documents.fields import described, names_of
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.recipes import Recipe, read_recipes
 from kaibo.recipes.expansion import in_order
-from kaibo.recipes.fields import described, names_of
 
 ONE = 'name = "r"\nkind = "sft"\nbase = "hf:org/base"\ndata = "answers.jsonl"\n'
 

@@ -73,8 +73,8 @@ def test_four_things_are_counted_in_three_bars():
     assert [[count for _, count, _ in bar] for bar in found.bars] == [[1, 1], [1, 1], [1, 1]]
     said = counted(judged(*outcomes))
     assert said == (
-        "Of 6 claims 1 are reproduced and 1 differ. At another scale 1 directions are seen and 1 are not. "
-        "1 cannot be told and 1 are not measured."
+        "Of 6 claims 1 are reproduced and 1 differ. Seen at another scale: 1 directions; not seen: 1. "
+        "Cannot tell: 1. Not measured: 1."
     )
 
 

@@ -15,6 +15,9 @@ from kaibo.sandbox import Desk, Judged, Problem, Way, problems
 HUMANEVAL = Path("../shared/reference/humaneval/HumanEval.jsonl.gz")
 
 
+SLY = "def f(x): return C()\nclass C:\n    def __contains__(s, v): return True\n    def __iter__(s): return "
+
+
 def judged(problem: Problem, way: Way, program: str) -> Judged:
     with Desk(problem, way, SHORT) as desk:
         return desk.judge(program)
@@ -79,6 +82,9 @@ def test_each_end_has_a_verdict_of_its_own(verdict: str, code: str, problem: Pro
             "passed",
         ),
         ("assert f(1) == f(1)", "def f(x): return object()", "wrong"),
+        ("assert all(map(lambda x: f(x) == x, range(3)))", "def f(x): raise StopIteration", "error"),
+        ("assert 3 in f(1)", f"{SLY}iter([1])", "wrong"),
+        ("assert 3 in f(1)", f"{SLY}iter([1, 3])", "passed"),
         ("assert len(f(2)) == 2", "class L:\n    def __len__(s): return 2\ndef f(x): return L()", "passed"),
         ("for i in range(3): assert f(i) == g(i)", "def f(x): return x\ng = f", "passed"),
     ],
@@ -147,3 +153,34 @@ def _broken(function: ast.AST) -> None:
     for node in ast.walk(function):
         if isinstance(node, ast.Return) and node.value is not None:
             node.value = ast.List([node.value, node.value], ast.Load())
+
+
+FORGED = """
+import gc
+CHANNEL = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")
+def f(x):
+    CHANNEL.say(%r, %r)
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("raised", '{"tuple":["exec","exec","raise SystemExit"]}'),
+        ("raised", '{"tuple":[3,[],{"tuple":[]}]}'),
+        ("raised", '{"tuple":["StopIteration","StopIteration",""]}'),
+        ("value", '{"tuple":[{"list":[]},null]}'),
+        ("value", '{"tuple":[[],[[]]]}'),
+        ("value", '{"tuple":[{"range":[0,1e99]},null]}'),
+        ("value", "[" * 100_000),
+        ("value", ""),
+        ("judged", '{"tuple":["passed","",1]}'),
+        ("ready", ""),
+    ],
+)
+def test_what_a_sample_writes_to_the_channel_itself_is_a_value_at_most(
+    word: str, text: str, way: Way, tmp_path: Path
+) -> None:
+    """An exception named `exec` was once called at the desk, and a value could once come with changed arguments."""
+    problem = problem_of(tmp_path, test_list=["x = [3, 1]\nassert f(x) == sorted(x)"])
+    assert judged(problem, way, FORGED % (word, text)).verdict in ("wrong", "error", "killed")

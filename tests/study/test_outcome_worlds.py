@@ -22,7 +22,7 @@ def part(study: str, name: str) -> Any:
     return sys.modules[f"kaibo_study_{study}.{name}"]
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if name != "trajectories"])
+@pytest.mark.parametrize("name", shipped())
 def test_every_claim_carries_a_sentence_of_its_source(name: str) -> None:
     assert [claim.id for claim in declared(name).claims if not claim.sentence] == []
 

@@ -10,6 +10,7 @@ from typing import Any
 from kaibo.cli.application import application
 from kaibo.desk.answering import READER_GONE, Answer, forget_stdout, interrupted, say
 from kaibo.errors import KaiboError, StorageError, UsageError
+from kaibo.vocabulary.terminals import guarded_stderr
 
 FAULT = 70
 """The exit code for a fault of kaibo's own: none of the codes that say what a user can do about it."""
@@ -20,6 +21,11 @@ def main_loop(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     _spell_what_cannot_be_encoded()
+    with guarded_stderr():
+        return _exit_code(arguments, debug)
+
+
+def _exit_code(arguments: list[str], debug: bool) -> int:
     try:
         code = _run(arguments) if arguments else _welcome()
         if sys.stdout is not None:

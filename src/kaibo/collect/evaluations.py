@@ -70,7 +70,7 @@ def take_exam(
         ),
         chance=task.chance,
         answers=tuple(answered(found, log)),
-        grouped=task.data.group is not None,
+        grouped=task.data.map.group is not None,
         failed=len(found.refused),
         step=taker.step,
         origin=f"{taker.function_id} {found.paper.hash[:16]}",

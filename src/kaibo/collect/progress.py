@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from kaibo.errors import escaped
+from kaibo.vocabulary.terminals import guarded, unguarded
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -70,7 +71,7 @@ class _Shown:
         from kaibo.collect.amounts import Amount, Rate
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), Amount(), Rate(), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._bar = Bar(*columns, console=guarded(Console(file=unguarded(sys.stderr))), transient=True)
         self._task = self._bar.add_task(self._label, total=self._total, unit=self._unit)
         self._bar.start()
 

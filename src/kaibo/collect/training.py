@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kaibo.errors import escaped
+from kaibo.vocabulary.terminals import guarded, unguarded
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -56,7 +57,7 @@ def _bar() -> Bar:
 
     name, said = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[said]}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), said, TimeRemainingColumn())
-    bar = Bar(*columns, console=Console(stderr=True), transient=True)
+    bar = Bar(*columns, console=guarded(Console(file=unguarded(sys.stderr))), transient=True)
     bar.start()
     return bar
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaibo.collect import Collected, Options, Progress, granted_workers, quiet, take_census
 from kaibo.desk.addresses import Address, OnError, addresses, raising
-from kaibo.errors import KaiboError
+from kaibo.errors import KaiboError, MissingError
 from kaibo.models import open_model
 from kaibo.store import Store
-from kaibo.vocabulary import Finding, Row
+from kaibo.vocabulary import Finding, Model, Row
 from kaibo.vocabulary.findings import BUFFER
 from kaibo.vocabulary.kinds import R
+from kaibo.vocabulary.seen import seen_note, with_seen
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,31 @@ def rows_of(collected: Iterable[Collected]) -> list[Row]:
     return [row for one in collected for row in one.rows]
 
 
-def with_notes(finding: Finding[R], collected: Iterable[Collected]) -> Finding[R]:
-    """The finding with what was noted while the models were opened, and what in them is not weights."""
+def with_notes(finding: Finding[R], collected: Sequence[Collected]) -> Finding[R]:
+    """The finding with the share of each model that it saw, and what was noted while the models were opened."""
+    shares = {one.model.address: one.model.seen for one in collected}
+    found = with_seen(finding, lambda row: shares[row.model])
     notes = tuple(note for one in collected for note in notes_of(one))
-    return Finding(finding.kind, finding.rows, (*finding.notes, *notes), finding.provenance)
+    return Finding(found.kind, found.rows, (*found.notes, *notes), found.provenance)
+
+
+def measurable(collected: Iterable[Collected], on_error: OnError | None = None) -> list[Collected]:
+    """The models that hold weights; one that holds none, or only codes that cannot be decoded, is an error."""
+    found = []
+    for one in collected:
+        if one.model.weights or not one.model.tensors:
+            found.append(one)
+            continue
+        next_step = "kaibo inspect MODEL --tensors lists what it holds"
+        said = seen_note(0.0, stored_in(one.model)) or ""
+        (on_error or raising)(MissingError(said, file=one.model.address, next=next_step))
+    return found
+
+
+def stored_in(model: Model) -> str:
+    """What a model holds beside weights, in words: `3 tensors of I32, U8`."""
+    others = model.not_weights
+    return f"{len(others)} tensors of {', '.join(sorted({tensor.dtype.name for tensor in others})) or 'nothing'}"
 
 
 def notes_of(collected: Collected) -> tuple[str, ...]:
@@ -94,4 +116,5 @@ def notes_of(collected: Collected) -> tuple[str, ...]:
     listed = (f"{len(others)} tensors are not weights ({kinds}) and are not measured",) if others else ()
     buffers = sum(tensor.role == BUFFER for tensor in collected.model.weights)
     left_out = (f"{buffers} buffers (masks, frequencies) are counted but left out of digits and statistics",)
-    return (*collected.model.notes, *listed, *(left_out if buffers else ()))
+    seen = seen_note(collected.model.seen, stored_in(collected.model))
+    return (*collected.model.notes, *listed, *(left_out if buffers else ()), *((seen,) if seen else ()))

@@ -148,7 +148,9 @@ def bytes_of(text: str, option: str) -> int:
     >>> bytes_of("24GB", "--memory"), bytes_of("1.5 MiB", "--memory"), bytes_of("500m", "--memory")
     (24000000000, 1572864, 500000000)
     """
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+(?:e[0-9]{1,2})?)\s*([kmgt]?i?)b?", text.strip().lower())
+    found = re.fullmatch(
+        r"((?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)(?:e[0-9]{1,2})?)\s*+([kmgt]?i?)b?", text.strip().lower()
+    )
     size = int(float(found[1]) * UNITS.get(found[2], 0)) if found else 0
     if size <= 0:
         raise UsageError(f'{option} "{text}" is no size', next="write it as 500MB, 24GB or 16GiB")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kaibo.figures.drawable import with_drawable_strings
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -67,8 +69,8 @@ CONFIG: dict[str, Any] = {
 
 
 def finished(chart: Any, caption: str) -> alt.TopLevelMixin:
-    """The chart with the shared look, and its caption as what a screen reader says."""
-    dressed = chart.properties(description=caption)
+    """The chart with the shared look, its names drawable, and its caption as what a screen reader says."""
+    dressed = with_drawable_strings(chart).properties(description=caption)
     dressed.config = CONFIG
     return dressed  # type: ignore[no-any-return]
 

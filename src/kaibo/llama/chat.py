@@ -6,24 +6,16 @@ special is the tag itself.
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from kaibo.errors import FormatError, MissingError, PolicyError, UsageError, escaped
-
-TEMPLATE_LIMIT = 1 << 20
-SECONDS = 5
-BYTES = 1 << 30
-CHARACTERS = 4_000_000
-"""What a template may cost: its own length, processor time, memory, and the length of what it writes."""
+from kaibo.documents.templates import RefusedTemplateError, in_child
+from kaibo.errors import FormatError, UsageError
 
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"  # private use: around what a user typed that looks like a special token
+
+ELSE = "--template llama-2, or --prompt for plain text"
 
 FILL = "<FILL_ME>"
 """Where Code Llama is to fill in, in the prompt of the form `code-llama-infill`."""
@@ -134,8 +126,6 @@ def own_templates(
     template: str, conversations: Sequence[Sequence[Message]], tags: Tags, file: str
 ) -> list[list[Piece]]:
     """Several conversations under one template, rendered in one process; raises as `own_template` does."""
-    if len(template) > TEMPLATE_LIMIT:
-        raise PolicyError(f"is {len(template):,} characters long, the limit is {TEMPLATE_LIMIT:,}", file=file)
     marked = [[{"role": one.role, "content": _marked(one.content, tags)} for one in each] for each in conversations]
     variables = {
         "add_generation_prompt": True,
@@ -144,7 +134,12 @@ def own_templates(
         "tools": None,
         "documents": None,
     }
-    return [_pieces(text) for text in _rendered(template, variables, marked, file)]
+    rows = [{**variables, "messages": messages} for messages in marked]
+    try:
+        texts = in_child("chat", template, rows, file, "the chat template", ELSE) if rows else []
+    except RefusedTemplateError as broken:
+        raise FormatError(f"the chat template is broken ({broken})", file=file) from None
+    return [_pieces(text) for text in texts]
 
 
 def _marked(text: str, tags: Tags) -> str:
@@ -163,43 +158,3 @@ def _pieces(text: str) -> list[Piece]:
         typed = part.startswith(_OPEN)
         pieces += [Piece(one, special=not typed) for one in re.split(f"[{_OPEN}{_CLOSE}]", part) if one]
     return pieces
-
-
-def _rendered(
-    template: str, variables: Mapping[str, Any], conversations: Sequence[Sequence[Mapping[str, str]]], file: str
-) -> list[str]:
-    bounds = {"seconds": SECONDS, "bytes": BYTES, "characters": CHARACTERS}
-    request = {"template": template, "variables": variables, "conversations": conversations, **bounds}
-    script = Path(__file__).with_name("rendering.py")
-    try:
-        run = subprocess.run(
-            [sys.executable, "-I", str(script)],
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            timeout=2 * SECONDS,
-            check=False,
-            env={},
-        )
-    except subprocess.TimeoutExpired:
-        raise PolicyError(f"the chat template takes longer than {SECONDS} s", file=file) from None
-    try:
-        answer = json.loads(run.stdout)
-    except ValueError:
-        if run.returncode < 0 or b"MemoryError" in run.stderr:
-            message = f"the chat template needs more than {SECONDS} s or {BYTES >> 20} MiB"
-            raise PolicyError(message, file=file) from None
-        why = run.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise MissingError(f"the chat template could not be rendered ({escaped(why, 200)})", file=file) from None
-    return _texts(answer, file)
-
-
-def _texts(answer: Mapping[str, Any], file: str) -> list[str]:
-    if "refused" in answer:
-        message = f"the chat template {escaped(answer['refused'], 200)}, which no template may"
-        raise PolicyError(message, file=file, next="--template llama-2, or --prompt for plain text")
-    if "raised" in answer:
-        raise UsageError(f"the chat template says: {escaped(answer['raised'], 300)}", file=file)
-    if "broken" in answer:
-        raise FormatError(f"the chat template is broken ({escaped(answer['broken'], 200)})", file=file)
-    texts: list[str] = answer["texts"]
-    return texts

@@ -148,6 +148,7 @@ def applied(adapter: Adapter, base: Model) -> Applied:
         files=(adapter.file,),
         notes=(*adapter.target.notes, *notes_on(adapter, base), *contradicted, *described.notes),
         documents={**base.documents, **described.documents},
+        undecoded=base.undecoded,
     )
     return Applied(
         adapter, tuple(sorted(updates, key=lambda update: update.weight.canonical)), model, frozenset(wholes)

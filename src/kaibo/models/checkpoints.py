@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from kaibo.errors import MissingError, UsageError
+from kaibo.documents.json_text import json_value
+from kaibo.documents.reading import opened, read_bytes
+from kaibo.errors import KaiboError, MissingError, UsageError
 from kaibo.models.formats.shards import SHARD
 
 _NUMBER = r"[-_=]?([0-9]{1,18}(?:\.[0-9]{1,9}(?=[km](?![a-z0-9])))?)(?![0-9])([km](?![a-z0-9]))?"
@@ -160,8 +161,8 @@ def _cached(folder: str) -> Iterator[Checkpoint]:
     for root, _, files in os.walk(refs):
         for file in sorted(files, key=_natural):
             path = os.path.join(root, file)
-            with open(path, "rb") as opened:
-                revision = opened.read(256).decode("ascii", "replace").strip()
+            with opened(path) as ref:
+                revision = ref.read(256).decode("ascii", "replace").strip()
             named.setdefault(revision, []).append(os.path.relpath(path, refs))
     for revision in sorted(os.listdir(os.path.join(folder, "snapshots")), key=_natural):
         for name in named.get(revision, [revision]):
@@ -172,11 +173,8 @@ def _saved_step(folder: str) -> int | None:
     """`global_step` of the trainer's record beside the weights; None where there is none that can be read."""
     path = os.path.join(folder, STATE)
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) > STATE_LIMIT:
-            return None
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
+        found = json_value(read_bytes(path, STATE_LIMIT), path, [])
+    except KaiboError:
         return None
     step = found.get("global_step") if isinstance(found, dict) else None
     return step if isinstance(step, int) and not isinstance(step, bool) else None

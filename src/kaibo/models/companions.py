@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from typing import Any
 
-from kaibo.errors import PolicyError
+from kaibo.documents.json_text import json_value
+from kaibo.errors import FormatError, PolicyError
 from kaibo.models.opening import target_of
 
 NAMES = (
@@ -55,8 +55,8 @@ def companions(address: str, dtype: str | None = None) -> Iterator[tuple[str, by
 def _with_dtype(data: bytes, dtype: str) -> bytes:
     """A config that names another type, its other keys in their order; as it was where it is no JSON object."""
     try:
-        config: Any = json.loads(data)
-    except (ValueError, RecursionError):
+        config = json_value(data, "config.json", [])
+    except FormatError:
         return data
     if not isinstance(config, dict):
         return data

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
 
@@ -124,28 +123,9 @@ def parsed(raw: bytes, name: str, notes: list[str]) -> Mapping[str, Any]:
     >>> parsed(b'{"a": NaN, "b": 1}', "config.json", [])
     {'a': None, 'b': 1}
     """
-    odd: set[str] = set()
-
-    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in members}) != len(members):
-            odd.add("names a key twice; the last one counts")
-        return dict(members)
-
-    def number(text: str) -> float | None:
-        value = float(text)
-        if math.isfinite(value):
-            return value
-        odd.add("holds NaN or infinity, read as missing")
-        return None
-
-    try:
-        text = raw.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be printed later
-    except (ValueError, RecursionError, OverflowError) as problem:
-        nested = isinstance(problem, RecursionError)
-        raise FormatError("is nested too deeply" if nested else "is not valid JSON", file=name) from None
+    odd: list[str] = []
+    value = json_value(raw, name, odd)
     if not isinstance(value, dict):
         raise FormatError("is not a JSON object", file=name)
-    notes.extend(f"{name} {what}" for what in sorted(odd))
+    notes.extend(f"{name} {what}" for what in odd)
     return value

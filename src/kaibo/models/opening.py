@@ -16,6 +16,9 @@ from kaibo.models.formats import Contents, stored
 from kaibo.models.formats.adapter import PREFIX
 from kaibo.models.formats.shards import SHARD
 from kaibo.models.packings import Stream, put, stream
+from kaibo.models.rotary import to_half
+from kaibo.models.rows import chosen_rows
+from kaibo.models.views import shifted
 from kaibo.models.weights import LOOKED_FOR, SINGLE, Opened, open_weights
 from kaibo.vocabulary import Model, Tensor
 
@@ -122,7 +125,8 @@ def _model(target: Target, opened: Opened, described: Described) -> Model:
     said = _said(opened)
     config, documents = described.config or said.config, {**said.documents, **described.documents}
     found = stream(chosen, config)
-    names = {tensor.name: said.names.get(tensor.name, tensor.name) for tensor in found.tensors}
+    tensors = [_undone(tensor, said) for tensor in found.tensors]
+    names = {tensor.name: said.names.get(tensor.name, tensor.name) for tensor in tensors}
     if said.meant:
         positions, family = _factor_positions(said.meant), "adapter"
     else:
@@ -132,7 +136,7 @@ def _model(target: Target, opened: Opened, described: Described) -> Model:
         target.address,
         target.name,
         family,
-        _placed(found.tensors, positions),
+        _placed(tensors, positions),
         config,
         tuple(opened.files),
         (*target.notes, *opened.notes, *said.notes, *found.notes, *described.notes),
@@ -147,9 +151,21 @@ def _said(opened: Opened) -> Contents:
     config = next((one.config for one in files if one.config), {})
     documents = next((one.documents for one in files if one.documents), {})
     names = {name: known for one in files for name, known in one.names.items()}
+    interleaved = {name: size for one in files for name, size in one.interleaved.items()}
+    plus_one = frozenset(name for one in files for name in one.plus_one)
     meant = {name: weight for one in files for name, weight in one.meant.items()}
     notes = tuple(dict.fromkeys(note for one in files for note in one.notes))
-    return Contents((), "", config, documents, names, meant, notes)
+    return Contents((), "", config, documents, names, interleaved, plus_one, meant, {}, notes)
+
+
+def _undone(tensor: Tensor, said: Contents) -> Tensor:
+    """A tensor as the family's own files hold it: what the file's writer changed is undone."""
+    if tensor.name in said.plus_one and tensor.dtype.measurable:
+        return shifted(tensor, -1.0)
+    size = said.interleaved.get(tensor.name)
+    if size is None or not tensor.dtype.measurable:
+        return tensor
+    return chosen_rows(tensor, to_half(tensor.shape[0] // size, size, size))
 
 
 def _placed(tensors: Sequence[Tensor], positions: Mapping[str, Position]) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import formats
 from kaibo.models.addresses import Target
-from kaibo.models.formats import Contents, sniff
+from kaibo.models.formats import Contents, gguf, sniff
 from kaibo.models.formats.adapter import CONFIG as ADAPTER_CONFIG
 from kaibo.models.formats.adapter import PICKLE as ADAPTER_PICKLE
 from kaibo.models.formats.adapter import WEIGHTS as ADAPTERS
@@ -63,6 +63,9 @@ def open_weights(target: Target, *, trust: bool = False) -> Opened:
             note = f"both {SINGLE} and {index_name} are here; {SINGLE} was used"
             return _open_files(target, [SINGLE], (note,))
         return _open_indexed(target, index, weights, trust)
+    if not any(name.endswith(".safetensors") for name in weights) and weights:
+        return _open_gguf(target, weights)
+    weights = [name for name in weights if name.endswith(".safetensors")]
     if SINGLE in weights:
         return _open_files(target, [SINGLE], _stray(weights, [SINGLE]))
     if weights:
@@ -85,9 +88,35 @@ def _open_named(target: Target, file: str, trust: bool) -> Opened:
         message = "is a pickle by its name, and pickles run code when they are opened"
         raise PolicyError(message, file=target.address, next=sniff.NO_PICKLES)
     shard = SHARD.fullmatch(file)
+    if shard is not None and shard[4] == "gguf":
+        names = [
+            name
+            for name in _names(target)
+            if (one := SHARD.fullmatch(name)) and one.groups()[::2] == shard.groups()[::2]
+        ]
+        return _open_gguf(target, names)
     part = shard is not None and int(shard[3]) > 1
     note = (f"{file} is one shard of several; name the folder for the whole model",) if part else ()
     return Opened({file: (formats.read(place, file), place)}, note)
+
+
+def _open_gguf(target: Target, names: list[str]) -> Opened:
+    """The one GGUF file of a folder, or all parts of the one that is split; a vision tower beside it is not read."""
+    models = [name for name in names if not os.path.basename(name).lower().startswith("mmproj")]
+    series = [name for name in models if SHARD.fullmatch(name)]
+    if absent := missing_of_series(series):
+        message = f"parts are missing: {listed(absent)}"
+        raise MissingError(message, file=target.path(absent[0]), next="fetch the parts again")
+    stems = {found[1] for found in map(SHARD.fullmatch, series) if found}
+    if len(models) != len(series) + (not series) or len(stems) > 1:
+        message = f"holds several GGUF files ({listed(models or names)})"
+        raise MissingError(message, file=target.address, next="name one of them")
+    opened = _open_files(target, models, _stray(names, models))
+    if not series:
+        return opened
+    contents = gguf.joined({target.path(name): held for name, (held, _) in opened.files.items()})
+    places = {target.path(name): (name, place) for name, (_, place) in opened.files.items()}
+    return Opened({places[path][0]: (held, places[path][1]) for path, held in contents.items()}, opened.notes)
 
 
 def _open_files(target: Target, names: list[str], notes: tuple[str, ...]) -> Opened:
@@ -198,10 +227,6 @@ def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
     if pickles:
         message = f"holds only pickles ({listed(pickles)}), which run code when they are opened"
         raise PolicyError(message, file=target.address, next=sniff.NO_PICKLES)
-    ggufs = [name for name in names if name.lower().endswith(".gguf")]
-    if ggufs:
-        message = f"holds only GGUF files ({listed(ggufs)}), which this version does not read"
-        raise MissingError(message, file=target.address, next="give the model's safetensors folder")
     if target.root.endswith(".safetensors"):
         raise FormatError("is a folder, not a file, and holds no weights", file=target.address)
     raise MissingError(LOOKED_FOR, file=target.address, next="is this the right folder?")
@@ -253,6 +278,8 @@ def _has_weights(target: Target, name: str) -> bool:
 
 
 def _is_weights(name: str) -> bool:
+    if name.lower().endswith(".gguf"):
+        return True
     return name.endswith(".safetensors") and not name.startswith("adapter_") and name not in ADAPTERS
 
 

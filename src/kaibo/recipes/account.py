@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kaibo.documents.json_text import read_json
 from kaibo.errors import FormatError, StorageError
 from kaibo.recipes.schema import Recipe
 from kaibo.version import __version__
@@ -88,12 +89,9 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, ValueError) as problem:
-        raise FormatError("cannot be read as the account of a run", file=path, next="remove the folder") from problem
+    found = read_json(path, advice="remove the folder")
     if not isinstance(found, dict) or "fingerprint" not in found:
         raise FormatError("is not the account of a run", file=path, next="choose another --out")
     return found

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kaibo.errors import FormatError, MissingError, escaped
+from kaibo.documents.json_text import json_line
+from kaibo.documents.reading import DATA_LIMIT, read_bytes, text_of
+from kaibo.errors import FormatError, escaped
 from kaibo.recipes.schema import Data, Kind
 
 Fields = dict[str, Any]
@@ -286,10 +288,7 @@ def _numbered(file: str, rows: Iterator[Any]) -> Iterator[tuple[Source, Any]]:
 
 
 def _opened(file: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError as problem:
-        raise MissingError(f"cannot be read ({problem.strerror})", file=file, next="is the path right?") from problem
+    return read_bytes(file, DATA_LIMIT, "is the path right?")
 
 
 def _lines(file: str) -> Iterator[tuple[Source, Any]]:
@@ -301,23 +300,17 @@ def _lines(file: str) -> Iterator[tuple[Source, Any]]:
             yield source, BadRow(file, line, f"is longer than {LINE_LIMIT >> 20} MiB")
             continue
         try:
-            yield source, json.loads(data.decode("utf-8"))
-        except UnicodeDecodeError:
-            yield source, BadRow(file, line, "is no UTF-8 text")
-        except (ValueError, RecursionError):
-            yield source, BadRow(file, line, "is no JSON")
+            yield source, json_line(data, file, line)
+        except FormatError as wrong:
+            yield source, BadRow(file, line, wrong.message.removeprefix(f"line {line} "))
 
 
 def _paragraphs(file: str) -> Iterator[tuple[Source, Any]]:
     """Texts between empty lines, each with the line it begins at."""
     begin = 1
     lines: list[str] = []
-    data = _opened(file)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise FormatError("is no UTF-8 text", file=file, offset=problem.start) from problem
-    for number, line in enumerate([*text.splitlines(), ""], start=1):
+    text = text_of(_opened(file), file)
+    for number, line in enumerate([*text.replace("\r\n", "\n").split("\n"), ""], start=1):
         if line.strip():
             begin = begin if lines else number
             lines.append(line)

@@ -6,12 +6,13 @@ distance is taken to the parent and to the base below it.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from kaibo.documents.json_text import read_json
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _products(adapter: Path) -> Iterator[tuple[str, tuple[float, Any, Any, bool]
     """For each adapted weight: the scale alpha / r, A, B, and whether the layer stores its weight transposed."""
     from safetensors.torch import load_file
 
-    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    settings = read_json(adapter / "adapter_config.json")
     factors = load_file(adapter / "adapter_model.safetensors")
     rank, alpha = int(settings["r"]), float(settings["lora_alpha"])
     transposed = bool(settings.get("fan_in_fan_out"))

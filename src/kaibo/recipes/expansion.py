@@ -20,15 +20,17 @@ import itertools
 import math
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kaibo.errors import FormatError, MissingError, UsageError, escaped
-from kaibo.recipes.fields import names_of, read, unknown
-from kaibo.recipes.schema import Recipe
+from kaibo.documents.fields import Place, names_of, read, unknown
+from kaibo.documents.reading import TOML_LIMIT, read_text
+from kaibo.documents.toml_text import toml_lines, toml_value
+from kaibo.errors import UsageError, escaped
+from kaibo.recipes.schema import Form, Recipe
 
 Table = dict[str, Any]
 RUN = "run:"
@@ -40,7 +42,34 @@ LIMIT = 4096
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,127}")
 _OUTER = ("name", "matrix", "runs", "sets", "data", "description")
-_SET = ("files", "rejected", "form", "split", "limit", "other", "union")
+_CHAIN = 256
+"""Runs that may build on each other, and sets that may hold each other."""
+
+LineOf = Callable[[Place], int | None]
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Data under a name."""
+
+    files: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    form: Form = "auto"
+    split: str = "train"
+    limit: int | None = None
+    other: str | None = None
+    union: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """What a file says around its runs."""
+
+    name: str = ""
+    description: str = ""
+    matrix: Mapping[str, Any] = field(default_factory=dict)
+    sets: Mapping[str, _Set] = field(default_factory=dict)
+    runs: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_recipes(
@@ -52,10 +81,11 @@ def read_recipes(
     MissingError for a file that is not there, FormatError for what is no TOML, UsageError for what is wrong in it.
     """
     text, shown, folder = _text(os.fspath(recipe))
-    try:
-        table: Table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise FormatError(f"is no TOML: {problem}", file=shown) from problem
+    table = toml_value(text, shown)
+    line_of = _line_of(text, overrides or {})
+    outline = {name: value for name, value in table.items() if name in {one.name for one in fields(_Outline)}}
+    read(_Outline, outline, shown, line_of=line_of, wrong=UsageError)
+    _known(table, shown, line_of)
     for name, file in (data or {}).items():
         if name not in table.get("sets", {}):
             raise unknown(name, list(table.get("sets", {})), shown)
@@ -66,7 +96,7 @@ def read_recipes(
     above = dict(overrides or {})
     if "base" in above:  # a chain keeps its parent; the base that is given goes below it
         table["base"] = above.pop("base")
-    runs = [_recipe(one, folder, shown) for one in _expanded(table, above, shown)]
+    runs = [_recipe(one, folder, shown, line_of) for one in _expanded(table, above, shown)]
     _distinct(runs, shown)
     return in_order(runs, shown)
 
@@ -86,18 +116,12 @@ def _text(recipe: str) -> tuple[str, str, Path]:
     shipped = {} if path.suffix or path.exists() else shipped_recipes()
     if recipe in shipped:
         return shipped[recipe], f"{recipe} (shipped)", Path()
-    try:
-        return path.read_text(encoding="utf-8"), recipe, path.parent
-    except UnicodeDecodeError as problem:
-        raise FormatError("is no UTF-8 text", file=recipe, offset=problem.start) from problem
-    except OSError as problem:
-        ships = f"shipped recipes: {', '.join(sorted(shipped_recipes()))}"
-        raise MissingError(f"cannot be read ({problem.strerror})", file=recipe, next=ships) from problem
+    ships = f"shipped recipes: {', '.join(sorted(shipped_recipes()))}"
+    return read_text(recipe, TOML_LIMIT, ships), recipe, path.parent
 
 
 def _expanded(table: Table, overrides: Mapping[str, Any], file: str) -> Iterator[Table]:
     """Every combination as a plain table, its name filled in and its data set looked up."""
-    _known(table, file)
     shared = {key: value for key, value in table.items() if key not in ("runs", "sets", "matrix", "description")}
     sets = table.get("sets", {})
     count = 0
@@ -117,16 +141,24 @@ def _expanded(table: Table, overrides: Mapping[str, Any], file: str) -> Iterator
             yield _filled(merged, named, list(_short(chosen)), sets, file)
 
 
-def _known(table: Table, file: str) -> None:
-    fields = {name.partition(".")[0] for name in NAMES} | set(_OUTER)
+def _line_of(text: str, overrides: Mapping[str, Any]) -> LineOf:
+    """The line of a setting: the first that ends so, at the top or in a run; none for what the command line set."""
+
+    def line_of(place: Place) -> int | None:
+        if ".".join(map(str, place)) in overrides:
+            return None
+        return next((line for path, line in toml_lines(text).items() if path[-len(place) :] == place), None)
+
+    return line_of
+
+
+def _known(table: Table, file: str, line_of: LineOf) -> None:
+    known = sorted({name.partition(".")[0] for name in NAMES} | set(_OUTER) | set(NAMES))
     for place in (table, *table.get("runs", [])):
         for name in place:
-            if name not in fields:
-                raise unknown(name, sorted({*fields, *NAMES}), file)
-    for name, entry in table.get("sets", {}).items():
-        for key in entry if isinstance(entry, Mapping) else ():
-            if key not in _SET:
-                raise unknown(f"sets.{name}.{key}", [f"sets.{name}.{known}" for known in _SET], file)
+            if name not in known:
+                line = line_of((name,))
+                raise unknown(name, known, file, "" if line is None else f"line {line}: ")
 
 
 def _lists(matrix: Any, file: str, prefix: str = "") -> Table:
@@ -179,8 +211,10 @@ def _filled(table: Table, named: Mapping[str, Any], varied: Sequence[str], sets:
     values = {key: _text_of(value) for key, value in named.items()}
     values.setdefault("data", str(table.get("data")) if isinstance(table.get("data"), str) else "")
     values.setdefault("seed", str(table.get("seed", 42)))
-    values.setdefault("learning_rate", _text_of(table.get("training", {}).get("learning_rate", 1e-5)))
-    name = _formatted(template, values, file)
+    training = table.get("training")
+    rate = training.get("learning_rate", 1e-5) if isinstance(training, Mapping) else 1e-5
+    values.setdefault("learning_rate", _text_of(rate))
+    name = _formatted(template[: 2 * LIMIT], values, file)
     if "{" not in template and varied:
         name += "".join(f"-{key}={values[key]}" for key in varied)
     if not _NAME.fullmatch(name):
@@ -232,18 +266,27 @@ def _files(name: str, sets: Table, file: str, seen: tuple[str, ...]) -> list[str
     entry = sets[name]
     files = entry.get("files", [])
     files = [files] if isinstance(files, str) else list(files)
+    if len(seen) > _CHAIN:
+        raise UsageError(f"set {name} is the {_CHAIN}th of sets that hold each other", file=file)
     if not files and not entry.get("union"):
         raise UsageError(f"set {name} has no files", file=file, next=f"give them with --data {name}=FILE")
-    return files + [one for part in entry.get("union", ()) for one in _files(part, sets, file, (*seen, name))]
+    union = entry.get("union", ())
+    for part in [union] if isinstance(union, str) else union:
+        files += _files(part, sets, file, (*seen, name))
+        if len(files) > LIMIT:
+            raise UsageError(f"set {name} holds more than {LIMIT} files", file=file)
+    return files
 
 
-def _recipe(table: Table, folder: Path, file: str) -> Recipe:
+def _recipe(table: Table, folder: Path, file: str, line_of: LineOf) -> Recipe:
     """The typed recipe; files that are named beside the recipe are found from its folder."""
     data = dict(table["data"])
     for key in ("files", "rejected"):
         files = data.get(key, [])
-        data[key] = [_beside(folder, str(one)) for one in ([files] if isinstance(files, str) else files)]
-    recipe = read(Recipe, {**table, "data": data}, file)
+        files = [files] if isinstance(files, str) else files
+        if isinstance(files, list):
+            data[key] = [_beside(folder, one) if isinstance(one, str) else one for one in files]
+    recipe = read(Recipe, {**table, "data": data}, file, line_of=line_of, wrong=UsageError)
     if recipe.kind != "pretrain" and not recipe.base:
         raise UsageError(f"run {recipe.name} has no base", file=file, next="name one in the recipe or with --base")
     if recipe.kind != "pretrain" and not recipe.data.files:
@@ -275,6 +318,8 @@ def in_order(runs: Sequence[Recipe], file: str) -> list[Recipe]:
     def place(run: Recipe, below: tuple[str, ...]) -> None:
         if run.name in below:
             raise UsageError(f"the chain of {run.name} leads back to itself", file=file)
+        if len(below) > _CHAIN:
+            raise UsageError(f"{run.name} is built on more than {_CHAIN} runs", file=file)
         parent = run.base.removeprefix(RUN) if run.base.startswith(RUN) else ""
         if parent in names:
             place(names[parent], (*below, run.name))

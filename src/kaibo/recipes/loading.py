@@ -7,7 +7,6 @@ only safetensors are read.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import warnings
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaibo.documents.json_text import json_value
+from kaibo.documents.reading import JSON_LIMIT, read_bytes
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, UsageError, missing_extra
 from kaibo.models.opening import target_of
 from kaibo.recipes.schema import Adapter, Recipe
@@ -98,10 +99,7 @@ def base_folder(address: str) -> Path:
 def config_of(folder: Path) -> dict[str, Any]:
     """A folder's `config.json`."""
     path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as problem:
-        raise FormatError("is no JSON", file=path) from problem
+    found = json_value(read_bytes(path, JSON_LIMIT), path, [])
     if not isinstance(found, dict):
         raise FormatError("is no object", file=path)
     return found

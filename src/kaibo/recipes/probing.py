@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kaibo.errors import FormatError, MissingError, PolicyError, UsageError
+from kaibo.documents.json_text import json_line, read_json
+from kaibo.documents.reading import read_text
+from kaibo.errors import FormatError, PolicyError, UsageError
 from kaibo.recipes.judging import ProbeRow, Reply, judged
 from kaibo.recipes.languages import language_of, languages
 from kaibo.recipes.loading import Precision, base_folder, device_of, hushed, load_base, load_tokenizer
@@ -48,13 +49,8 @@ def shipped_prompts(language: str = "") -> list[Prompt]:
 
 def read_prompts(file: str, language: str = "") -> list[Prompt]:
     """The prompts of a file: a question a line, or JSONL with `prompt` (text or messages) and perhaps `language`."""
-    try:
-        text = Path(file).read_text(encoding="utf-8-sig")
-    except OSError as problem:
-        raise MissingError(f"cannot be read ({problem.strerror})", file=file) from problem
-    except UnicodeDecodeError as problem:
-        raise FormatError("is no UTF-8 text", file=file, offset=problem.start) from problem
-    found = [_prompt(line, number, file, language) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = read_text(file).split("\n")
+    found = [_prompt(line, number, file, language) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise FormatError("holds no prompt", file=file, next="write a question a line")
     return found
@@ -63,13 +59,13 @@ def read_prompts(file: str, language: str = "") -> list[Prompt]:
 def _prompt(line: str, number: int, file: str, language: str) -> Prompt:
     if not line.lstrip().startswith("{"):
         return Prompt(({"role": "user", "content": line.strip()},), language or language_of(line))
+    row = json_line(line, file, number)
     try:
-        row = json.loads(line)
         given = row.get("messages", row.get("prompt"))
         turns = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
         messages = tuple({"role": str(turn["role"]), "content": str(turn["content"])} for turn in turns)
         asked = language or row.get("language") or language_of(messages[-1]["content"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as problem:
+    except (TypeError, KeyError, IndexError, AttributeError) as problem:
         raise FormatError(f"line {number} is no prompt", file=file, next='write {"prompt": "…"}') from problem
     if asked not in languages():
         message = f"line {number}: language {asked!r} cannot be told"
@@ -118,8 +114,8 @@ def opened(address: str, device: str, base: str | None = None) -> tuple[Any, Any
 
 def _base_of(place: Path) -> str:
     try:
-        named = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError) as problem:
+        named = read_json(place / "adapter_config.json")["base_model_name_or_path"]
+    except (KeyError, TypeError) as problem:
         raise FormatError("names no base", file=place / "adapter_config.json", next="give it with --base") from problem
     return str(named) if Path(str(named)).exists() else f"hf:{named}"
 

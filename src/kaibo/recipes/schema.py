@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kaibo.recipes.fields import setting
+from kaibo.documents.fields import setting
 
 Kind = Literal["pretrain", "sft", "dpo"]
 Device = Literal["auto", "cpu", "cuda", "mps"]

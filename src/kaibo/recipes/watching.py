@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from transformers import TrainerCallback
 
-from kaibo.errors import FormatError
+from kaibo.documents.json_text import read_json
+from kaibo.errors import FormatError, KaiboError
 
 MARK = "kaibo-complete.json"
 """The last file of a checkpoint; one without it was cut short and is not resumed from."""
@@ -133,7 +134,7 @@ def last_checkpoint(folder: Path, before: int | None = None) -> Path | None:
 
 def _complete(place: Path) -> bool:
     try:
-        files = json.loads((place / MARK).read_text(encoding="utf-8"))["files"]
+        files = read_json(place / MARK)["files"]
         return all((place / name).stat().st_size == size for name, size in files.items())
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, KaiboError, KeyError, TypeError, AttributeError):
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kaibo.documents.json_text import read_json
 from kaibo.errors import FormatError
 from kaibo.recipes.account import storing
 
@@ -38,12 +38,9 @@ def synced(path: Path) -> None:
 
 def read_object(path: Path) -> dict[str, Any] | None:
     """The JSON object of a file, None where there is no file. Raises FormatError for anything else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, ValueError, RecursionError) as problem:
-        raise FormatError("cannot be read as JSON", file=path, next="remove it to have it made again") from problem
+    found = read_json(path, advice="remove it to have it made again")
     if not isinstance(found, dict):
         raise FormatError("is no JSON object", file=path, next="remove it to have it made again")
     return found

@@ -150,19 +150,25 @@ def style(verdict: str) -> str:
 
 
 def counted(judgements: Sequence[Judgement], language: str = "en") -> str:
-    """How many claims had which verdict, in one sentence."""
+    """How many claims had which verdict: of the judged ones always, of the rest where there are any."""
     counts = Counter(judgement.verdict for judgement in judgements)
-    keys = ("reproduced", "differs", "seen", "unseen", "untold", "unmeasured")
-    numbers = {key: counts[verdict] for key, verdict in zip(keys, VERDICTS, strict=True)}
-    return word("study.counted", language, total=len(judgements), **numbers)
+    parts = (
+        ("counted", {"total": len(judgements), "reproduced": counts["reproduced"], "differs": counts["differs"]}),
+        ("counted_elsewhere", {"seen": counts[SEEN], "unseen": counts[NOT_SEEN]}),
+        ("counted_untold", {"untold": counts["cannot tell"]}),
+        ("counted_unmeasured", {"unmeasured": counts["not measured"]}),
+    )
+    told = [
+        word(f"study.{key}", language, **numbers) for key, numbers in parts if key == "counted" or any(numbers.values())
+    ]
+    return ("" if language == "ja" else " ").join(told)
 
 
 def sureness(judgements: Sequence[Judgement], language: str = "en") -> tuple[str, ...]:
-    """How sure one may be: what stands on an interval, what was judged on, and the directions seen at another scale."""
+    """What was judged, and the directions seen at another scale."""
     judged = [one for one in judgements if one.verdict in JUDGED]
-    bounded = sum(one.low is not None for one in judged)
     statements = sum(isinstance(one.reported, bool) for one in judged)
-    said = [word("study.sure_judged", language, judged=len(judged), bounded=bounded, statements=statements)]
+    said = [word("study.sure_judged", language, judged=len(judged), statements=statements)]
     counts = Counter(one.verdict for one in judgements)
     if counts[SEEN] + counts[NOT_SEEN]:
         said.append(word("study.sure_elsewhere", language, same=counts[SEEN], other=counts[NOT_SEEN]))

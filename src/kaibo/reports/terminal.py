@@ -12,6 +12,7 @@ from kaibo.reports.facts import Fact
 from kaibo.reports.fitting import fitted, plain
 from kaibo.reports.tables import Table, read
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.terminals import guarded
 from kaibo.words import said, word
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def console(file: IO[str] | None = None) -> Console:
     terminal = bool(getattr(stream, "isatty", lambda: False)())
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) > 0 else None if terminal else PIPE_WIDTH
-    return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+    return guarded(Console(file=stream, markup=False, emoji=False, highlight=False, width=width))
 
 
 def show(finding: Finding[Any], *, to: Console | None = None, language: str = "en", rows: int = MOST_ROWS) -> None:

@@ -23,7 +23,7 @@ STYLES = {"upward": "red", "downward": "blue", "stagnated": "green"}
 def show_trends(found: Any, *, to: Console | None = None, language: str = "en") -> None:
     """Prints a `Trends`: its tables (what follows every checkpoint of a set is left to JSON and the page)."""
     out = console() if to is None else to
-    for finding in (found.shares, found.containment, found.descent, found.size, found.pairs):
+    for finding in (found.shares, found.windows, found.containment, found.descent, found.size, found.pairs):
         if finding.rows:
             out.print(_heading(word(f"page.{finding.kind}", language)))
             show(finding, to=out, language=language, rows=24)

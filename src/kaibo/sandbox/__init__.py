@@ -7,7 +7,7 @@ another such process, runs the problem's test and compares; kaibo itself only ca
 from kaibo.sandbox.choosing import chosen, proven
 from kaibo.sandbox.judging import Desk
 from kaibo.sandbox.limits import VERDICTS, VERSION, Judged, Limits
-from kaibo.sandbox.problems import Problem, problems, samples
+from kaibo.sandbox.problems import Problem, of_test, problems, samples
 from kaibo.sandbox.ways import Way
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Problem",
     "Way",
     "chosen",
+    "of_test",
     "problems",
     "proven",
     "samples",

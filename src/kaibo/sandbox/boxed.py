@@ -174,6 +174,7 @@ class Boxed:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._drained()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None and not pipe.closed:
                 with _quiet():
@@ -181,6 +182,17 @@ class Boxed:
         if self.user is not None:
             _free_users.append(self.user)
             self.user = None
+
+    def _drained(self) -> None:
+        """Wait until nobody inside holds a pipe any more: the walls' own process ends a moment before the rest."""
+        until = time.monotonic() + 1.0
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is None or pipe.closed:
+                continue
+            with selectors.DefaultSelector() as ready:
+                ready.register(pipe, selectors.EVENT_READ)
+                while ready.select(max(0.0, until - time.monotonic())) and os.read(pipe.fileno(), 1 << 16):
+                    pass
 
     def __enter__(self) -> Boxed:
         return self

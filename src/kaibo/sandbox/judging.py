@@ -9,7 +9,7 @@ import re
 from kaibo.errors import FormatError
 from kaibo.sandbox.boxed import Boxed, EndedError, started
 from kaibo.sandbox.inside.plain import read, written
-from kaibo.sandbox.limits import Judged, Limits
+from kaibo.sandbox.limits import VERDICTS, Judged, Limits
 from kaibo.sandbox.problems import Problem
 from kaibo.sandbox.ways import Way
 
@@ -49,14 +49,12 @@ class Desk:
         desk = self._desk()
         asking = True
         try:
+            desk.spent = 0.0
             desk.say("judge")
             while True:
-                word, text = desk.hear(THINKING)
+                word, text = desk.hear(max(THINKING - desk.spent, 0.0))
                 if word == "judged":
-                    verdict, why, _ = read(text)
-                    if verdict == "broken":
-                        raise self._broken(why)
-                    return verdict, why
+                    return self._told(text)
                 asking = False
                 answer = _asked(sample, text, self.limits.seconds - sample.spent)
                 asking = True
@@ -67,6 +65,16 @@ class Desk:
         except _Other as other:
             self._end()
             return other.verdict, other.why
+
+    def _told(self, text: str) -> tuple[str, str]:
+        """What a desk says in the end. Its test is a stranger's too: whatever is no verdict is the problem's fault."""
+        try:
+            verdict, why, _ = read(text)
+        except (ValueError, TypeError, RecursionError):
+            verdict, why = "broken", "its test wrote to the channel itself"
+        if verdict not in VERDICTS:
+            raise self._broken(str(why))
+        return str(verdict), str(why)
 
     def _desk(self) -> Boxed:
         if self._boxed is None:

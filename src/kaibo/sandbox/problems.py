@@ -8,7 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ class Problem:
     whole: bool
     told: str
     """What the desk is told, as text of plain values: test, reference and expected values."""
+    shown: str = ""
+    """The tests that a model may see, where the benchmark shows some."""
+
+    @property
+    def task(self) -> str:
+        """What is asked, for a model that is asked in words."""
+        return self.prompt.strip().strip('"').strip() if self.whole else f"Complete this function:\n{self.prompt}"
 
     @property
     def hash(self) -> str:
@@ -190,8 +197,8 @@ def _asserts(entry: _Entry) -> Problem:
     }
     text = entry.fields.get("text") or entry.fields.get("prompt") or ""
     shown = "\n".join(entry.texts("test_list"))
-    prompt = f'"""\n{text}\n{shown}\n"""\n'
-    return _made(entry, prompt, "", "asserts", True, told)
+    made = _made(entry, f'"""\n{text}\n{shown}\n"""\n', "", "asserts", True, told)
+    return replace(made, shown=shown)
 
 
 def _made(entry: _Entry, prompt: str, name: str, form: str, whole: bool, told: dict[str, Any]) -> Problem:
@@ -207,9 +214,22 @@ FORMS: tuple[tuple[tuple[str, ...], Callable[[_Entry], Problem]], ...] = (
 """The fields by which each form is known, and who reads it."""
 
 
-def samples(path: str | os.PathLike[str], known: Iterable[str]) -> list[tuple[str, int, str, bool]]:
-    """The samples of a file: (problem, which of its samples, text, whether that is a whole program), in order."""
-    names, counted, found = set(known), dict[str, int](), list[tuple[str, int, str, bool]]()
+@dataclass(frozen=True)
+class Sample:
+    """One entry of a file of samples: the problem that it is for, and its text, a program of its own or not."""
+
+    problem: str
+    text: str
+    whole: bool
+
+    def program(self, problem: Problem) -> str:
+        """The program that it makes."""
+        return self.text if self.whole else problem.program(self.text)
+
+
+def samples(path: str | os.PathLike[str], known: Iterable[str]) -> list[Sample]:
+    """The samples of a file, in order. Raises FormatError on an entry for a problem that is not `known`."""
+    names, found = set(known), list[Sample]()
     for number, entry in lines(path):
         name = str(entry.get("task_id"))
         if name not in names:
@@ -217,8 +237,15 @@ def samples(path: str | os.PathLike[str], known: Iterable[str]) -> list[tuple[st
         key = next((key for key in ("solution", "code", "completion") if isinstance(entry.get(key), str)), None)
         if key is None:
             raise FormatError(f"line {number}: a sample needs a completion or a solution", file=path)
-        counted[name] = counted.get(name, 0) + 1
-        found.append((name, counted[name] - 1, entry[key], key != "completion"))
+        found.append(Sample(name, entry[key], key != "completion"))
     if not found:
         raise FormatError("holds no samples", file=path)
     return found
+
+
+def of_test(test: str) -> Problem:
+    """A problem that is a test and nothing more: code that calls the functions of a sample by their names."""
+    told = {"form": "asserts", "entry": "", "reference": "", "setup": "", "tests": [test]}
+    return Problem(
+        hashlib.sha256(test.encode("utf-8", "surrogatepass")).hexdigest()[:8], "", "", "asserts", True, written(told)
+    )

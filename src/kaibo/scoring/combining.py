@@ -6,7 +6,7 @@ import re
 
 from kaibo.errors import UsageError
 
-_TERM = re.compile(r"\s*([+-])?\s*(?:(\d+(?:\.\d*)?|\.\d+)\s*\*?\s*)?([A-Z])\s*")
+_TERM = re.compile(r"\s*+([+-])?+\s*+(?:(\d++(?:\.\d*+)?+|\.\d++)\s*+\*?+\s*+)?+([A-Z])\s*+")
 
 
 def weights_of(text: str, models: int) -> tuple[float, ...]:

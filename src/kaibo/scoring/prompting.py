@@ -7,13 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from kaibo.documents.templates import RefusedTemplateError, rendered, value_of
 from kaibo.errors import FormatError, UsageError
 from kaibo.scoring.task_data import Rows, read_rows
 from kaibo.scoring.task_files import Prompt, Task
@@ -54,19 +52,6 @@ class Paper:
     questions: tuple[Question, ...] = field(repr=False)
     hash: str
     notes: tuple[str, ...] = ()
-
-
-@cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    """Templates come from strangers: no attribute that begins with an underscore, nothing is changed, no files."""
-    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    made.filters["unbracketed"] = _unbracketed
-    return made
-
-
-def _unbracketed(text: str) -> str:
-    """The filter `unbracketed`: a text without what stands in square brackets."""
-    return re.sub(r"\[[^\]\n]*\]", "", text)
 
 
 def papers(
@@ -155,8 +140,8 @@ def _question(task: Task, prompt: Prompt, data: Rows, place: int, before: str) -
     row = data.rows[place]
     options = _options(prompt, row, data, place)
     right, wanted = _target(prompt, options, row, data, place)
-    name = _named(task.data.id, row, data, place) or str(place)
-    group = _named(task.data.group, row, data, place) or str(place)
+    name = _named(task.data.map.id, row, data, place) or str(place)
+    group = _named(task.data.map.group, row, data, place) or str(place)
     if prompt.ending is None:
         context = before + _text(prompt.template, {**row, "options": options}, data, place)
         contexts = (context,) * max(len(options), 1)
@@ -219,34 +204,20 @@ def _value(template: str, row: Mapping[str, Any], data: Rows, place: int) -> Any
             raise _missing(template, data, place)
         return row[template]
     try:
-        return _compiled(expression)(**row)
-    except Exception as wrong:  # a stranger's expression on a stranger's row may raise anything
+        return value_of(expression, row, data.file)
+    except RefusedTemplateError as wrong:
         raise _failed(wrong, template, data, place) from wrong
 
 
-@cache
-def _compiled(expression: str) -> Any:
-    return _environment().compile_expression(expression, undefined_to_none=False)
-
-
-@cache
-def _template(text: str) -> Any:
-    return _environment().from_string(text)
-
-
 def _text(template: str, row: Mapping[str, Any], data: Rows, place: int) -> str:
-    if "{" not in template:
-        return template
     try:
-        return str(_template(template).render(row))
-    except Exception as wrong:  # as above
+        return rendered(template, row, data.file)
+    except RefusedTemplateError as wrong:
         raise _failed(wrong, template, data, place) from wrong
 
 
 def _failed(wrong: Exception, template: str, data: Rows, place: int) -> FormatError:
-    said = " ".join(str(wrong).split()) or type(wrong).__name__
-    kind = "cannot be rendered" if isinstance(wrong, TemplateError) else "cannot be put into the template"
-    return _bad(data, place, f"{kind} ({said})", f"the template is {template[:80]!r}")
+    return _bad(data, place, f"cannot be put into the template ({wrong})", f"the template is {template[:80]!r}")
 
 
 def _missing(column: str, data: Rows, place: int) -> FormatError:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kaibo.documents.json_text import json_line, json_value
+from kaibo.documents.reading import DATA_LIMIT, read_bytes, text_of
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.scoring.cloze import cloze_rows
 from kaibo.scoring.task_files import Source
@@ -39,18 +40,11 @@ def read_rows(source: Source, folder: str, given: str | None, task: str) -> Rows
     Raises MissingError where there is no such file, FormatError (naming the line) for what is malformed.
     """
     path = _located(source, folder, given, task)
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as problem:
-        raise MissingError(f"cannot be read: {problem.strerror}", file=path) from problem
+    data = read_bytes(path, DATA_LIMIT)
     kind = _kind(source, path)
     made = f"{source.options}\0{source.items}\0{source.seed}\0{source.before}\0" if kind == "cloze" else ""
     said = f"{kind}\0{made}"
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        raise FormatError("is not UTF-8", file=path, offset=wrong.start) from wrong
+    text = text_of(data, path)
     found = list(_rows(kind, text, path, source))
     if not found:
         raise FormatError("holds no rows", file=path)
@@ -90,35 +84,33 @@ def _rows(kind: str, text: str, path: str, source: Source) -> Iterator[tuple[int
     if kind == "jsonl":
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
-                yield number, _record(_json(line, path, number), path, number)
+                yield number, _record(json_line(line, path, number), path, number)
     elif kind == "json":
-        found = _json(text, path, None)
+        found = json_value(text, path, [])
         several = found if isinstance(found, list) else found.get("data") if isinstance(found, dict) else None
         if not isinstance(several, list):
             raise FormatError("is no list of rows", file=path)
         yield from ((place, _record(one, path, place)) for place, one in enumerate(several, 1))
     elif kind == "squad":
-        yield from enumerate(_squad(_json(text, path, None), path), 1)
+        yield from enumerate(_squad(json_value(text, path, []), path), 1)
     elif kind == "cloze":
         yield from enumerate(_cloze(text, path, source), 1)
     else:
-        table = csv.DictReader(io.StringIO(text), delimiter="\t" if kind == "tsv" else ",")
+        yield from _table(csv.DictReader(io.StringIO(text), delimiter="\t" if kind == "tsv" else ","), path)
+
+
+def _table(table: csv.DictReader[str], path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
         for number, row in enumerate(table, 2):
             if None in row or None in row.values():
                 raise FormatError(f"line {number} has another number of columns than the first", file=path)
             yield number, row
+    except csv.Error as wrong:
+        raise FormatError(f"line {table.line_num + 1} cannot be read: {wrong}", file=path) from wrong
 
 
 def _cloze(text: str, path: str, source: Source) -> list[Mapping[str, Any]]:
     return cloze_rows(text, path, source.items, source.options, source.seed, source.before)
-
-
-def _json(text: str, path: str, line: int | None) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as wrong:
-        where = f"line {line} is" if line else "is"
-        raise FormatError(f"{where} not JSON: {wrong}", file=path) from wrong
 
 
 def _record(found: Any, path: str, line: int) -> Mapping[str, Any]:

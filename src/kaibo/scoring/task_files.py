@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
-from kaibo.errors import FormatError, MissingError, UsageError
+from kaibo.documents.fields import Place, read, setting
+from kaibo.documents.reading import TOML_LIMIT, read_text
+from kaibo.documents.toml_text import toml_lines, toml_value
+from kaibo.errors import FormatError, UsageError
 from kaibo.vocabulary.evaluations import METRICS
 from kaibo.vocabulary.scores import nearest
-
-PROMPT = {
-    "name": str,
-    "description": str,
-    "template": str,
-    "options": (str, list),
-    "ending": str,
-    "target": str,
-    "joiner": str,
-    "shot": str,
-}
-"""The fields of a prompt; a variant has the same ones and takes what it leaves out from the first."""
-
-FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "task": {"name": str, "version": (str, int, float), "language": str},
-    "data": {
-        "path": str,
-        "format": str,
-        "split": str,
-        "map": dict,
-        "options": int,
-        "items": int,
-        "seed": int,
-        "before": int,
-    },
-    "prompt": {**PROMPT, "variants": list},
-    "few_shot": {"n": int, "source": str, "seed": int, "template": str, "stratify": bool},
-    "metric": {"names": list, "chance": (int, float)},
-    "generate": {"stop": list, "max_tokens": int},
-}
-MAPPED = {"id": str, "group": str}
 
 
 @dataclass(frozen=True)
@@ -56,14 +27,22 @@ class Prompt:
     (as `option`) and the ending is what is scored. `shot` is one worked example.
     """
 
-    name: str
-    template: str
-    target: str
+    name: str = ""
+    template: str = ""
+    target: str = ""
     options: str | tuple[str, ...] = ()
     description: str = ""
     ending: str | None = None
     joiner: str = " "
     shot: str = "{{ prompt }}{{ joiner }}{{ answer }}\n\n"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of the data name a row, and the group that it belongs to."""
+
+    id: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +55,56 @@ class Source:
     path: str | None = None
     format: str | None = None
     split: str = ""
-    id: str | None = None
-    group: str | None = None
+    map: Columns = field(default_factory=Columns)
     options: int = 4
-    items: int = 200
+    items: int = setting(200, "questions that are made", least=1)
     seed: int = 0
-    before: int = 300
+    before: int = setting(300, "characters before a gap", least=1)
+
+
+@dataclass(frozen=True)
+class _About:
+    name: str
+    version: str | int | float = "1"
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class _Prompts(Prompt):
+    variants: tuple[Prompt, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Shots:
+    n: int = setting(0, "worked examples", least=0)
+    source: str | None = None
+    seed: int = 0
+    template: str | None = None
+    stratify: bool = False
+
+
+@dataclass(frozen=True)
+class _Metric:
+    names: tuple[str, ...] = ()
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class _Generate:
+    stop: tuple[str, ...] = ("\n\n",)
+    max_tokens: int = setting(64, "tokens of an answer", least=1)
+
+
+@dataclass(frozen=True)
+class _File:
+    """The sections of a task file."""
+
+    task: _About
+    prompt: _Prompts
+    data: Source = field(default_factory=Source)
+    few_shot: _Shots = field(default_factory=_Shots)
+    metric: _Metric = field(default_factory=_Metric)
+    generate: _Generate = field(default_factory=_Generate)
 
 
 @dataclass(frozen=True)
@@ -122,88 +145,57 @@ def shipped() -> tuple[str, ...]:
 def read_task(name: str | os.PathLike[str]) -> Task:
     """The task of a file, or a shipped one by its name.
 
-    Raises MissingError where there is none, FormatError for what is not TOML, UsageError (with the nearest name) for
-    fields that no task has.
+    Raises MissingError where there is none, FormatError for what is not TOML or not of its field's type, UsageError
+    (with the nearest name) for fields that no task has.
     """
     path = os.fspath(name)
     if path in shipped():
         text = resources.files("kaibo.scoring").joinpath("tasks", f"{path}.toml").read_text(encoding="utf-8")
         return parse_task(text, f"{path}.toml", "")
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except OSError as problem:
-        advice = f"shipped tasks: {nearest(path, shipped(), 40)}"
-        raise MissingError(f"is no task file: {problem.strerror}", file=path, next=advice) from problem
-    except UnicodeDecodeError as wrong:
-        raise FormatError("is not UTF-8", file=path, offset=wrong.start) from wrong
-    return parse_task(text, path, os.path.dirname(path))
+    advice = f"shipped tasks: {nearest(path, shipped(), 40)}"
+    return parse_task(read_text(path, TOML_LIMIT, advice), path, os.path.dirname(path))
 
 
 def parse_task(text: str, file: str, folder: str) -> Task:
     """The task that a file's text describes; raises as `read_task` does."""
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
-        raise FormatError(f"is not TOML: {wrong}", file=file) from wrong
-    _check(found, file)
-    task, data, metric = found["task"], found.get("data", {}), found.get("metric", {})
-    prompts = _prompts(found["prompt"], found.get("few_shot", {}), file)
-    few, generate = found.get("few_shot", {}), found.get("generate", {})
-    read = Task(
-        name=task["name"],
-        version=str(task.get("version", "1")),
-        language=task.get("language", "en"),
-        data=Source(**{**{k: v for k, v in data.items() if k != "map"}, **data.get("map", {})}),
+    found = toml_value(text, file)
+
+    def line_of(place: Place) -> int | None:
+        return toml_lines(text).get(place)
+
+    said = read(_File, found, file, line_of=line_of)
+    for name in ("template", "target"):
+        if name not in found["prompt"]:
+            raise FormatError(f"[prompt] has no {name}", file=file)
+    prompts = _prompts(found["prompt"], said.few_shot.template, file)
+    return _sensible(_task(said, prompts, hashlib.sha256(text.encode()).hexdigest()[:16], folder), file)
+
+
+def _task(said: _File, prompts: tuple[Prompt, ...], digest: str, folder: str) -> Task:
+    return Task(
+        name=said.task.name,
+        version=str(said.task.version),
+        language=said.task.language,
+        data=said.data,
         prompts=prompts,
-        metrics=tuple(metric.get("names") or (("exact_match",) if not prompts[0].options else ("acc", "acc_norm"))),
-        chance=metric.get("chance"),
-        shots=few.get("n", 0),
-        shots_source=few.get("source"),
-        seed=few.get("seed", 0),
-        stratified=few.get("stratify", False),
-        stop=tuple(generate.get("stop", ("\n\n",))),
-        max_tokens=generate.get("max_tokens", 64),
-        hash=hashlib.sha256(text.encode()).hexdigest()[:16],
+        metrics=said.metric.names or (("exact_match",) if not prompts[0].options else ("acc", "acc_norm")),
+        chance=said.metric.chance,
+        shots=said.few_shot.n,
+        shots_source=said.few_shot.source,
+        seed=said.few_shot.seed,
+        stratified=said.few_shot.stratify,
+        stop=said.generate.stop,
+        max_tokens=said.generate.max_tokens,
+        hash=digest,
         folder=folder,
     )
-    return _sensible(read, file)
 
 
-def _check(found: Mapping[str, Any], file: str) -> None:
-    for section, value in found.items():
-        if section not in FIELDS:
-            raise UsageError(
-                f'a task has no section "{section}"', file=file, next=f"it has {nearest(section, list(FIELDS))}"
-            )
-        if not isinstance(value, dict):
-            raise FormatError(f"[{section}] is no table", file=file)
-        _fields(value, FIELDS[section], section, file)
-    _fields(found.get("data", {}).get("map", {}), MAPPED, "data.map", file)
-    for place, variant in enumerate(found.get("prompt", {}).get("variants", ()), 1):
-        if not isinstance(variant, dict):
-            raise FormatError(f"variant {place} of the prompt is no table", file=file, next="write [[prompt.variants]]")
-        _fields(variant, PROMPT, f"prompt.variants {place}", file)
-    for section, name in (("task", "name"), ("prompt", "template"), ("prompt", "target")):
-        if name not in found.get(section, {}):
-            raise FormatError(f"[{section}] has no {name}", file=file)
-
-
-def _fields(given: Mapping[str, Any], known: Mapping[str, Any], section: str, file: str) -> None:
-    for name, value in given.items():
-        if name not in known:
-            advice = f"[{section}] has {nearest(name, list(known))}"
-            raise UsageError(f'[{section}] has no field "{name}"', file=file, next=advice)
-        if not isinstance(value, known[name]) or (isinstance(value, bool) and known[name] is not bool):
-            raise FormatError(f"[{section}] {name} is a {type(value).__name__}", file=file)
-        if isinstance(value, list) and name != "variants" and not all(isinstance(one, str) for one in value):
-            raise FormatError(f"[{section}] {name} holds something that is no text", file=file)
-
-
-def _prompts(found: Mapping[str, Any], few: Mapping[str, Any], file: str) -> tuple[Prompt, ...]:
+def _prompts(found: Mapping[str, Any], shot: str | None, file: str) -> tuple[Prompt, ...]:
+    """The prompt and its variants, which take from it what they leave out."""
     first = {name: value for name, value in found.items() if name != "variants"}
-    if "template" in few:
-        first["shot"] = few["template"]
+    if shot is not None:
+        first["shot"] = shot
     several = [first, *({**first, **variant} for variant in found.get("variants", ()))]
     prompts = tuple(Prompt(**{"name": str(place), **_lists_as_tuples(one)}) for place, one in enumerate(several))
     if len({bool(prompt.options) for prompt in prompts}) > 1:
@@ -222,10 +214,6 @@ def _sensible(task: Task, file: str) -> Task:
     unknown = [name for name in task.metrics if name not in METRICS]
     if unknown:
         raise UsageError(f'no measure "{unknown[0]}"', file=file, next=f"measures: {nearest(unknown[0], METRICS, 20)}")
-    if task.shots < 0 or task.max_tokens < 1:
-        raise FormatError("n of [few_shot] is 0 or more, max_tokens of [generate] 1 or more", file=file)
-    if task.data.items < 1 or task.data.before < 1:
-        raise FormatError("items and before of [data] are 1 or more", file=file)
     if any(not one for one in task.stop):
         raise FormatError("a stop text is empty", file=file)
     return task

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
+from kaibo.documents.json_text import json_line
+from kaibo.documents.reading import opened
 from kaibo.errors import FormatError, MissingError, UsageError
 
 Errors = Literal["strict", "replace", "ignore"]
@@ -83,7 +84,7 @@ def _read(path: str, errors: Errors) -> Iterator[Document]:
 
 def _file(path: str, name: str, errors: Errors) -> Iterator[Document]:
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             if path.lower().endswith(".jsonl"):
                 yield from _lines(file, path, name, errors)
                 return
@@ -128,16 +129,8 @@ def _lines(file: BinaryIO, path: str, name: str, errors: Errors) -> Iterator[Doc
 
 
 def _text_of(line: str, path: str, number: int) -> str:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as wrong:
-        raise FormatError(f"line {number} is not JSON: {wrong}", file=path) from wrong
+    record = json_line(line, path, number)
     found = [record[name] for name in FIELDS if name in record] if isinstance(record, dict) else []
     if not found or not isinstance(found[0], str):
         raise FormatError(f'line {number} has no "text"', file=path, next='a line is {"text": "…"}')
-    try:
-        found[0].encode()
-    except UnicodeEncodeError as wrong:
-        message = f"line {number}: character {wrong.start} of the text is half a surrogate pair"
-        raise FormatError(message, file=path) from wrong
     return str(found[0])

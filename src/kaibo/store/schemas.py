@@ -271,6 +271,45 @@ TOKEN_LOG = Schema(
 model does (rows of version 1 lack it and are not used), nats are null where a token
 was not scored, item and branch where a text has no questions."""
 
+VERDICTS = Schema(
+    "verdicts",
+    version=1,
+    key="problem",
+    identity=("problem", "code", "version", "settings"),
+    conflict="newest",  # a limit of time may fall otherwise on another day
+    columns={
+        "problem": "string",
+        "code": "string",
+        "version": "int32",
+        "settings": "string",
+        "sandbox": "string",
+        "verdict": "string",
+        "why": "string",
+        "seconds": "double",
+        "kaibo": "string",
+    },
+)
+"""What became of samples; `problem` and `code` are hashes, `settings` the walls and limits behind which they ran."""
+
+SAMPLES = Schema(
+    "samples",
+    version=1,
+    key="generation",
+    identity=("generation", "number"),
+    conflict="newest",  # the last bits of a logit are the machine's, and a draw may turn on them
+    columns={
+        "generation": "string",
+        "number": "int32",
+        "function_id": "string",
+        "problem": "string",
+        "text": "string",
+        "ended": "string",
+        "tokens": "int32",
+        "kaibo": "string",
+    },
+)
+"""What models wrote for a problem; `generation` is the hash of all that decides it, `number` which draw it is."""
+
 ALL = (
     SOURCES,
     CENSUS,
@@ -284,6 +323,8 @@ ALL = (
     SCORES,
     TOKEN_LOG,
     RUNS,
+    VERDICTS,
+    SAMPLES,
 )
 
 VERSIONS: Mapping[str, int] = MappingProxyType(

@@ -24,12 +24,14 @@ from kaibo.store.schemas import (
     MODELS,
     RESOLVED,
     RUNS,
+    SAMPLES,
     SCORES,
     SIGNS,
     SOURCES,
     SPECTRA,
     TOKEN_LOG,
     VECTORS,
+    VERDICTS,
 )
 from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import Outdated, StoredModel, listing, outdated, remove, verify
@@ -239,6 +241,30 @@ class Store:
         """Adds finished runs, a row each (any record with the columns of `runs` as its fields)."""
         made = [{name: getattr(row, name, __version__) for name in RUNS.columns} for row in rows]
         self.parts.append(RUNS.name, table_of(made, RUNS))
+
+    def verdicts(self, problems: Collection[str], version: int, settings: str) -> dict[tuple[str, str], dict[str, Any]]:
+        """What became of samples before, by (problem, code), under these settings of this sandbox."""
+        found = self.parts.read(VERDICTS.name, problems).to_pylist()
+        return {
+            (row["problem"], row["code"]): row
+            for row in found
+            if row["version"] == version and row["settings"] == settings
+        }
+
+    def record_verdicts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds what became of samples, a row each."""
+        if rows:
+            self.parts.append(VERDICTS.name, table_of([{**row, "kaibo": __version__} for row in rows], VERDICTS))
+
+    def samples(self, generations: Collection[str]) -> dict[tuple[str, int], str]:
+        """The texts that were written before, by (generation, number)."""
+        found = self.parts.read(SAMPLES.name, generations).to_pylist()
+        return {(row["generation"], row["number"]): row["text"] for row in found}
+
+    def record_samples(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds texts that a model wrote, a row each."""
+        if rows:
+            self.parts.append(SAMPLES.name, table_of([{**row, "kaibo": __version__} for row in rows], SAMPLES))
 
     def runs(self) -> list[dict[str, Any]]:
         """The runs that were recorded, in the order of their names."""

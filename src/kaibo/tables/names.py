@@ -6,12 +6,13 @@ import csv
 import io
 import os
 import re
-import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kaibo.errors import FormatError, MissingError
+from kaibo.documents.reading import TOML_LIMIT, read_text
+from kaibo.documents.toml_text import toml_value
+from kaibo.errors import FormatError
 
 _OPENING = re.compile(r"<a(?=[\s>])", re.IGNORECASE)
 _CLOSING = re.compile(r"</a>", re.IGNORECASE)
@@ -72,10 +73,7 @@ def read_aliases(path: str | os.PathLike[str]) -> dict[str, str]:
     columns. Both sides become canonical. Raises FormatError for a name that is given two meanings.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingError(f"the alias file cannot be read: {error}", file=file) from error
+    text = read_text(file, TOML_LIMIT)
     pairs = _toml(text, file) if file.suffix == ".toml" else _csv(text, file)
     aliases: dict[str, str] = {}
     for other, name in pairs:
@@ -86,10 +84,7 @@ def read_aliases(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _toml(text: str, file: Path) -> list[tuple[str, str]]:
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FormatError(f"no TOML: {error}", file=file) from error
+    document = toml_value(text, file)
     table = document.get("alias", document)
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
         raise FormatError('an alias file holds lines such as "other name" = "name"', file=file)
@@ -97,11 +92,16 @@ def _toml(text: str, file: Path) -> list[tuple[str, str]]:
 
 
 def _csv(text: str, file: Path) -> list[tuple[str, str]]:
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
-    for number, row in enumerate(rows, 1):
-        if len(row) != 2:
-            raise FormatError(f"line {number}: an alias is two cells, the other name and the name", file=file)
-    return [(row[0], row[1]) for row in rows]
+    pairs, reader = [], csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                other, name = row
+                pairs.append((other, name))
+    except (ValueError, csv.Error) as wrong:
+        message = f"line {reader.line_num}: an alias is two cells, the other name and the name"
+        raise FormatError(message, file=file) from wrong
+    return pairs
 
 
 def keys(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,8 @@ import re
 import zlib
 from pathlib import Path
 
-from kaibo.errors import FormatError, MissingError, UsageError
+from kaibo.documents import reading as documents
+from kaibo.errors import FormatError, UsageError
 from kaibo.tables.encodings import codec_of, japanese_encoding
 
 LARGEST = 2 << 30
@@ -33,15 +34,7 @@ def read_bytes(path: Path) -> bytes:
 
     Raises MissingError where the file cannot be read, FormatError where it is (or unpacks to) more than `LARGEST`.
     """
-    try:
-        if not path.is_file():
-            raise MissingError("no such file" if not path.exists() else "not a regular file", file=path)
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise FormatError(f"{size:,} bytes; tables of up to {LARGEST:,} are read", file=path, next="split it")
-        data = path.read_bytes()
-    except OSError as error:
-        raise MissingError(error.strerror or "cannot be read", file=path) from error
+    data = documents.read_bytes(path, LARGEST)
     return _unpacked(data, path) if data[:2] == b"\x1f\x8b" else data
 
 

@@ -47,6 +47,7 @@ def wide(sheet: Sheet, hints: Hints) -> ScoreTable:
 
 
 def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
+    sheet, errors = _without_errors(sheet)
     written, notes = _model_names(sheet, naming)
     names, keep, more = _once(written, sheet, hints.dedupe)
     notes = (*sheet.notes, *notes, *more)
@@ -88,7 +89,24 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
         if row in place_of
     }
     benchmarks = tuple(column.name for column in scores)
-    return ScoreTable(sheet.source, names, benchmarks, values, units, families, facts, labels, originals, None, notes)
+    if "step" in facts and "model" not in labels and len(set(naming.as_texts)) < len(names):
+        labels["model"] = tuple(naming.as_texts[row] for row in keep)  # several checkpoints of each
+    missing = np.full(sheet.rows, np.nan)
+    stderr = np.column_stack([errors.get(name, missing)[keep] for name in benchmarks]) if errors else None
+    return ScoreTable(sheet.source, names, benchmarks, values, units, families, facts, labels, originals, stderr, notes)
+
+
+def _without_errors(sheet: Sheet) -> tuple[Sheet, dict[str, NDArray[np.float64]]]:
+    """The sheet without columns of standard errors (`task.acc_stderr` beside `task.acc`), and these by their score."""
+    there = {column.name for column in sheet.columns}
+    errors = {
+        column.name.removesuffix("_stderr"): column.numbers
+        for column in sheet.columns
+        if column.numbers is not None and column.name.removesuffix("_stderr") in there - {column.name}
+    }
+    kept = tuple(column for column in sheet.columns if column.name.removesuffix("_stderr") not in errors
+                 or not column.name.endswith("_stderr"))  # fmt: skip
+    return replace(sheet, columns=kept), errors
 
 
 FEWEST_NUMBERED = 5

@@ -46,23 +46,55 @@ def said(value: Any, language: str) -> Any:
     return value if language == "en" or not isinstance(value, str) else _found(value, language)
 
 
-def _found(text: str, language: str) -> str:
-    for key, pattern in _patterns():
-        found = pattern.fullmatch(text)
-        if found:
-            return word(key, language, **found.groupdict())
+LONGEST = 4_000
+"""Characters of a sentence that is looked up; what is longer is shown as it came."""
+
+DEEPEST = 8
+"""How many `: ` of one sentence are taken for the names of what it is about."""
+
+
+def _found(text: str, language: str, depth: int = 0) -> str:
+    if len(text) > LONGEST:
+        return text
+    for key, pieces in _sentences():
+        found = _filled(pieces, text)
+        if found is not None:
+            return word(key, language, **found)
     subject, colon, rest = text.partition(": ")  # what is said of a model or a tensor by name
-    if colon:
-        return f"{_found(subject, language)}: {_found(rest, language)}"
+    if colon and depth < DEEPEST:
+        return f"{_found(subject, language, DEEPEST)}: {_found(rest, language, depth + 1)}"
     parts = text.split("; ")
-    return "; ".join(_found(part, language) for part in parts) if len(parts) > 1 else text
+    return "; ".join(_found(part, language, DEEPEST) for part in parts) if len(parts) > 1 else text
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each English sentence of the tables as a pattern; a {blank} takes any text without a line's end."""
+def _sentences() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Each English sentence of the tables cut at its blanks: text, blank's name, text, blank's name, …, text."""
     return tuple(
-        (key, re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(texts["en"]))))
+        (key, tuple(re.split(r"\{(\w+)\}", texts["en"])))
         for key, texts in everything().items()
         if key.startswith("notes.")
     )
+
+
+def _filled(pieces: tuple[str, ...], text: str) -> dict[str, str] | None:
+    """What stands in the blanks of a sentence, each as short as can be and never empty; None where it does not fit.
+
+    Each text is looked for once, from left to right, so the work grows with the length of the sentence.
+    """
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return {} if text == first else None
+    if "\n" in text or not text.startswith(first) or not text.endswith(last):
+        return None
+    found: dict[str, str] = {}
+    place, end = len(first), len(text) - len(last)
+    for name, following in zip(pieces[1:-2:2], pieces[2:-1:2], strict=True):
+        after = text.find(following, place + 1, end)
+        if after < 0:
+            return None
+        found[name] = text[place:after]
+        place = after + len(following)
+    if end <= place:
+        return None
+    return {**found, pieces[-2]: text[place:end]}

@@ -14,11 +14,15 @@ from kaibo.errors import KaiboError
 from kaibo.models.formats import FORMATS, format_named, read, stored
 from kaibo.models.places.folder import LocalFile
 from kaibo.testing import tiny_adapter, tiny_model
+from made_gguf import write_gguf
 
 Writer = Callable[[Path], Path]
 
 WRITERS: Mapping[str, Writer] = {
     "safetensors": lambda folder: tiny_model(folder / "model", layers=1) / "model.safetensors",
+    "gguf": lambda folder: write_gguf(
+        folder / "model.gguf", {"general.architecture": "llama"}, {"w": ("F32", (4, 8), bytes(range(128)))}
+    ),
     "adapter": lambda folder: tiny_adapter(folder / "adapter") / "adapter_model.safetensors",
 }
 """What writes a small file of each format: the laws run over all of them."""

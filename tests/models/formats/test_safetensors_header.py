@@ -13,10 +13,10 @@ import safetensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kaibo.documents.strict_json import SPACES, Cursor
 from kaibo.errors import FormatError, KaiboError
 from kaibo.models.formats import read, stored
 from kaibo.models.formats.safetensors import HEADER_LIMIT, Header, read_header
-from kaibo.models.formats.strict_json import SPACES, Cursor
 from kaibo.models.places.folder import LocalFile
 from kaibo.testing import write_safetensors
 from kaibo.vocabulary import DTYPES

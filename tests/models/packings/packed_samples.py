@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from kaibo.testing import write_safetensors
+from made_gguf import gguf_bytes
 
 STEM = "model.layers.0.self_attn.q_proj"
 Stored = Mapping[str, tuple[str, tuple[int, ...], Any]]
@@ -24,9 +25,13 @@ class Sample:
     stored: Stored
     expected: Mapping[str, np.ndarray]
     config: Mapping[str, Any] = field(default_factory=dict)
+    file: bytes = b""
 
     def written(self, folder: Path) -> Path:
         folder.mkdir(parents=True)
+        if self.file:
+            (folder / "model.gguf").write_bytes(self.file)
+            return folder
         write_safetensors(folder / "model.safetensors", dict(self.stored))
         (folder / "config.json").write_text(json.dumps(self.config))
         return folder
@@ -52,5 +57,14 @@ def fp8(random: np.random.Generator, scale: str = "weight_scale_inv", block: tup
     return Sample(stored, {f"{STEM}.weight": values}, config)
 
 
-SAMPLES: Mapping[str, Maker] = {"fp8": fp8}
+def ggml(random: np.random.Generator) -> Sample:
+    scales = random.uniform(1e-3, 2e-3, (6, 4, 1)).astype(np.float16)
+    codes = random.integers(-128, 128, (6, 4, 32)).astype(np.int8)
+    blocks = np.concatenate([scales.view(np.uint8), codes.view(np.uint8)], axis=2)
+    values = (codes.astype(np.float32) * scales.astype(np.float32)).reshape(6, 128)
+    data = gguf_bytes({}, {"w": ("Q8_0", (6, 128), blocks.tobytes())})
+    return Sample({"w": ("Q8_0", (6, 128), blocks)}, {"w": values}, file=data)
+
+
+SAMPLES: Mapping[str, Maker] = {"fp8": fp8, "ggml": ggml}
 """One for every packing that is listed: the laws run over all of them."""

@@ -13,7 +13,8 @@ from kaibo.chapters.context.rows import CONTEXT
 from kaibo.collect import Progress, quiet
 from kaibo.desk.addresses import Address
 from kaibo.desk.running import Running, opened, tokenizer_of
-from kaibo.errors import FormatError, MissingError, UsageError
+from kaibo.documents import reading
+from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import ContextRow
@@ -111,16 +112,7 @@ def own_text() -> str:
 
 def read_text(path: Path) -> str:
     """A UTF-8 text. Raises MissingError, FormatError for other encodings with the offset, UsageError for no text."""
-    try:
-        if path.stat().st_size > TEXT_LIMIT:
-            raise UsageError(f"is larger than {TEXT_LIMIT >> 20} MiB", file=path, next="give a part of it")
-        data = path.read_bytes()
-    except OSError as problem:
-        raise MissingError(f"cannot be read: {problem.strerror}", file=path) from None
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        raise FormatError("is not UTF-8", file=path, offset=problem.start) from None
+    text = reading.read_text(path, TEXT_LIMIT)
     if not text.strip():
         raise UsageError("holds no text", file=path)
     return text

@@ -47,6 +47,7 @@ from kaibo.models.pairing.comparing import Change, changes
 from kaibo.store import Store
 from kaibo.vocabulary import By, CrossRow, Finding, Model, Tensor
 from kaibo.vocabulary.resolved import ByContent
+from kaibo.vocabulary.seen import with_seen
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,9 @@ def gathered(
 ) -> Differences:
     """The findings of models that were compared with one base; `together` is what they are beside each other."""
     rows, top, of = [row for one in compared for row in one.rows], options.top, options.of
-    norms = differences.differences(rows, by, top, of=of, resolved=resolved)
+    seen = {_addressed(one): min(one.base.model.seen, one.tuned.model.seen) for one in compared}
+    found = differences.differences(rows, by, top, of=of, resolved=resolved)
+    norms = with_seen(found, lambda row: seen[row.base, row.tuned])
     crosses, signs = ((), ()) if together is None else (together.crosses, together.signs)
     notes = dict.fromkeys((*(note for one in compared for note in _notes(one)), *_apart(compared, crosses)))
     pairs = distances.pairs(crosses, "model", top, of)

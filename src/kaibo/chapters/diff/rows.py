@@ -97,6 +97,7 @@ class DifferenceRow:
     rounding_l1: float | None
     rounding_l2: float | None
     top: tuple[Top, ...]
+    seen: float | None = None
     why: Why = field(default_factory=dict)
 
 

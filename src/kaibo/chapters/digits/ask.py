@@ -11,7 +11,7 @@ from kaibo.chapters.digits.families import digit_groups as analyse
 from kaibo.chapters.digits.rows import DigitGroupRow, DigitsRow
 from kaibo.collect import Options, granted_workers, take_census
 from kaibo.desk.addresses import Address, OnError
-from kaibo.desk.measuring import Settings, measured, open_store, rows_of, with_notes
+from kaibo.desk.measuring import Settings, measurable, measured, open_store, rows_of, with_notes
 from kaibo.models import open_model
 from kaibo.models.derived.difference import difference
 from kaibo.vocabulary import By, Finding
@@ -28,7 +28,7 @@ def digits(
 
     Raises UsageError for an unknown level, and whatever opening and reading the models raises.
     """
-    collected = list(measured(models, settings, on_error))
+    collected = measurable(measured(models, settings, on_error), on_error)
     return with_notes(benford.digits(rows_of(collected), by), collected)
 
 

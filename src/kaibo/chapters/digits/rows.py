@@ -45,6 +45,7 @@ class DigitsRow:
     gaussian_shares: tuple[float, ...]
     mixture_shares: tuple[float, ...]
     tensors: int
+    seen: float | None = None
     why: Why = field(default_factory=dict)
 
 

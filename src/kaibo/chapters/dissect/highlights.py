@@ -11,6 +11,7 @@ from kaibo.chapters.diff.rows import DifferenceRow
 from kaibo.chapters.digits.rows import DigitsRow
 from kaibo.chapters.stats.rows import ProfileRow, StatsRow
 from kaibo.vocabulary import DTYPES, Finding
+from kaibo.vocabulary.seen import ENOUGH
 
 FEWEST = 4096
 """A tensor with fewer values than this is not asked for its tails: a fourth moment of few values is noise."""
@@ -47,10 +48,11 @@ def highlights(
 
     What changed from a base comes first, then damage, what the model is, its digits, a hidden grid, its tails, its
     entropy, and where the weights are widest. Each sentence holds for the whole model: nothing that was left out of
-    the question could have been the answer.
+    the question could have been the answer. Where less than nine tenths of the parameters were seen, only that is said.
     """
-    if not whole.rows:
-        return () if changed is None else (_changed(changed),)
+    seen = (whole.rows[0].seen if whole.rows[0].seen is not None else 1.0) if whole.rows else 0.0
+    if seen < ENOUGH:
+        return (Highlight("seen", {"share": seen}),)
     model = whole.rows[0]
     layers = len({row.layer for row in profile.rows}) or None
     candidates = (

@@ -19,6 +19,7 @@ from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
 from kaibo.desk.measuring import Settings, with_notes
 from kaibo.vocabulary import LEVELS, Architecture, Finding
+from kaibo.vocabulary.seen import with_seen
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def chapters_of(
 ) -> Chapters:
     """Every chapter of a model that was counted, and of what changed from a base that it was compared with."""
     rows = collected.rows
-    digits = tuple(benford.digits(rows, by) for by in LEVELS)
-    stats = tuple(statistics.stats(rows, by) for by in LEVELS)
+    seen = collected.model.seen
+    digits = tuple(with_seen(benford.digits(rows, by), lambda _: seen) for by in LEVELS)
+    stats = tuple(with_seen(statistics.stats(rows, by), lambda _: seen) for by in LEVELS)
     over_depth = profile.profile(rows)
     diff = _changed(compared, settings)
     return Chapters(

@@ -66,6 +66,7 @@ SENTENCES: Mapping[str, Mapping[str, Formatter]] = {
     },
     "entropy": {"bits": _number, "stored_bits": _number, "saving": _share},
     "grid": {"grid": _name, "share": _share},
+    "seen": {"share": _share},
     "zeros": {"zeros": count_in_words, "share": _share},
     "nonfinite": {"count": count_in_words, "tensors": count_in_words},
     "norms": {"tensor": _name, "l1": _number, "l2": _number},
@@ -89,6 +90,8 @@ def _variant(key: str, values: Mapping[str, Any]) -> str:
         return _changed(values)
     if key == "size" and not values.get("layers"):
         return f"{key}_flat"
+    if key == "seen" and not values.get("share"):
+        return "seen_none"
     return "zeros_none" if key == "zeros" and not values.get("zeros") else key
 
 

@@ -43,7 +43,7 @@ EXTRAS = {
 
 def doctor(store: str | os.PathLike[str] | None = None) -> Finding[CheckRow]:
     """Versions, extras, fonts for Japanese figures, the kernels' cache, workers, the store."""
-    rows = (*_versions(), *_extras(), _fonts(), _cache(), _workers(), _store(store))
+    rows = (*_versions(), *_extras(), _fonts(), _cache(), _workers(), _sandbox(), _store(store))
     return Finding(DOCTOR, rows, (), {"kaibo": __version__})
 
 
@@ -98,6 +98,17 @@ def _workers() -> CheckRow:
         return CheckRow("workers", True, str(granted_workers()))
     except KaiboError as error:
         return CheckRow("workers", False, error.message, error.next)
+
+
+def _sandbox() -> CheckRow:
+    from kaibo.sandbox import chosen
+    from kaibo.sandbox.choosing import PROBES
+
+    try:
+        way = chosen()
+    except KaiboError as error:
+        return CheckRow("sandbox", False, error.message, error.next)
+    return CheckRow("sandbox", True, f"{way.name}; a sample did not reach {', '.join(PROBES)}")
 
 
 def _store(path: str | os.PathLike[str] | None) -> CheckRow:

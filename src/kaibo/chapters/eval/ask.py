@@ -43,6 +43,7 @@ class EvalOptions:
 
     `data` is a file, or a folder that is searched for what each task names; `shots` worked examples (default: as the
     task says); `variants` forms of each task (prompts in turn, then other examples); at most `limit` questions.
+    Tasks whose answers are programs run them behind walls, and without any only where `accept_unsandboxed` says so.
     """
 
     data: str | os.PathLike[str] | None = None
@@ -50,6 +51,7 @@ class EvalOptions:
     variants: int = 1
     limit: int | None = None
     how: ExamSettings = field(default_factory=ExamSettings)
+    accept_unsandboxed: bool = False
 
 
 def evaluate(

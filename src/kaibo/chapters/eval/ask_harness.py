@@ -12,14 +12,18 @@ from typing import Any
 
 from kaibo.chapters.eval.accuracy import reported
 from kaibo.chapters.eval.ask import EvalOptions, Evaluations, ends_of, loaded_model, tidy
+from kaibo.chapters.eval.code_eval import judged_here
 from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalRow
+from kaibo.collect import granted_workers
 from kaibo.collect.harness import Kept
 from kaibo.collect.scorer import Opened, Scorer
+from kaibo.collect.verdicts import Judging
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError, missing_extra
 from kaibo.llama.functions import Running
+from kaibo.sandbox import Limits, chosen
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.tokens import load_tokenizer
 from kaibo.store import Store
@@ -127,7 +131,7 @@ class _Run:
 
     def results(self, opened: Opened) -> Mapping[str, Any]:
         """What the harness reports of a checkpoint."""
-        with _quiet():
+        with _quiet(), judged_here(self._judging):
             from lm_eval.evaluator import simple_evaluate
 
             own = self._own(opened)
@@ -140,6 +144,7 @@ class _Run:
                     limit=self.options.limit,
                     log_samples=False,
                     bootstrap_iters=200,
+                    confirm_run_unsafe_code=True,  # it runs behind walls
                 )
             except KaiboError:
                 raise
@@ -153,6 +158,12 @@ class _Run:
         """What answers: the checkpoint as it is run here."""
         how = self.options.how
         return opened.function(opened.tokenizer.hash, Running(how.dtype, how.device, how.rope))
+
+    def _judging(self) -> Judging:
+        """Behind which walls a task's programs run; the harness's own limit of time is three seconds."""
+        way = chosen(accept_unsandboxed=self.options.accept_unsandboxed)
+        workers = granted_workers(self.settings.workers)
+        return Judging(way, Limits(seconds=3.0), self.store, workers, self.settings.progress)
 
     def _own(self, opened: Opened) -> Any:
         """The checkpoint as a model of the harness; its weights are loaded only if something is not in the store."""

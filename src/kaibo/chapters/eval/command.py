@@ -36,6 +36,23 @@ Include = Annotated[
     Path | None, typer.Option("--include", metavar="DIR", help="A folder with more tasks of the harness.")
 ]
 
+Code = Annotated[
+    Path | None, typer.Option("--code", metavar="FILE", help="Problems of code: the model's programs are run on them.")
+]
+Samples = Annotated[int, typer.Option("--samples", metavar="N", help="Programs that are drawn for each problem.")]
+Temperature = Annotated[float, typer.Option("--temperature", metavar="T", help="0 takes the likeliest token.")]
+TopP = Annotated[float | None, typer.Option("--top-p", metavar="P", help="Draw from the likeliest share P.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed draws the same programs.")]
+MaxTokens = Annotated[int, typer.Option("--max-tokens", metavar="N", help="Tokens of a program, at most.")]
+Template = Annotated[
+    str | None,
+    typer.Option("--template", metavar="NAME", help="Ask in words: own, llama-2, code-llama (default: complete)."),
+]
+Accept = Annotated[
+    bool,
+    typer.Option("--i-accept-unsandboxed", help="Where no sandbox stands, run programs with your own rights."),
+]
+
 
 def command(
     models: options.Models,
@@ -46,6 +63,14 @@ def command(
     limit: Limit = None,
     lm_eval: Harness = None,
     include: Include = None,
+    code: Code = None,
+    samples: Samples = 1,
+    temperature: Temperature = 0.0,
+    top_p: TopP = None,
+    seed: Seed = 0,
+    max_tokens: MaxTokens = 512,
+    template: Template = None,
+    accept: Accept = False,
     dtype: Dtype = "float32",
     device: Device = "cpu",
     rope: Rope = None,
@@ -65,20 +90,25 @@ def command(
     What all questions share is read once. Nothing that the store knows is asked again.
     """
     from kaibo.chapters.eval.ask import EvalOptions, evaluate
+    from kaibo.chapters.eval.ask_code import CodeOptions, evaluate_code
     from kaibo.chapters.eval.ask_harness import evaluate_harness
     from kaibo.collect import progress_bar
     from kaibo.errors import UsageError
     from kaibo.scoring.exams import ExamSettings
 
     with answering("eval", as_json=json) as answer, progress_bar() as progress:
-        if bool(task) == bool(lm_eval):
-            raise UsageError("eval wants tasks: either --task or --lm-eval", next="--task jcommonsenseqa --data FOLDER")
+        if [bool(task), bool(lm_eval), bool(code)].count(True) != 1:
+            message = "eval wants tasks: either --task or --lm-eval or --code"
+            raise UsageError(message, next="--task jcommonsenseqa --data FOLDER")
         if batch < 1:
             raise UsageError(f"--batch {batch} reads nothing", next="give 1 or more")
-        how = EvalOptions(data, shots, variants, limit, ExamSettings(dtype, rope, device, batch))
+        how = EvalOptions(data, shots, variants, limit, ExamSettings(dtype, rope, device, batch), accept)
         settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
         report: Any = answer.errors.append
-        if lm_eval:
+        if code is not None:
+            drawn = CodeOptions(samples, temperature, top_p, seed, max_tokens, template)
+            found = evaluate_code(models, code, code=drawn, options=how, settings=settings, on_error=report)
+        elif lm_eval:
             found = evaluate_harness(
                 models, lm_eval.split(","), include, options=how, settings=settings, on_error=report
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from kaibo.chapters.generate.formats import FormattedAnswers, formats
 from kaibo.chapters.generate.rows import FormatRow
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.running import Running, opened, tokenizer_of
-from kaibo.errors import FormatError, KaiboError, MissingError, UsageError
+from kaibo.documents.json_text import json_line
+from kaibo.documents.reading import read_text
+from kaibo.errors import FormatError, KaiboError, UsageError
 from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:
@@ -44,18 +45,16 @@ def chats(file: Address, *, first: int = 0, most: int | None = None) -> list[Cha
     the line that is no chat.
     """
     path = Path(os.fspath(file))
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise MissingError(f"cannot be read: {problem}", file=path) from problem
+    lines = read_text(path).split("\n")
     chosen = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()][first:]
     return [_chat(line, number, path) for number, line in chosen[:most]]
 
 
 def _chat(line: str, number: int, path: Path) -> Chat:
+    row = json_line(line, path, number)
     try:
-        turns = [(str(one["role"]), str(one["content"])) for one in json.loads(line)["messages"]]
-    except (ValueError, KeyError, TypeError) as wrong:
+        turns = [(str(one["role"]), str(one["content"])) for one in row["messages"]]
+    except (KeyError, TypeError) as wrong:
         message = f"line {number} is no chat"
         raise FormatError(message, file=path, next='{"messages": [{"role": …, "content": …}]}') from wrong
     if len(turns) < 2 or [role for role, _ in turns[-2:]] != ["user", "assistant"] or not turns[-1][1].strip():

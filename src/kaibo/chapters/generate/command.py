@@ -99,16 +99,10 @@ def _asked(
 
 
 def _read(file: Path) -> list[object]:
-    import json
+    from kaibo.documents.json_text import read_json
+    from kaibo.errors import FormatError
 
-    from kaibo.errors import FormatError, MissingError
-
-    try:
-        found = json.loads(file.read_bytes())
-    except OSError as problem:
-        raise MissingError(f"cannot be read: {problem.strerror}", file=file) from None
-    except (ValueError, RecursionError):
-        raise FormatError("is no JSON", file=file) from None
+    found = read_json(file)
     if not isinstance(found, list):
         raise FormatError("is no list of messages", file=file)
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from kaibo.chapters.merge.ask import CONVENTIONS
-from kaibo.errors import FormatError, MissingError, UsageError, missing_extra
+from kaibo.documents.fields import read, unknown
+from kaibo.documents.yaml_text import read_yaml
+from kaibo.errors import FormatError, UsageError
 from kaibo.vocabulary.merging import Divide, Method, Recipe, Scope, Tie, Ties, Vote
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -25,7 +26,7 @@ DENSITIES = {"ties": 0.2, "dare": 0.5}
 METHODS = {"ties": "ties", "task_arithmetic": "task-arithmetic", "linear": "linear", "slerp": "slerp"}
 """mergekit's names of what we do as it does."""
 
-CONFIG_LIMIT = 1 << 20
+OTHERWISE = "leave it out, or use mergekit"
 
 
 @dataclass(frozen=True)
@@ -75,117 +76,102 @@ def from_mergekit(path: str) -> Request:
 
     Raises UsageError naming the first field that says something we do not do as mergekit does.
     """
-    config = _read(path)
-    fields = _Fields(path, config)
-    method = fields.taken("merge_method")
-    if method not in METHODS:
-        raise fields.refused("merge_method", f'"{method}" is not done as mergekit does it')
-    models = [_Fields(path, model, "models") for model in fields.listed("models")]
-    named = [(str(model.taken("model")), model.mapping("parameters")) for model in models]
-    for model in models:
-        model.finish()
-    base = fields.taken("base_model") if METHODS[method] != "linear" else named[0][0] if named else None
-    if not isinstance(base, str):
-        raise fields.refused("base_model", "there is none")
-    recipe, dtype = _recipe(METHODS[method], base, named, fields)
-    tokenizer = fields.taken("tokenizer_source")
-    if tokenizer not in (None, "base"):
-        raise fields.refused("tokenizer_source", "the tokenizer is always the base's")
-    fields.finish()
+    found = read_yaml(path)
+    if not isinstance(found.value, dict):
+        raise FormatError("is not a merge configuration: the whole must be a mapping", file=path)
+    config = read(_Config, found.value, path, line_of=found.lines.get, wrong=UsageError, advice=OTHERWISE)
+    if config.merge_method not in METHODS:
+        raise _refused(path, "merge_method", f'"{config.merge_method}" is not done as mergekit does it')
+    if config.tokenizer_source not in (None, "base"):
+        raise _refused(path, "tokenizer_source", "the tokenizer is always the base's")
+    method = METHODS[config.merge_method]
+    base = config.models[0].model if method == "linear" and config.models else config.base_model
+    if base is None:
+        raise _refused(path, "base_model", "there is none")
+    recipe, dtype = _recipe(path, method, base, config), config.out_dtype or config.dtype
     notes = (
         ()
         if dtype in (None, "float32")
         else (f"{path}: sums are formed in float64 and stored as {dtype}; mergekit computes in {dtype} throughout",)
     )
-    tuned = tuple(name for name, _ in named if name != base)
+    tuned = tuple(one.model for one in config.models if one.model != base)
     return Request(base, tuned, recipe, dtype, notes)
 
 
-def _recipe(method: str, base: str, named: Sequence[tuple[str, _Fields]], fields: _Fields) -> tuple[Recipe, str | None]:
-    shared = fields.mapping("parameters")
-    shared.taken("int8_mask")  # how mergekit holds its mask in memory; the numbers are the same
-    if shared.taken("rescale"):
-        raise shared.refused("rescale", "trimmed task vectors are not rescaled here")
-    values: dict[str, Any] = {**CONVENTIONS["mergekit"], "method": method, "factor": shared.number("lambda", 1.0)}
-    normalize = shared.taken("normalize")
-    if normalize is None:
-        normalize = method in ("ties", "linear")
+Given = bool | float | str | None
+
+
+@dataclass(frozen=True)
+class _Model:
+    model: str
+    parameters: Mapping[str, Given] | None = None
+
+
+@dataclass(frozen=True)
+class _Config:
+    """A mergekit configuration, as far as it is done here."""
+
+    merge_method: str
+    models: tuple[_Model, ...]
+    base_model: str | None = None
+    parameters: Mapping[str, Given] | None = None
+    dtype: str | None = None
+    out_dtype: str | None = None
+    tokenizer_source: str | None = None
+
+
+_OWN = ("weight", "density")
+_SHARED = (*_OWN, "lambda", "t", "normalize", "rescale", "int8_mask")  # the last is how mergekit holds its mask
+
+
+def _recipe(path: str, method: str, base: str, config: _Config) -> Recipe:
+    shared = _Parameters(path, "parameters", _SHARED, config.parameters or {})
+    if shared.given.get("rescale"):
+        raise _refused(path, "parameters.rescale", "trimmed task vectors are not rescaled here")
+    normalize = shared.given.get("normalize")
+    normalize = method in ("ties", "linear") if normalize is None else bool(normalize)
     if method == "task-arithmetic" and normalize:
-        raise shared.refused("normalize", "task arithmetic is not divided by its weights here")
-    values["divide"] = "weights" if normalize else "none"
-    values["t"] = shared.number("t", 0.5)
-    common = {name: shared.number(name, default) for name, default in (("weight", None), ("density", 1.0))}
+        raise _refused(path, "parameters.normalize", "task arithmetic is not divided by its weights here")
+    weight, density = shared.number("weight", None), shared.number("density", 1.0)
     weights, densities = [], []
-    for name, own in named:
-        weight, density = (own.number(key, common[key]) for key in ("weight", "density"))
-        own.finish()
-        if name == base and method != "linear":
+    for place, one in enumerate(config.models, 1):
+        own = _Parameters(path, f"models[{place}].parameters", _OWN, one.parameters or {})
+        named = own.number("weight", weight), own.number("density", density)
+        if one.model == base and method != "linear":
             continue
-        if weight is None and method != "slerp":
-            raise own.refused("weight", f"there is none for {name}")
-        weights.append(1.0 if weight is None else weight)
-        densities.append(density)
-    shared.finish()
-    values["densities"] = tuple(densities[1:] if method == "linear" else densities)
-    values["weights"] = tuple(weights)
-    out, computed = fields.taken("out_dtype"), fields.taken("dtype")
-    return Recipe(**values), out or computed
+        if named[0] is None and method != "slerp":
+            raise _refused(path, f"{own.where}.weight", f"there is none for {one.model}")
+        weights.append(1.0 if named[0] is None else named[0])
+        densities.append(named[1])
+    values: dict[str, Any] = {**CONVENTIONS["mergekit"], "method": method, "factor": shared.number("lambda", 1.0)}
+    values |= {"divide": "weights" if normalize else "none", "t": shared.number("t", 0.5), "weights": tuple(weights)}
+    return Recipe(**values, densities=tuple(densities[1:] if method == "linear" else densities))
 
 
-class _Fields:
-    """A mapping of a configuration whose fields are taken one by one; what is left over is refused by name."""
+@dataclass(frozen=True)
+class _Parameters:
+    """The parameters of a model, or of all; a name that is not known here is refused."""
 
-    def __init__(self, path: str, found: Any, where: str = "") -> None:
-        if not isinstance(found, dict):
-            raise FormatError(f"{where or 'the whole'} is no mapping", file=path)
-        self._path, self._where, self._left = path, where, dict(found)
+    path: str
+    where: str
+    known: tuple[str, ...]
+    given: Mapping[str, Given]
 
-    def taken(self, name: str) -> Any:
-        return self._left.pop(name, None)
+    def __post_init__(self) -> None:
+        for name in self.given:
+            if name not in self.known:
+                raise unknown(
+                    f"{self.where}.{name}", [f"{self.where}.{one}" for one in self.known], self.path, "", OTHERWISE
+                )
 
     def number(self, name: str, default: float | None) -> Any:
-        value = self._left.pop(name, None)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise self.refused(name, "only one number for all tensors is understood")
+        """A parameter as a number, also where YAML reads a text (`1e-3`)."""
+        value = self.given.get(name)
         try:
-            return float(value)
+            return default if value is None else float("" if isinstance(value, bool) else value)
         except ValueError:
-            raise self.refused(name, f'"{value}" is no number') from None
-
-    def listed(self, name: str) -> list[Any]:
-        found = self._left.pop(name, None)
-        if not isinstance(found, list) or not found:
-            raise self.refused(name, "a list of models is needed")
-        return found
-
-    def mapping(self, name: str) -> _Fields:
-        return _Fields(self._path, self._left.pop(name, None) or {}, self._place(name))
-
-    def finish(self) -> None:
-        """Raises UsageError for the first field that nobody took."""
-        for name in self._left:
-            raise self.refused(name, "is not done here")
-
-    def refused(self, name: str, why: str) -> UsageError:
-        return UsageError(f"{self._place(name)}: {why}", file=self._path, next="leave it out, or use mergekit")
-
-    def _place(self, name: str) -> str:
-        return f"{self._where}.{name}" if self._where else name
+            raise _refused(self.path, f"{self.where}.{name}", f'"{value}" is not a number') from None
 
 
-def _read(path: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise missing_extra("merge", "mergekit configurations") from error
-    try:
-        if os.path.getsize(path) > CONFIG_LIMIT:
-            raise FormatError(f"is longer than {CONFIG_LIMIT} bytes", file=path)
-        with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)
-    except OSError as error:
-        raise MissingError(f"cannot be read: {error.strerror}", file=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(f"is no YAML: {str(error).splitlines()[0]}", file=path) from error
+def _refused(path: str, name: str, why: str) -> UsageError:
+    return UsageError(f"{name}: {why}", file=path, next=OTHERWISE)

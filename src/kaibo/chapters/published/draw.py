@@ -218,6 +218,7 @@ def _panel(rows: list[PassRow], look: _Look, chosen: Any, language: str) -> Any:
         {
             "model": row.model, "series": row.series, "k": row.k, "value": row.value, "low": row.low, "high": row.high,
             "alike": row.alike, "size": sizes.get(row.parameters or 0.0, "-") if row.series in curved else "-",
+            "curve": row.series in curved,
         }
         for row in rows
     ]  # fmt: skip
@@ -242,9 +243,7 @@ def _panel(rows: list[PassRow], look: _Look, chosen: Any, language: str) -> Any:
         opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.06)),
     )
     lines = (
-        base.transform_filter("datum.size != '-'")
-        .mark_line(strokeWidth=1.7)
-        .encode(y=y, strokeDash=dash, detail="model:N")
+        base.transform_filter("datum.curve").mark_line(strokeWidth=1.7).encode(y=y, strokeDash=dash, detail="model:N")
     )
     dots = base.mark_circle(size=44).encode(y=y, tooltip=tips)
     heading = alt.TitleParams(NAMES.get(rows[0].benchmark, rows[0].benchmark), fontSize=12, fontWeight=600, offset=4)

@@ -14,8 +14,8 @@ from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
 
-COLUMN = re.compile(r"(?P<benchmark>.+)@(?P<k>[0-9]+)")
-SIZE = re.compile(r"\s+[0-9.]+[BM]$")
+COLUMN = re.compile(r"(?P<benchmark>.+)@(?P<k>[0-9]{1,9})")
+SIZE = re.compile(r"(?<!\s)\s++[0-9.]++[BM]$")
 
 
 def pass_curves(table: ScoreTable, sizes: Mapping[str, TestSize]) -> Finding[PassRow]:

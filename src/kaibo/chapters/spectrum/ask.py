@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -12,10 +12,11 @@ from kaibo.chapters.spectrum.tails import tails
 from kaibo.collect import Collected, Options, granted_workers
 from kaibo.collect.spectra import Decomposed, take_spectra
 from kaibo.desk.addresses import Address, OnError, raising
-from kaibo.desk.measuring import Settings, measured, notes_of, open_store
+from kaibo.desk.measuring import Settings, measurable, measured, notes_of, open_store
 from kaibo.errors import UsageError
 from kaibo.store import Store
 from kaibo.vocabulary import LEVELS, By, Finding, Row, SpectrumRow, Tensor
+from kaibo.vocabulary.seen import with_seen
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def spectrum(
     if by not in LEVELS:
         raise UsageError(f'"{by}" is no level', next=f"levels: {', '.join(LEVELS)}")
     settings, report = settings or Settings(), on_error or raising
-    collected = list(measured(models, settings, report))
+    collected = measurable(measured(models, settings, report), report)
     store = open_store(settings.store)
     taken = [decomposed(one, store, settings, tensors) for one in collected]
     for failure in (failure for one in taken for failure in one.failures):
@@ -69,16 +70,25 @@ def spectrum(
     if tensors is not None and collected and not rows:
         raise UsageError(f'no tensor is named like "{tensors}"', next="kaibo inspect MODEL --tensors lists the names")
     notes = tuple(note for one in collected for note in notes_of(one))
-    return gathered(rows, by, draws, notes, taken)
+    shares = {one.model.address: one.model.seen for one in collected}
+    return gathered(rows, by, draws, notes, taken, shares)
 
 
 def gathered(
-    rows: Sequence[SpectrumRow], by: By, draws: int, notes: Sequence[str], taken: Sequence[Decomposed]
+    rows: Sequence[SpectrumRow],
+    by: By,
+    draws: int,
+    notes: Sequence[str],
+    taken: Sequence[Decomposed],
+    seen: Mapping[str, float] | None = None,
 ) -> Spectra:
     """The findings of matrices that were decomposed."""
     found = spectra(rows, draws=draws)
     found = Finding(found.kind, found.rows, (*found.notes, *notes), found.provenance)
     levels = None if by == "tensor" else by_level(found, by)
+    if seen is not None:
+        found = with_seen(found, lambda row: seen[row.model])
+        levels = None if levels is None else with_seen(levels, lambda row: seen[row.model])
     counts = sum(one.measured for one in taken), sum(one.known for one in taken)
     return Spectra(found, tails(rows), levels, *counts, tuple(rows))
 

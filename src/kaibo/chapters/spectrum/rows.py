@@ -45,6 +45,7 @@ class MatrixSpectrum:
     gaussian_entropy_rank: float | None
     above: int | None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    seen: float | None = None
     why: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ class LevelSpectrum:
     alpha: float | None
     alpha_quartiles: Interval | None
     above: float | None
+    seen: float | None = None
     why: Mapping[str, str] = field(default_factory=dict)
 
 

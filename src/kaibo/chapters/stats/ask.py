@@ -12,7 +12,7 @@ from kaibo.collect import Options, granted_workers
 from kaibo.collect.grids import look_for_groups
 from kaibo.counting import Groups
 from kaibo.desk.addresses import Address, OnError, addresses, raising
-from kaibo.desk.measuring import Settings, measured, rows_of, with_notes
+from kaibo.desk.measuring import Settings, measurable, measured, rows_of, with_notes
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.version import __version__
@@ -30,7 +30,7 @@ def stats(
 
     Raises UsageError for an unknown level, and whatever opening and reading the models raises.
     """
-    collected = list(measured(models, settings, on_error))
+    collected = measurable(measured(models, settings, on_error), on_error)
     return with_notes(statistics.stats(rows_of(collected), by), collected)
 
 

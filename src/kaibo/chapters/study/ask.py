@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kaibo.desk.addresses import OnError, raising
-from kaibo.errors import FormatError, KaiboError, MissingError, escaped
+from kaibo.documents.json_text import read_json
+from kaibo.documents.toml_text import read_toml
+from kaibo.errors import FormatError, KaiboError, escaped
 from kaibo.figures.names import model_name
 from kaibo.reports.studies import StudyReport, index_page, study_page
 from kaibo.study import Declared, Inputs, Ran, declared, run, shipped
@@ -56,26 +57,19 @@ def members_of(path: Path) -> tuple[Mapping[str, Any], ...]:
 
     Raises MissingError where it is absent, FormatError where it is malformed.
     """
-    import json
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as absent:
-        raise MissingError("cannot be read", file=path) from absent
-    except ValueError as wrong:
-        raise FormatError(
-            f"is no manifest: {wrong}", file=path, next="TOML with [[member]], or nursery.json"
-        ) from wrong
-    listed = document.get("members", document.get("member"))
+    document = read_json(path) if path.suffix == ".json" else read_toml(path)
+    listed = document.get("members", document.get("member")) if isinstance(document, dict) else None
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise FormatError("lists no members", file=path, next="write [[member]] with address = …")
+    for number, one in enumerate(listed, 1):
+        if not isinstance(one.get("address", one.get("path")), str):
+            raise FormatError(f"member {number} has no address", file=path, next='write address = "…"')
     return tuple(_placed(one, path.parent) for one in listed)
 
 
 def _placed(member: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    address = member.get("address", member.get("path"))
-    if isinstance(address, str) and ":" not in address and not Path(address).is_absolute():
+    address = str(member.get("address", member.get("path")))
+    if ":" not in address and not Path(address).is_absolute():
         address = str(folder / address)
     return {**member, "address": address}
 

@@ -10,6 +10,7 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import Answer, answering
+from kaibo.vocabulary.terminals import spelled
 
 commands = typer.Typer(help="Published questions, run and judged: list, run.", no_args_is_help=True)
 
@@ -106,4 +107,4 @@ def _answer(answer: Answer, ran: list[Any], written: tuple[Path, ...], language:
 
 def _lines(lines: list[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        typer.echo(spelled(line))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from kaibo.chapters.table.rows import TABLE, AverageRow, TableRow
 from kaibo.desk.measuring import open_store
-from kaibo.errors import MissingError
+from kaibo.documents.reading import TOML_LIMIT, read_text
 from kaibo.tables import Reading, overview, read_table
 from kaibo.tables.chance import above_chance
 from kaibo.tables.joins import pick_models
@@ -65,11 +64,8 @@ def read(tables: Address | Iterable[Address], options: TableOptions | None = Non
 
 
 def _lines(path: Address) -> list[str]:
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingError(f"the list of models cannot be read: {error}", file=path) from error
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = read_text(path, TOML_LIMIT).splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def score_table(tables: Address | Iterable[Address], options: TableOptions | None = None) -> ScoreTable:

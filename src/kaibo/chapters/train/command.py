@@ -101,12 +101,13 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
 
 def _values(given: list[str] | None) -> dict[str, Any]:
     """Values as TOML has them; what is no TOML value is text."""
-    import tomllib
+    from kaibo.documents.toml_text import toml_value
+    from kaibo.errors import FormatError
 
     values: dict[str, Any] = {}
     for name, text in _pairs(given, "--set").items():
         try:
-            values[name] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            values[name] = toml_value(f"value = {text}", "--set")["value"]
+        except FormatError:
             values[name] = text
     return values

@@ -23,6 +23,7 @@ from kaibo.vocabulary.scores import RANGES, ScoreTable, Unit
 Floats = NDArray[np.float64]
 AGAINST = ("perplexity", "flops", "tokens", "step", "size")
 GRID = 60
+_NEEDED = {"step": "training steps", "parameters": "sizes"}
 NOTES = (
     "checkpoints at step 0 are left out (no FLOPs)",
     "curves: natural cubic splines with five knots, in logarithms",
@@ -54,8 +55,10 @@ def trajectories(
     `smooth` is how much of its past an exponential average keeps, for the shapes and the lines. Needs parameters and
     step; raises UsageError without them. Checkpoints at step 0 have no FLOPs and are left out.
     """
-    if np.isnan(table.fact("step")).all() or np.isnan(table.fact("parameters")).all():
-        raise UsageError(f"{table.name} names no training steps or no sizes", next="add columns step and parameters")
+    absent = [said for fact, said in _NEEDED.items() if np.isnan(table.fact(fact)).all()]
+    if absent:
+        columns = " and ".join(fact for fact, said in _NEEDED.items() if said in absent)
+        raise UsageError(f"{table.name} names no {' and no '.join(absent)}", next=f"add columns: {columns}")
     if not 0 <= smooth < 1:
         raise UsageError(f"--smooth {smooth:g} is no share below 1", next="write --smooth 0.5")
     chosen = tuple(benchmarks) if benchmarks else _usual(table)
@@ -65,8 +68,8 @@ def trajectories(
     if column is not None and not benchmarks:
         asked.append((column, None))
     rows = tuple(_row(begun, name, held, smooth, seed) for name, held in asked)
-    corrected = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
-    rows = tuple(_corrected(row, q) for row, q in zip(rows, corrected, strict=True))
+    rates = benjamini_hochberg([row.size_adds.p if row.size_adds else float("nan") for row in rows])
+    rows = tuple(_corrected(row, q) for row, q in zip(rows, rates, strict=True))
     source = {"table": table.name, "kaibo": __version__, "perplexity": column, "smooth": smooth}
     return Finding(TRAJECTORIES, rows, (*table.notes, *NOTES), source)
 
@@ -101,7 +104,7 @@ def _row(table: ScoreTable, name: str, perplexity: str | None, smooth: float, se
     return TrajectoryRow(
         name, len(values), explained, best,
         size_adds(np.log(table.column(perplexity)), sizes, y, error, seed) if perplexity else None,
-        crossings(table, name, y, error, better=-1.0 if log else 1.0),
+        crossings(table, name, y, error, better=-1.0 if log else 1.0, seed=seed),
         over_size.linearity if over_size else none, over_size.breakthroughness if over_size else none,
         _points(table, values, (low, high, even), perplexity), shaped,
         {} if over_size and over_size.n >= 3 else {"linearity": "fewer than three sizes reach a common last step"},

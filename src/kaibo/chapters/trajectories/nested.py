@@ -11,8 +11,24 @@ from kaibo.chapters.trends.curves import fitted, knots_of, natural_basis
 
 Floats = NDArray[np.float64]
 
+ENDS = (0.1, 0.9)
+"""At which quantiles of the shared log perplexities the effect of size is read."""
+
 DRAWS = 400
 """Scores drawn without any effect of size, for the null of the gain."""
+
+
+@dataclass(frozen=True)
+class SizeEffect:
+    """What a tenfold size changes in a score at one perplexity of the text: `value`, and an interval that holds 95 % of
+    the time for all perplexities of a row together (Bonferroni). Over sizes by the jackknife, with Student's t on the
+    number of sizes less two: checkpoints of one size are one draw, whose questions and luck they share.
+    """
+
+    perplexity: float
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,9 @@ class SizeGivenPerplexity:
     Benjamini–Hochberg over the scores. Checkpoints of one run are not independent, so p is too small; what
     decides is `gain`, the change of R² when each size is predicted from the others. `gain_null` is the 95 % quantile of
     the gain where perplexity alone decides and each run, whose checkpoints answer the same questions, is off by one
-    draw of its standard errors; `gain_p` the share of such draws with as large a gain. None without standard errors.
+    draw of its standard errors; `gain_p` the share of such draws with as large a gain. None without standard errors. A
+    gain below its null shows nothing: whether size matters little enough is read from `effects`, near both ends of the
+    perplexities that several sizes reach, and from a margin.
     """
 
     statistic: float
@@ -35,6 +53,22 @@ class SizeGivenPerplexity:
     gain: float
     gain_null: float | None = None
     gain_p: float | None = None
+    effects: tuple[SizeEffect, ...] = ()
+
+    @property
+    def effect(self) -> float | None:
+        """The larger of the effects of a tenfold size at one perplexity, by its absolute value."""
+        return max((one.value for one in self.effects), key=abs, default=None)
+
+    @property
+    def effect_low(self) -> float | None:
+        """The least that any of them may be."""
+        return min((one.low for one in self.effects), default=None)
+
+    @property
+    def effect_high(self) -> float | None:
+        """The most that any of them may be."""
+        return max((one.high for one in self.effects), default=None)
 
 
 def size_adds(
@@ -61,8 +95,57 @@ def size_adds(
     gain = with_size - without
     null, p = _null(plain, sizes, error, predictors, gain, seed)
     return SizeGivenPerplexity(
-        statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, gain, null, p
+        statistic, 2, float(stats.chi2.sf(statistic, 2)), None, without, with_size, gain, null, p,
+        size_effects(log_perplexity, sizes, y),
     )  # fmt: skip
+
+
+def size_effects(log_perplexity: Floats, sizes: Floats, y: Floats) -> tuple[SizeEffect, ...]:
+    """What a tenfold size changes at two perplexities, near the ends of what other sizes reach as well.
+
+    A size may help early and hurt late, so one mean effect would not do. Empty for fewer than three sizes that share
+    perplexities, or fewer than four checkpoints beyond what is fitted.
+    """
+    shared = _shared(log_perplexity, sizes)
+    x, size, y = log_perplexity[shared], np.log10(sizes[shared]), y[shared]
+    several = np.unique(size)
+    if len(several) < 3 or len(x) < 11:
+        return ()
+    places = np.quantile(x, ENDS)
+    knots = knots_of(x, int(np.clip(len(x) // 12, 4, 15)))  # a curve that bends too little leaves its misfit to size
+    base, mid, half = natural_basis(x, knots), float(places.mean()), float(np.ptp(places) / 2) or 1.0
+    centred = size - size.mean()
+    design = np.column_stack([base, centred, centred * (x - mid) / half])
+    read = np.array([[1.0, (place - mid) / half] for place in places])
+
+    def weights(kept: NDArray[np.bool_]) -> Floats:
+        return np.asarray(read @ np.linalg.pinv(design[kept])[-2:], np.float64)
+
+    every = weights(np.ones(len(x), bool))
+    found = every @ y
+    left = np.stack([weights(size != one) @ y[size != one] for one in several])
+    spread = (len(several) - 1) / len(several) * ((left - left.mean(axis=0)) ** 2).sum(axis=0)
+    reach = _student(len(several) - 2) * np.sqrt(spread)
+    return tuple(
+        SizeEffect(float(np.exp(place)), float(value), float(value - far), float(value + far))
+        for place, value, far in zip(places, found, reach, strict=True)
+    )
+
+
+def _student(freedom: int) -> float:
+    """Student's t for an interval of 95 % over two effects together."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 1 - 0.025 / len(ENDS)))
+
+
+def _shared(log_perplexity: Floats, sizes: Floats) -> NDArray[np.bool_]:
+    """Which checkpoints have a perplexity between those of a model of another size."""
+    shared = np.zeros(len(sizes), bool)
+    for size in np.unique(sizes):
+        own = log_perplexity[sizes == size]
+        shared |= (sizes != size) & (log_perplexity >= own.min()) & (log_perplexity <= own.max())
+    return shared
 
 
 def design_fit(design: Floats, y: Floats) -> Floats:

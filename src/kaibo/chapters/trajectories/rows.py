@@ -94,6 +94,21 @@ class TrajectoryRow:
         """The share of draws without any effect of size that gain as much."""
         return self.size_adds.gain_p if self.size_adds else None
 
+    @property
+    def size_effect(self) -> float | None:
+        """What a tenfold size changes in the score at one perplexity, where it changes most."""
+        return self.size_adds.effect if self.size_adds else None
+
+    @property
+    def size_effect_low(self) -> float | None:
+        """The lower end of its interval, over all perplexities that are asked."""
+        return self.size_adds.effect_low if self.size_adds else None
+
+    @property
+    def size_effect_high(self) -> float | None:
+        """The upper end."""
+        return self.size_adds.effect_high if self.size_adds else None
+
     def _left_out(self, against: str) -> float | None:
         return next((one.r2_left_out for one in self.explained if one.against == against), None)
 
@@ -110,6 +125,9 @@ TRAJECTORIES = Kind(
         "r2_perplexity",
         "r2_flops",
         "r2_size",
+        "size_effect",
+        "size_effect_low",
+        "size_effect_high",
         "gain",
         "gain_null",
         "gain_p",

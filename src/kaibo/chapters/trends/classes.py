@@ -3,9 +3,14 @@
     nats ─▶ ppl ÷ ppl(start) ─▶ line over log step ─▶ p ─▶ Benjamini–Hochberg ─▶ upward, downward, stagnated, undecided
 
 Upward (forgetting) and downward (learning) are slopes that hold after correction over all tokens of the text. Stagnated
-is neither, with the geometric mean of the ratio within 5 % of its first and last value and its variance below its mean
-(Xia et al. 2023, Training Trajectories of Language Models Across Scales). What is none of these is undecided: the
-published third class can also be read as stagnated and undecided together, and rows carry both.
+is neither, with the geometric mean of the ratio within 5 % of its first and last value and the ratio's variance below
+its mean. What is none of these is undecided: the third class can also be read as stagnated and undecided together, and
+rows carry both.
+
+Beside ours stands the paper's own rule, `published` (Xia et al. 2023, Training Trajectories of Language Models Across
+Scales, and its notebook): slopes by ordinary least squares, each p below 0.05, not corrected; stagnated is neither,
+with the geometric mean of the perplexity within 5 % of its first and last value and the variance of the raw perplexity
+(not of the ratio) below that mean, which rare tokens of high perplexity hardly ever satisfy.
 """
 
 from __future__ import annotations
@@ -43,7 +48,9 @@ BLOCKS = 64
 
 @dataclass(frozen=True, eq=False)
 class TokenTrends:
-    """One run from one start on: an entry a token. `corrected` and `uncorrected` are places in `CLASSES`."""
+    """One run from one start on: an entry a token. `corrected`, `uncorrected` and `published` (the paper's rule) are
+    places in `CLASSES`.
+    """
 
     model: str
     start: float
@@ -52,6 +59,18 @@ class TokenTrends:
     q: Floats = field(repr=False)
     corrected: Codes = field(repr=False)
     uncorrected: Codes = field(repr=False)
+    published: Codes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """Classes of tokens in one window: ours after and before correction, and by the paper's own rule."""
+
+    regressions: Regressions = field(repr=False)
+    q: Floats = field(repr=False)
+    corrected: Codes = field(repr=False)
+    uncorrected: Codes = field(repr=False)
+    published: Codes = field(repr=False)
 
 
 def token_trends(series: ScoredSeries, start: float) -> TokenTrends | None:
@@ -60,21 +79,39 @@ def token_trends(series: ScoredSeries, start: float) -> TokenTrends | None:
     nats = series.nats[begin:]
     if len(nats) < LEAST or not nats.shape[1]:
         return None
-    x = np.log(np.asarray(series.steps[begin:], np.float64))
-    parts, still = [], []
+    found = classified(nats, np.log(np.asarray(series.steps[begin:], np.float64)))
+    return TokenTrends(
+        series.model, start, begin, found.regressions, found.q, found.corrected, found.uncorrected, found.published
+    )
+
+
+def classified(nats: NDArray[np.floating], x: Floats) -> Classified:
+    """The classes of every column of `nats` (checkpoints, tokens) over `x`, the logarithm of the step."""
+    parts, still, ordinary = [], [], []
+    published = np.empty(nats.shape[1], bool)
     for at in range(0, nats.shape[1], BLOCK):
         change = nats[:, at : at + BLOCK].astype(np.float64)
-        change -= change[0].copy()
+        first = change[0].copy()
+        change -= first
         middle, last = change.mean(axis=0), change[-1].copy()
         with np.errstate(over="ignore"):
             part = regress(np.exp(np.minimum(change, 300.0, out=change), out=change), x)
-        calm = part.square < part.mean * len(x)
+            ordinary.append(regress(change, x, 0.0))
+            raw = part.square / len(x) * np.exp(np.minimum(2 * first, 600.0))  # the variance of perplexity itself
+            calm = part.square < part.mean * len(x)
+            published[at : at + BLOCK] = _level(middle, last) & (raw < np.exp(np.minimum(middle + first, 600.0)))
         still.append((np.abs(middle) <= NEAR) & (np.abs(middle - last) <= NEAR) & calm)
         parts.append(part)
-    whole = _whole(parts)
+    whole, plain = _whole(parts), _whole(ordinary)
     q = false_discovery(whole.p)
     corrected, uncorrected = (_classes(whole.slope, p, np.concatenate(still)) for p in (q, whole.p))
-    return TokenTrends(series.model, start, begin, whole, q, corrected, uncorrected)
+    return Classified(whole, q, corrected, uncorrected, _classes(plain.slope, plain.p, published))
+
+
+def _level(middle: Floats, last: Floats) -> NDArray[np.bool_]:
+    """Whether the geometric mean is within 5 % of the first and of the last value, as the paper's notebook has it."""
+    ends = (np.exp(np.clip(middle, -300, 300)), np.exp(np.clip(middle - last, -300, 300)))
+    return np.asarray(np.logical_and.reduce([(end > 0.95) & (end < 1.05) for end in ends]), np.bool_)
 
 
 def _whole(parts: list[Regressions]) -> Regressions:
@@ -96,6 +133,8 @@ def trend_row(series: ScoredSeries, start: float, found: TokenTrends | None) -> 
     left = len(series.steps) - begin
     corrected, uncorrected = (None, None) if found is None else (_shares(found.corrected), _shares(found.uncorrected))
     low, high = (None, None) if found is None else _interval(found.corrected)
+    paper = None if found is None else _shares(found.published)
+    paper_low, paper_high = (None, None) if found is None else _interval(found.published)
     return TrendRow(
         model=series.model,
         start=start,
@@ -115,6 +154,9 @@ def trend_row(series: ScoredSeries, start: float, found: TokenTrends | None) -> 
         last_ppl=float(series.ppl[-1]),
         parameters=series.parameters,
         rho=None if found is None else float(np.median(found.regressions.rho)),
+        shares_published=_named(paper),
+        published_low=_named(paper_low),
+        published_high=_named(paper_high),
         why={} if found is not None else {"shares": _why_none(left, len(series.tokens))},
     )
 
@@ -132,6 +174,11 @@ def _shares(codes: Codes) -> Floats:
     return np.bincount(codes, minlength=len(CLASSES)) / len(codes)
 
 
+def named_shares(codes: Codes) -> dict[str, float]:
+    """The share of each class."""
+    return dict(zip(CLASSES, _shares(codes).tolist(), strict=True))
+
+
 def _named(values: Floats | None) -> dict[str, float | None]:
     return {name: None if values is None else float(values[place]) for place, name in enumerate(CLASSES)}
 
@@ -143,7 +190,11 @@ def block_edges(count: int, most: int = BLOCKS) -> NDArray[np.int64]:
 
 
 def _interval(codes: Codes) -> tuple[Floats | None, Floats | None]:
-    """95 % for each share over blocks of neighbouring tokens, which are not independent; None for a short text."""
+    """95 % for each share over blocks of neighbouring tokens, which are not independent; None for a short text.
+
+    Wilson's interval for as many independent tokens as the spread over blocks is worth, at least one a block: it stays
+    between 0 and 1 and has a width where no token, or every token, is of a class.
+    """
     edges = block_edges(len(codes))
     if len(edges) < 4:
         return None, None

@@ -90,3 +90,17 @@ def exponential_average(values: Floats, keep: float) -> Floats:
     for place in range(1, out.shape[-1]):
         out[..., place] = keep * out[..., place - 1] + (1 - keep) * out[..., place]
     return out
+
+
+def roughness(values: Floats, x: Floats) -> Floats:
+    """The variance of each column's noise at each checkpoint: how far a value lies from the line between its
+    neighbours; at the ends that of the next. A line has none, whatever its slope; a smooth curve has little.
+
+    >>> roughness(np.array([[0.0], [1.0], [2.0], [3.0]]), np.arange(4.0)).ravel().tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+    before, after = x[1:-1] - x[:-2], x[2:] - x[1:-1]
+    weight = (after / (before + after))[:, None]  # of the value before
+    off = values[1:-1] - weight * values[:-2] - (1 - weight) * values[2:]
+    inner = off**2 / (1 + weight**2 + (1 - weight) ** 2)
+    return np.asarray(np.concatenate([inner[:1], inner, inner[-1:]]), np.float64)

@@ -39,10 +39,15 @@ class FollowedRow:
 
 @dataclass(frozen=True)
 class ContainmentRow:
-    """How much of one run's set lies in another's set of the same class.
+    """How much of one run's set lies in another's set of the same class, both from windows that were made alike.
 
-    `contained` is the common share of `tokens`, with its 95 % interval over blocks of the text; `by_chance` its mean
-    over all circular shifts of the set, `chance_high` their 95 % quantile, `p` the share of shifts with as much.
+    `start` is where the window of `set_of` begins, as a part of its steps. `contained` is the common share of `tokens`,
+    with its 95 % interval over blocks of the text; `by_chance` its mean over all circular shifts of the set,
+    `chance_high` their 95 % quantile, `p` the share of shifts with as much. A larger set contains more whatever it is
+    made of; `nested` does not grow with size: of the tokens that could lie in both sets and do not do so by chance, the
+    share that does (0 by chance, 1 where the smaller set lies in the larger one; the same both ways round), with 95 %
+    by the jackknife over blocks. It is taken over the tokens that are decided in both runs: one that noise leaves
+    undecided speaks neither for nor against.
     """
 
     trend: str
@@ -58,6 +63,9 @@ class ContainmentRow:
     by_chance: float
     chance_high: float
     p: float
+    nested: float | None = None
+    nested_low: float | None = None
+    nested_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,11 @@ class DescentRow:
     The set is what is `trend` in `set_of` from `start` on; `own`: it was chosen by this very run, so that its
     rise is no surprise. It rises by `rise` from step `low_step` to `peak_step` and falls by `fall` until `end_step`;
     each is dated with 95 % over blocks of the text (`low_from` to `low_to` …). `curve` is the set at every
-    checkpoint. `bump` is the lesser of rise and fall, `null` its 95 %
-    quantile over shifted sets, `p` their share with as large a bump, `q` after Benjamini–Hochberg. `found` is q < 0.05.
+    checkpoint. `bump` is the lesser of rise and fall, `bump_high` the upper end of its 95 % interval over blocks.
+    `p_alike` is the share of sets of like tokens with as large a bump (`alike` of the set's tokens have like ones, the
+    others are held against scaled ones), `p_noise`
+    the share of monotone curves as rough; `p` is the larger of the two, `null` the larger of their 95 % quantiles, `q`
+    after Benjamini–Hochberg. `found` is q < 0.05.
     """
 
     set_of: str
@@ -109,6 +120,10 @@ class DescentRow:
     end_from: int | None = None
     end_to: int | None = None
     curve: tuple[DescentPoint, ...] = ()
+    bump_high: float | None = None
+    p_alike: float | None = None
+    p_noise: float | None = None
+    alike: float | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +203,7 @@ class TrendRow:
     and `ppl` of the text, the last at `last_step` with `last_ppl`. `shares` are after Benjamini–Hochberg over the
     `tokens` of the text, `shares_uncorrected` with each p below 0.05; `shares_low` and `_high` are 95 % over blocks of
     neighbouring tokens. `not_up_not_down` is the other reading of the third class. `rho` is the median autocorrelation.
+    `shares_published` are by the rule of the paper (`published`), with their intervals.
     `x` is where the trend begins by what was asked for in `against`: the start itself, the size of the model, or the
     step, tokens, FLOPs or perplexity of the first checkpoint.
     """
@@ -212,6 +228,9 @@ class TrendRow:
     rho: float | None
     against: str = "start"
     x: float | None = None
+    shares_published: Mapping[str, float | None] = field(default_factory=dict)
+    published_low: Mapping[str, float | None] = field(default_factory=dict)
+    published_high: Mapping[str, float | None] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -235,9 +254,70 @@ class TrendRow:
         return self.shares["stagnated"]
 
     @property
+    def stagnated_published(self) -> float | None:
+        """The share of finished tokens by the rule of the paper."""
+        return self.shares_published.get("stagnated")
+
+    @property
     def undecided(self) -> float | None:
         """The share of tokens that are none of the three."""
         return self.shares["undecided"]
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """The shares of the classes in two windows that are alike in all but their place, and how they change.
+
+    `first` and `second` are runs (one run early and late, or two runs late), each window from one step to another.
+    `shares_first` and `shares_second` name the classes and `moving` (learned or forgotten); `change` is second less
+    first with its 95 % interval over blocks of the text and its two-sided `p`. `why` says why a row has none.
+    """
+
+    first: str
+    second: str
+    checkpoints: int
+    tokens: int
+    first_from: int | None = None
+    first_to: int | None = None
+    second_from: int | None = None
+    second_to: int | None = None
+    shares_first: Mapping[str, float] = field(default_factory=dict)
+    shares_second: Mapping[str, float] = field(default_factory=dict)
+    change: Mapping[str, float] = field(default_factory=dict)
+    change_low: Mapping[str, float] = field(default_factory=dict)
+    change_high: Mapping[str, float] = field(default_factory=dict)
+    p: Mapping[str, float] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def moving(self) -> float | None:
+        """The change of the share of tokens that are learned or forgotten."""
+        return self.change.get("moving")
+
+    @property
+    def moving_low(self) -> float | None:
+        """The lower end of its interval."""
+        return self.change_low.get("moving")
+
+    @property
+    def moving_high(self) -> float | None:
+        """The upper end of its interval."""
+        return self.change_high.get("moving")
+
+    @property
+    def finished(self) -> float | None:
+        """The change of the share of finished tokens."""
+        return self.change.get("stagnated")
+
+    @property
+    def finished_low(self) -> float | None:
+        """The lower end of its interval."""
+        return self.change_low.get("stagnated")
+
+    @property
+    def finished_high(self) -> float | None:
+        """The upper end of its interval."""
+        return self.change_high.get("stagnated")
 
 
 TRENDS = Kind(
@@ -255,12 +335,33 @@ TRENDS = Kind(
         "stagnated",
         "undecided",
         "not_up_not_down",
+        "stagnated_published",
         "step",
         "ppl",
         "last_ppl",
         "rho",
     ),
     figures={"shares": Drawing("shares", "trends.shares_title", "trends.shares_caption")},
+)
+TRENDS_WINDOWS = Kind(
+    "trends-windows",
+    WindowRow,
+    __package__,
+    columns=(
+        "first",
+        "second",
+        "checkpoints",
+        "first_from",
+        "first_to",
+        "second_from",
+        "second_to",
+        "moving",
+        "moving_low",
+        "moving_high",
+        "finished",
+        "finished_low",
+        "finished_high",
+    ),
 )
 TRENDS_FOLLOWED = Kind(
     "trends-followed",
@@ -302,6 +403,9 @@ TRENDS_CONTAINMENT = Kind(
         "by_chance",
         "chance_high",
         "p",
+        "nested",
+        "nested_low",
+        "nested_high",
     ),
     figures={"containment": Drawing("containment", "trends.containment_title", "trends.containment_caption")},
 )
@@ -316,7 +420,10 @@ TRENDS_DESCENT = Kind(
         "own",
         "found",
         "bump",
+        "bump_high",
         "null",
+        "p_alike",
+        "p_noise",
         "q",
         "rise",
         "fall",

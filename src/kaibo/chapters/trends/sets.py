@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.chapters.trends.classes import CLASSES, TokenTrends, block_edges, share_ends
+from kaibo.chapters.trends.classes import CLASSES, UNDECIDED, TokenTrends, block_edges, share_ends
 from kaibo.chapters.trends.curves import exponential_average
 from kaibo.chapters.trends.rows import ContainmentRow, FollowedRow
 from kaibo.chapters.trends.scored import ScoredSeries
+from kaibo.chapters.trends.windows import Alike
 from kaibo.uncertainty.intervals import bounded, student
 from kaibo.uncertainty.shifting import shifted_sums
 
@@ -107,18 +107,23 @@ def _means(values: NDArray[np.float32], places: NDArray[np.int64], count: int) -
 
 
 def containment(
-    trends: Mapping[str, TokenTrends], classes: Sequence[str] = ("upward", "downward", "stagnated")
+    pairs: Iterable[tuple[ScoredSeries, ScoredSeries, Alike]],
+    classes: Sequence[str] = ("upward", "downward", "stagnated"),
 ) -> Iterator[ContainmentRow]:
-    """Every run's set of every class in every other's."""
+    """Every run's set of every class in every other's: of two runs each, late in training, compared alike."""
+    several = list(pairs)
     for trend in classes:
         code = CLASSES.index(trend)
-        for of, within in permutations(trends, 2):
-            first, second = (trends[name].corrected == code for name in (of, within))
-            if first.sum() >= FEWEST and second.any():
-                yield _contained(trends[of], within, trend, first, second)
+        for small, large, alike in several:
+            decided = (alike.first != UNDECIDED) & (alike.second != UNDECIDED)
+            sides = ((small, alike.places[0], alike.first == code), (large, alike.places[1], alike.second == code))
+            for of, within in (sides, sides[::-1]):
+                if of[2].sum() >= FEWEST and within[2].any():
+                    start = of[0].steps[int(of[1][0])] / of[0].steps[-1]
+                    yield _contained((trend, start, of[0].model, within[0].model), of[2], within[2], decided)
 
 
-def _contained(of: TokenTrends, within: str, trend: str, first: Mask, second: Mask) -> ContainmentRow:
+def _contained(what: tuple[str, float, str, str], first: Mask, second: Mask, decided: Mask) -> ContainmentRow:
     both = int((first & second).sum())
     count = int(first.sum())
     shifted = np.rint(shifted_sums(first, second.astype(np.float64)))
@@ -126,8 +131,41 @@ def _contained(of: TokenTrends, within: str, trend: str, first: Mask, second: Ma
     found = _means(inside, np.flatnonzero(first), len(first))
     low, high = (None, None) if found is None else share_ends(found[0], found[1], found[2], count)
     return ContainmentRow(
-        trend, of.start, of.model, within, count, int(second.sum()), both, both / count,
+        *what, count, int(second.sum()), both, both / count,
         None if low is None else float(low[0]),
         None if high is None else float(high[0]),
         float(shifted.mean() / count), float(np.quantile(shifted, 0.95) / count), float((shifted >= both).mean()),
+        *nestedness(first[decided], second[decided]),
     )  # fmt: skip
+
+
+def nestedness(first: Mask, second: Mask) -> tuple[float | None, float | None, float | None]:
+    """Of what could lie in both sets beyond chance, the share that does, with 95 % by the jackknife over blocks.
+
+    >>> inner, outer = np.arange(400) % 4 == 0, np.arange(400) % 2 == 0
+    >>> nestedness(inner, outer)[0], nestedness(outer, inner)[0], nestedness(inner, ~outer)[0]
+    (1.0, 1.0, -1.0)
+    """
+    if len(first) < FEWEST:
+        return None, None, None
+    edges = block_edges(len(first))
+    each = [np.add.reduceat(one.astype(np.float64), edges) for one in (first & second, first, second)]
+    counts = np.stack([*each, np.diff([*edges, len(first)]).astype(np.float64)])
+    whole = counts.sum(axis=1)
+    found = float(_nested(whole))
+    left = _nested(whole[:, None] - counts)
+    if not np.isfinite(found):
+        return None, None, None
+    blocks = len(edges)
+    if blocks < 4 or not np.isfinite(left).all():
+        return found, None, None
+    error = float(np.sqrt((blocks - 1) / blocks * ((left - left.mean()) ** 2).sum()))
+    reach = student(blocks - 1) * max(error, 1.0 / max(min(whole[1], whole[2]), 1.0))
+    return found, found - reach, min(found + reach, 1.0)
+
+
+def _nested(counts: Floats) -> Floats:
+    both, first, second, tokens = counts
+    chance = first * second / tokens
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((both - chance) / (np.minimum(first, second) - chance), np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from kaibo.chapters.trends.rows import (
     TRENDS_PAIRS,
     TRENDS_PASSAGES,
     TRENDS_SIZE,
+    TRENDS_WINDOWS,
     ContainmentRow,
     DescentRow,
     FollowedRow,
@@ -28,9 +30,12 @@ from kaibo.chapters.trends.rows import (
     PassageRow,
     SizeRow,
     TrendRow,
+    WindowRow,
 )
 from kaibo.chapters.trends.scored import AGAINST, ScoredSeries
 from kaibo.chapters.trends.sets import TokenSet, containment, followed, token_set
+from kaibo.chapters.trends.windows import NOTES as WINDOWS_NOTES
+from kaibo.chapters.trends.windows import Alike, early_and_late, late
 from kaibo.errors import UsageError
 from kaibo.uncertainty.discovery import false_discovery
 from kaibo.version import __version__
@@ -46,12 +51,18 @@ NOTES = (
     "upward is forgetting, downward learning: slopes of ppl ÷ ppl(start) over log step, false discovery rate 5 %",
     "stagnated is strict; the looser reading, neither up nor down, is stagnated and undecided together",
     "noise is taken as AR(1) between checkpoints; a shock to all tokens of one can still move many of them at once",
+    "a later start has fewer checkpoints and a shorter window, so shares of two starts do not compare: see the windows",
 )
 SETS_NOTES = ("bands are 95 % over blocks of the text; ppl of a set is exp of its mean nats",)
-CONTAINMENT_NOTES = ("by chance: the same set pushed along the text by every distance (circular shifts)",)
+CONTAINMENT_NOTES = (
+    "sets are from the later half of log step, with as many checkpoints and as much noise in both runs, not corrected",
+    "by chance: the same set pushed along the text by every distance (circular shifts)",
+    "nested: beyond chance, of what could lie in both; a larger set contains more, and is no more nested for that",
+)
 DESCENT_NOTES = (
     "a set that a run itself chose for rising rises there by construction; other runs are the evidence",
-    "null: the same set pushed along the text; q is Benjamini–Hochberg over the sets and runs of this table",
+    "null: other tokens of the same level, roughness and slope, and monotone curves as noisy as this one; both count",
+    "q is Benjamini–Hochberg over the sets and runs of this table",
 )
 PAIRS_NOTES = ("checkpoints whose perplexities of the text differ by at most 5 %; r is over tokens",)
 SIZE_NOTES = (
@@ -88,9 +99,10 @@ class TrendOptions:
 
 @dataclass(frozen=True)
 class Trends:
-    """What was found: the classes of all tokens, and six tables that follow from them (some may have no rows)."""
+    """What was found: the classes of all tokens, and seven tables that follow from them (some may have no rows)."""
 
     shares: Finding[TrendRow]
+    windows: Finding[WindowRow]
     followed: Finding[FollowedRow]
     containment: Finding[ContainmentRow]
     descent: Finding[DescentRow]
@@ -100,7 +112,7 @@ class Trends:
 
     @property
     def findings(self) -> tuple[Finding[Any], ...]:
-        """All seven, in the order in which they are read."""
+        """All eight, in the order in which they are read."""
         return tuple(vars(self).values())
 
     def _repr_html_(self) -> str:
@@ -129,11 +141,13 @@ def trends(series: Sequence[ScoredSeries], asked: TrendOptions | None = None) ->
         return Finding(kind, kept, said if kept else (), source)
 
     by = "step" if asked.against in ("start", "size") else asked.against
+    rows_alike, compared = _windows(alike, asked)
     along = (row for chosen in sets for one in alike for row in followed(chosen, one, asked.smooth, by))
     return Trends(
         shares=finding(TRENDS, rows, *NOTES, *notes),
+        windows=finding(TRENDS_WINDOWS, rows_alike, *WINDOWS_NOTES),
         followed=finding(TRENDS_FOLLOWED, along, *SETS_NOTES),
-        containment=finding(TRENDS_CONTAINMENT, containment(known), *CONTAINMENT_NOTES),
+        containment=finding(TRENDS_CONTAINMENT, containment(compared), *CONTAINMENT_NOTES),
         descent=finding(TRENDS_DESCENT, _descents(sets, alike, asked.seed), *DESCENT_NOTES),
         size=finding(TRENDS_SIZE, size_given_perplexity(sets, alike), *SIZE_NOTES),
         pairs=finding(TRENDS_PAIRS, pairs(alike), *PAIRS_NOTES),
@@ -154,6 +168,21 @@ def _classified(
             if found is not None:
                 chosen.setdefault(one.model, found)
     return rows, chosen
+
+
+def _windows(
+    series: Sequence[ScoredSeries], asked: TrendOptions
+) -> tuple[list[WindowRow], list[tuple[ScoredSeries, ScoredSeries, Alike]]]:
+    """Each run early and late, every smaller run beside every larger one, and the classes of those pairs."""
+    start = min(asked.starts)
+    rows = [early_and_late(one, start, asked.seed)[0] for one in series if len(one.tokens)]
+    pairs = []
+    for small, large in combinations([one for one in series if len(one.tokens)], 2):
+        row, alike = late(small, large, start, asked.seed)
+        rows.append(row)
+        if alike is not None:
+            pairs.append((small, large, alike))
+    return rows, pairs
 
 
 def _ordered(series: Sequence[ScoredSeries], asked: TrendOptions) -> list[ScoredSeries]:

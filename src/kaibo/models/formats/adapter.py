@@ -6,18 +6,17 @@ Source: PEFT, `tuners/lora/config.py` (fields), `tuners/lora/layer.py` (scaling 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats import safetensors
 from kaibo.models.formats.contents import Contents, Format
 from kaibo.models.formats.patterns import Budget, ModulePattern, PatternError
-from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
 from kaibo.models.places import Place
 
 Patterns = tuple[tuple[ModulePattern, float], ...]
@@ -122,11 +121,7 @@ def _overruled(patterns: Patterns, module: str, usual: float) -> float:
 
 def parse_config(text: bytes, file: str) -> AdapterConfig:
     """An adapter's config. Raises FormatError for what is malformed; kinds that cannot be formed are described."""
-    check_utf8(text, file)
-    cursor = Cursor(text, file)
-    cursor.skip("adapter config")
-    cursor.finish(WHITE, "adapter config")
-    found: Any = json.loads(text)
+    found = json_value(text, file)
     if not isinstance(found, dict):
         raise FormatError("is not a JSON object", file=file)
     if "peft_type" not in found and isinstance(found.get("lora_parameters"), dict):

@@ -33,7 +33,9 @@ class Contents:
 
     `digest` is the SHA-256 of what describes them. `config` and `documents` (tokenizer, chat template …) are what the
     file itself says of its model, empty where it says nothing. `names` are the names under which a family knows the
-    entries that the file calls otherwise; `meant` the weight that an entry is a part of.
+    entries that the file calls otherwise. `interleaved` tensors hold the rows of heads of that size in pairs and
+    `plus_one` ones are stored with 1 added: both are undone. `meant` is the weight that an entry is a part of;
+    `metadata` are the file's own keys and values.
     """
 
     entries: tuple[Entry, ...]
@@ -41,7 +43,10 @@ class Contents:
     config: Mapping[str, Any] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    interleaved: Mapping[str, int] = field(default_factory=dict)
+    plus_one: frozenset[str] = frozenset()
     meant: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from kaibo.documents.strict_json import SPACES, Cursor, check_utf8
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats import sniff
 from kaibo.models.formats.contents import Contents, Entry, Format
-from kaibo.models.formats.strict_json import SPACES, Cursor, check_utf8
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, DType
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from kaibo.documents.strict_json import WHITE, Cursor, check_utf8
 from kaibo.errors import FormatError, PolicyError, escaped
 from kaibo.models.formats.sniff import NO_PICKLES
-from kaibo.models.formats.strict_json import WHITE, Cursor, check_utf8
 
-SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.safetensors", re.ASCII | re.DOTALL)
+SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.(safetensors|gguf)", re.ASCII | re.DOTALL)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 LISTED = 5
 """How many names of a long list an error shows."""
@@ -123,19 +123,19 @@ def missing_of_series(names: Iterable[str]) -> list[str]:
     >>> missing_of_series(["model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"])
     ['model-00002-of-00003.safetensors']
     """
-    there: dict[tuple[str, str, str], set[int]] = {}
-    widths: dict[tuple[str, str, str], int] = {}
+    there: dict[tuple[str, str, str, str], set[int]] = {}
+    widths: dict[tuple[str, str, str, str], int] = {}
     for found in filter(None, map(SHARD.fullmatch, names)):
-        series = (found[1], found[0][len(found[1]) : found.start(2)], found[3])
+        series = (found[1], found[0][len(found[1]) : found.start(2)], found[3], found[4])
         there.setdefault(series, set()).add(int(found[2]))
         widths[series] = max(len(found[2]), widths.get(series, 0))
     absent = []
-    for (stem, joint, count), numbers in there.items():
+    for (stem, joint, count, ending), numbers in there.items():
         first = 0 if 0 in numbers else 1
         # The count is a stranger's number: never a list as long as it says.
         promised = range(first, first + min(int(count), len(numbers) + 100))
         absent += [
-            f"{stem}{joint}{number:0{widths[stem, joint, count]}d}-of-{count}.safetensors"
+            f"{stem}{joint}{number:0{widths[stem, joint, count, ending]}d}-of-{count}.{ending}"
             for number in promised
             if number not in numbers
         ]

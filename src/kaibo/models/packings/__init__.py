@@ -14,13 +14,13 @@ from typing import Any
 
 from kaibo.models.formats import StoredTensor
 from kaibo.models.formed import Formed
-from kaibo.models.packings import fp8, parts
+from kaibo.models.packings import fp8, ggml, parts
 from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, group_of, packed
 from kaibo.vocabulary import DType, Tensor
 
 __all__ = ["PACKINGS", "Decoder", "Group", "Packed", "Packing", "Stream", "group_of", "put", "stream", "why_not"]
 
-PACKINGS: tuple[Packing, ...] = (fp8.PACKING,)
+PACKINGS: tuple[Packing, ...] = (ggml.PACKING, fp8.PACKING)
 """Every packing, in the order in which they are asked; an entry belongs to the first that recognises it."""
 
 

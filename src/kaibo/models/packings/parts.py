@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kaibo.models.formats import StoredTensor
+from kaibo.models.formats.gguf import sizes
 from kaibo.models.packings.packed import Stored
 from kaibo.vocabulary import DType
 
@@ -129,6 +130,9 @@ def not_weights(tensor: StoredTensor) -> StoredTensor:
 
 def parameters(tensor: StoredTensor, config: Mapping[str, Any]) -> int:
     """About how many parameters a tensor of codes stands for, by the bits that the config says or that are usual."""
+    block = sizes(tensor.dtype.name)
+    if block is not None:
+        return tensor.size // block[1] * block[0]
     if tensor.dtype.bits in (4, 6) or tensor.dtype.kind == "float":
         return tensor.size
     bits = _bits(config) or (4 if tensor.name.rpartition(".")[2] != "weight" or tensor.dtype.name != "I8" else 8)

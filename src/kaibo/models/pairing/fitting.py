@@ -17,8 +17,8 @@ from kaibo.errors import KaiboError
 from kaibo.models.packings import group_of
 from kaibo.models.pairing.aligning import Aligned, Vocabularies, aligned
 from kaibo.models.pairing.meeting import Met
-from kaibo.models.pairing.rotary import SAME, order_by_weights, to_half, to_interleaved
 from kaibo.models.pairing.sides import Side, Slot
+from kaibo.models.rotary import SAME, order_by_weights, to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
 from kaibo.models.views import renamed, shifted
 from kaibo.vocabulary import Tensor, widen

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from kaibo.documents.json_text import json_value
 from kaibo.errors import KaiboError
 from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
@@ -102,7 +102,7 @@ def _parsed(read: Reading, *files: _Bytes | None) -> Tokenizer | None:
 
 
 def _tokenizer(raw: bytes, _added: bytes, _merges: bytes) -> Tokenizer:
-    document: Any = json.loads(raw.decode("utf-8-sig"))
+    document = _json(raw)
     listed = document["model"]["vocab"]
     entries = list(_entries(listed))
     extra = [(entry["content"], entry["id"]) for entry in document.get("added_tokens") or ()]
@@ -126,18 +126,27 @@ def _merge(merge: Any) -> Merge:
 
 
 def _plain(raw: bytes, added: bytes, merges: bytes) -> Tokenizer:
-    more = json.loads(added.decode("utf-8-sig")) if added else {}
-    lines = merges.decode("utf-8").splitlines() if merges else []
-    pairs = tuple(_merge(line) for line in lines if line and not line.startswith("#version"))
-    return Tokenizer(_rows([*json.loads(raw.decode("utf-8-sig")).items(), *more.items()]), pairs)
+    more = _json(added) if added else {}
+    pairs = tuple(_merge(line) for line in _lines_of(merges) if line and not line.startswith("#version"))
+    return Tokenizer(_rows([*_json(raw).items(), *more.items()]), pairs)
 
 
 def _lines(raw: bytes, added: bytes, _merges: bytes) -> Tokenizer:
-    more = json.loads(added.decode("utf-8-sig")) if added else {}
-    lines = raw.decode("utf-8").splitlines()
+    more = _json(added) if added else {}
+    lines = _lines_of(raw)
     return Tokenizer(
         _rows([*((line, row) for row, line in enumerate(lines)), *more.items()]), (), {}, len(lines) - len({*lines})
     )
+
+
+def _json(raw: bytes) -> Any:
+    return json_value(raw, "tokenizer", [])
+
+
+def _lines_of(raw: bytes) -> list[str]:
+    r"""The lines of a vocabulary: only `\n` ends one, for U+2028 and its like are tokens."""
+    lines = raw.decode("utf-8").split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
 
 
 def _rows(entries: Iterable[tuple[Any, Any]]) -> dict[str, int]:

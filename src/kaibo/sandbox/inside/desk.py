@@ -14,7 +14,7 @@ from typing import Any
 from kaibo.sandbox.inside.channel import Channel, opened
 from kaibo.sandbox.inside.oracles import agreed
 from kaibo.sandbox.inside.plain import Handle, TooMuch, read, written
-from kaibo.sandbox.inside.strict import STRICT, free_names, strict, top_names
+from kaibo.sandbox.inside.strict import STRICT, equal, free_names, strict, top_names
 
 
 class Ended(BaseException):
@@ -48,7 +48,7 @@ class Asked:
         if word != "value":
             raise Ended
         value, changed = read(text, lambda number, kind: Remote(self, number, kind))
-        if changed is not None:
+        if value is None and changed is not None:  # a sample that writes to the channel may claim both
             for mine, theirs in zip(given, changed, strict=True):
                 _written_back(mine, theirs)
         return value
@@ -83,7 +83,7 @@ class Remote(Handle):
         return self._asked.ask("do", "item", (self, key))
 
     def __contains__(self, value: Any) -> bool:
-        return bool(self._asked.ask("do", "contains", (self, value)))
+        return any(equal(value, each) for each in self)  # the sample gives members; which is equal is said here
 
     def __iter__(self) -> Any:
         return iter(self._asked.ask("do", "all", (self,)))
@@ -101,13 +101,26 @@ class Remote(Handle):
         return hash((Remote, self.number))
 
 
+EXCEPTIONS: dict[str, type[BaseException]] = {
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type)
+    and issubclass(kind, BaseException)
+    and not issubclass(kind, StopIteration | StopAsyncIteration | GeneratorExit)
+}
+
+
 def _rebuilt(kind: str, says: str) -> BaseException:
-    """An exception of the built-in class of that name; one that no `except Exception` catches where it must not."""
+    """An exception of the built-in class of that name.
+
+    The name comes from the sample, so it is looked up among exceptions alone: any other built-in would be a call that
+    the sample makes here. What ends an iterator would end one of the test's own without a word, so it is another error.
+    """
+    found = EXCEPTIONS.get(kind, RuntimeError) if isinstance(kind, str) else RuntimeError
     try:
-        error = getattr(builtins, kind)(says)
+        return found(says)
     except TypeError:  # a class whose arguments are others, such as UnicodeDecodeError
-        error = ValueError(says)
-    return error if isinstance(error, BaseException) else ValueError(says)
+        return ValueError(says)
 
 
 def _written_back(mine: Any, theirs: Any) -> None:

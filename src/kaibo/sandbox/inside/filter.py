@@ -29,7 +29,7 @@ getresgid 120 150 · getgroups 115 158 · getpgrp 111 - · getpgid 121 155 · ge
 set_tid_address 218 96 · futex 202 98 · futex_waitv 449 449 · set_robust_list 273 99 · get_robust_list 274 100
 sched_getaffinity 204 123 · clock_gettime 228 113 · clock_getres 229 114 · time 201 - · utimensat 280 88
 utime 132 - · utimes 235 - · futimesat 261 - · getcpu 309 168 · getrandom 318 278 · rseq 334 293
-membarrier 324 283 · recvfrom 45 207 · shutdown 48 210 · getsockopt 55 209 · setsockopt 54 208
+membarrier 324 283 · recvfrom 45 207 · shutdown 48 210 · getsockopt 55 209
 getsockname 51 204 · getpeername 52 205 · statfs 137 43 · fstatfs 138 44 · sendfile 40 71
 copy_file_range 326 285 · fadvise64 221 223 · wait4 61 260 · waitid 247 95 · restart_syscall 219 128
 getpriority 140 141

@@ -17,7 +17,6 @@ DOINGS: dict[str, Callable[..., Any]] = {
     "setattr": setattr,
     "len": len,
     "item": lambda held, key: held[key],
-    "contains": lambda held, value: value in held,
     "all": list,
     "str": str,
     "bool": bool,

@@ -11,7 +11,8 @@ from kaibo.sandbox.inside.sameness import same
 PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, type(None), Handle)
 
 
-def _equal(one: Any, other: Any) -> Any:
+def equal(one: Any, other: Any) -> Any:
+    """What `==` gives in a test: strict for plain values, False for an object of the sample's, else Python's own."""
     if isinstance(one, Handle) or isinstance(other, Handle):
         return False
     return same(one, other) if isinstance(one, PLAIN) and isinstance(other, PLAIN) else one == other
@@ -19,17 +20,17 @@ def _equal(one: Any, other: Any) -> Any:
 
 def _unequal(one: Any, other: Any) -> Any:
     plain = isinstance(one, PLAIN) and isinstance(other, PLAIN)
-    return not _equal(one, other) if plain else one != other
+    return not equal(one, other) if plain else one != other
 
 
 def _within(one: Any, other: Any) -> Any:
     if isinstance(other, list | tuple | set | frozenset | dict):
-        return any(_equal(one, each) for each in other)
+        return any(equal(one, each) for each in other)
     return one in other
 
 
 COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: _equal,
+    ast.Eq: equal,
     ast.NotEq: _unequal,
     ast.In: _within,
     ast.NotIn: lambda one, other: not _within(one, other),

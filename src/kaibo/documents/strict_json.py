@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kaibo.errors import FormatError, escaped
 
 DEPTH_LIMIT = 64
 """Nesting that a skipped value may have."""
+
+DIGITS = 300
+"""Digits that a whole number may have, so that a float always holds it."""
 
 WHITE = re.compile(rb"[ \t\n\r]*+")
 """What may stand between the parts of a JSON text."""
@@ -31,6 +35,14 @@ _SCALAR = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)
 _WORD = re.compile(rb"[^\s,:\[\]{}\"]{1,40}")
 _CHUNK = 1 << 20
 _WIDEST = 1 << 64
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+
+TOO_LARGE = "a number that is larger than a float holds"
+
+
+def too_many(digits: int) -> str:
+    """What is said of a whole number that is too long."""
+    return f"a whole number of {digits:,} digits, and {DIGITS} are read at most"
 
 
 class Cursor:
@@ -109,7 +121,7 @@ class Cursor:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
-            self.fail(f"{where}: a string with a lone surrogate", at)
+            self.fail(f"{where}: a string with half a surrogate pair", at)
         return value
 
     def integer(self, where: str = "number") -> int:
@@ -173,6 +185,36 @@ class Cursor:
             if not found:
                 self.fail(f"{where}: expected a value, found {self.seen()}")
             self.at = found.end()
+
+    def value(self, depth: int, where: str = "value") -> Any:
+        """Any value, as Python has it. Refused are numbers that no float holds, and nesting deeper than `depth`."""
+        at = self.space()
+        mark = self.text[at : at + 1]
+        if mark in (b"{", b"[") and depth == 0:
+            self.fail(f"{where}: nested too deeply")
+        if mark == b"{":
+            return {key: self.value(depth - 1, where) for key, _ in self.members(where)}
+        if mark == b"[":
+            return [self.value(depth - 1, where) for _ in self.items(where)]
+        return self.string(where) if mark == b'"' else self._scalar(where)
+
+    def _scalar(self, where: str) -> Any:
+        found = _SCALAR.match(self.text, self.at)
+        if not found:
+            self.fail(f"{where}: expected a value, found {self.seen()}")
+        text = found.group().decode("ascii")
+        number: bool | int | float | None
+        if text in _WORDS:
+            number = _WORDS[text]
+        elif text.lstrip("-").isdigit():
+            digits = len(text.lstrip("-"))
+            number = int(text) if digits <= DIGITS else self.fail(f"{where}: {too_many(digits)}")
+        else:
+            number = float(text)
+            if math.isinf(number):
+                self.fail(f"{where}: {TOO_LARGE}")
+        self.at = found.end()
+        return number
 
     def finish(self, padding: re.Pattern[bytes], where: str) -> None:
         """Nothing but `padding` (`SPACES` or `WHITE`) follows."""
