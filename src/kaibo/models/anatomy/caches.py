@@ -22,7 +22,8 @@ def kept_of(config: Mapping[str, Any], name: str) -> tuple[Kept, ...] | None:
     if measured is None:
         return None
     settings = settings_of(config, measured)
-    layers = settings.size("layers")
+    depth = next((kind.layers for kind in measured.kinds if "{layer}" in kind.name), "layers")
+    layers = evaluate(depth, settings.dimensions) or 0  # where the config only lists its layers, as many as it lists
     found = [_kept(row, settings, layers) for row in measured.cache or ()]
     if None in found or not layers or set(measured.lists) & set(settings.reader.malformed):
         return None
