@@ -63,6 +63,7 @@ def edited(sound: Path, folder: Path, field: str, value: Any) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", FIELDS)
 def test_an_edited_entry_ends_in_an_error_of_ours_or_is_set_aside(sound: Path, tmp_path: Path, field: str) -> None:
     for number, value in enumerate(VALUES):
@@ -74,6 +75,7 @@ def test_an_edited_entry_ends_in_an_error_of_ours_or_is_set_aside(sound: Path, t
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["table", "schema", "size", "rows", "keys", "sha256"])
 def test_rows_that_an_edit_hides_are_not_lost_without_a_word(sound: Path, tmp_path: Path, field: str) -> None:
     """What cannot be read any more is named by the reader, or at the latest by verify."""
