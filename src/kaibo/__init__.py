@@ -171,6 +171,10 @@ _HOMES = {
         "TrendOptions",
         "Trends",
     ),
+    "kaibo.vocabulary.kinds": (
+        "Drawing",
+        "Kind",
+    ),
     "kaibo.vocabulary.merging": ("Recipe",),
     "kaibo.vocabulary": (
         "Census",
@@ -179,7 +183,6 @@ _HOMES = {
         "Row",
         "Tensor",
     ),
-    "kaibo.vocabulary.kinds": ("Kind",),
     "kaibo.errors": ("KaiboError",),
     "kaibo.models": ("open_model",),
     "kaibo.store": ("Store",),

@@ -46,6 +46,7 @@ def test_moments_norms_and_tails_are_those_of_numpy(tmp_path: Path, dtype: str) 
     assert math.isclose(row.l2, np.sqrt((x * x).sum()), rel_tol=close)
     assert (row.minimum, row.maximum, row.max) == (x.min(), x.max(), np.abs(x).max())
     assert row.zeros == (x == 0).sum()
+    assert row.negative == (x < 0).mean()
     assert abs(row.skew - reference.skew(x)) <= row.skew_bound + 1e-6 * abs(row.skew) + 1e-9
     assert abs(row.kurtosis - reference.kurtosis(x)) <= row.kurtosis_bound + 1e-6 * abs(row.kurtosis) + 1e-9
     for times, low, high in ((3, row.beyond3, row.beyond3_high), (6, row.beyond6, row.beyond6_high)):

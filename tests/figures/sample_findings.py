@@ -64,8 +64,9 @@ def stats(count=1, by="tensor", name="layers.{}.attention.q"):
     quantiles = (Quantile(0.5, -0.001, 0.001), Quantile(0.99, 0.1, 0.1))
     row = StatsRow(
         model="hf:org/model", by=by, key=None, tensors=1, n=4096, mean=-0.1, std=1 / 3, skew=0.0, kurtosis=math.nan,
-        l1=1e5, l2=1e3, max=1.5, minimum=-1.5, maximum=1.0, zeros=3, subnormals=0, nonfinite=0, quantiles=quantiles,
-        beyond3=0.003, beyond3_high=0.003, gaussian3=0.0027, beyond6=1e-4, beyond6_high=1e-4, gaussian6=2e-9,
+        l1=1e5, l2=1e3, max=1.5, minimum=-1.5, maximum=1.0, zeros=3, negative=0.5, subnormals=0, nonfinite=0,
+        quantiles=quantiles, beyond3=0.003, beyond3_high=0.003,
+        gaussian3=0.0027, beyond6=1e-4, beyond6_high=1e-4, gaussian6=2e-9,
         entropy=10.5, exponent_entropy=2.5, skew_bound=0.0, kurtosis_bound=0.0, grid=None, dtypes=("BF16",),
         why={"kurtosis": "all values are equal"},
     )  # fmt: skip

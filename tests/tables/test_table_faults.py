@@ -88,6 +88,11 @@ def test_nothing_that_one_byte_does_to_a_parquet_file_is_an_error_of_others(tmp_
             continue
 
 
+def test_a_table_of_too_many_rows_is_refused_before_they_are_read(tmp_path):
+    with pytest.raises(FormatError, match="5,000,001 lines; tables of up to 5,000,000 are read"):
+        read(tmp_path / "t.csv", b"m,x\n" + b"a,1\n" * 5_000_000)
+
+
 @pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\x0b", "\x1c"])
 def test_marks_inside_strings_end_no_line_of_json(tmp_path, mark):
     lines = [{"model": f"a{mark}b", "x": 1}, {"model": "c", "x": 2}]

@@ -1,8 +1,12 @@
-"""The table of commands."""
+"""The table of commands, in the panels that `kaibo --help` shows, each with an example that runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from kaibo.chapters.census import command as census
 from kaibo.chapters.context import command as context
@@ -40,9 +44,26 @@ from kaibo.chapters.trajectories import command as along
 from kaibo.chapters.trends import command as trends
 from kaibo.version import __version__
 
+
+class Panels(TyperGroup):
+    """The group of all commands; its help lists them by what they are for, a whole sentence each."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section for each panel."""
+        for title, members in PANELS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, _sentence(self.commands[name])) for name, *_ in members])
+
+
+def _sentence(command: Any) -> str:
+    """The first line of a command's help."""
+    return str(command.help or "").strip().split("\n")[0]
+
+
 application = typer.Typer(
     name="kaibo",
-    help="Takes open language models apart: what a model is made of, counted exactly.",
+    cls=Panels,
+    help="Takes open language models apart: what a model is made of, what changed, how it learned, what predicts it.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -64,40 +85,62 @@ def _common(
     """Exact accounts of what a model is made of."""
 
 
-application.command("dissect")(dissect.command)
-application.command("inspect")(inspect.command)
-application.command("census")(census.command)
-application.command("digits")(digits.command)
-application.command("stats")(stats.command)
-application.command("spectrum")(spectrum.command)
-application.command("series")(series.command)
-application.command("diff")(diff.command)
-application.command("merge")(merge.command)
-application.command("score")(score.command)
-application.command("trends")(trends.command)
-application.command("eval")(evaluate.command)
-application.command("pass-at-k")(pass_at_k.command)
-application.command("corrupt")(corrupt.command)
-application.command("decode")(decode.command)
-application.command("norms")(norms.command)
-application.command("table")(table.command)
-application.command("pca")(pca.command)
-application.command("law")(law.law)
-application.command("forecast")(law.forecast)
-application.command("select")(select.command)
-application.command("correlate")(correlate.correlate)
-application.command("measures")(correlate.measures)
-application.command("trajectories")(along.command)
-application.command("generate")(generate.command)
-application.command("tour")(tour.command)
-application.command("context")(context.command)
-application.command("quantise")(quantise.command)
-application.command("rescale")(rescale.command)
-application.command("train")(train.command)
-application.command("runs")(train.runs)
-application.command("nursery")(nursery.command)
-application.command("probe")(probe.command)
-application.command("sql")(sql.command)
-application.add_typer(study.commands, name="study")
-application.add_typer(store.commands, name="store")
-application.command("doctor")(doctor.command)
+PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
+    "Take apart": (
+        ("dissect", dissect.command, "dissect ./my-model"),
+        ("inspect", inspect.command, "inspect ./my-model"),
+        ("digits", digits.command, "digits ./my-model --by role"),
+        ("stats", stats.command, "stats ./my-model ./other-model"),
+        ("spectrum", spectrum.command, "spectrum ./my-model --by role"),
+        ("census", census.command, "census ./my-model"),
+        ("tour", tour.command, "tour llama"),
+    ),
+    "Compare": (
+        ("diff", diff.command, "diff ./my-model ./other-model --top 5,20"),
+        ("series", series.command, "series ./my-run"),
+        ("norms", norms.command, "norms 8030261248 1073358.0 16.658565739582745"),
+    ),
+    "Behaviour": (
+        ("score", score.command, "score ./my-llm --text text.txt"),
+        ("eval", evaluate.command, "eval ./my-llm --task my-task.toml"),
+        ("corrupt", corrupt.command, "corrupt ./my-llm --text text.txt --share 0,0.5,1"),
+        ("trends", trends.command, "trends ./my-llm-run --text text.txt"),
+        ("generate", generate.command, 'generate ./my-llm --prompt "The quick brown" --max-tokens 8'),
+        ("decode", decode.command, 'decode ./my-llm ./other-llm --prompt "The quick brown" --max-tokens 4'),
+        ("context", context.command, "context ./my-llm --text text.txt --windows 1 --passkeys 0"),
+        ("quantise", quantise.command, "quantise ./my-llm --report --text text.txt --windows 1"),
+        ("probe", probe.command, "probe ./my-llm"),
+        ("pass-at-k", pass_at_k.command, "pass-at-k samples.jsonl --problems HumanEval.jsonl.gz"),
+    ),
+    "Scores": (
+        ("table", table.command, "table llama-zero-shot"),
+        ("pca", pca.command, "pca open-models"),
+        ("law", law.law, "law open-models training-tokens --target MMLU"),
+        ("forecast", law.forecast, "forecast open-models training-tokens --target MMLU --flops 5e24"),
+        ("select", select.command, "select open-models --budget 2"),
+        ("correlate", correlate.correlate, "correlate first-digits:MAE first-digits:score"),
+        ("measures", correlate.measures, "measures"),
+        ("trajectories", along.command, "trajectories ./my-llm-run --task my-task.toml --text text.txt"),
+        ("study", study.commands, "study list"),
+    ),
+    "Make": (
+        ("merge", merge.command, "merge ./my-model ./other-model ./third-model --method ties --out ./merged"),
+        ("rescale", rescale.command, "rescale ./my-llm --towards law --out ./rescaled"),
+        ("train", train.command, "train my-recipe.toml --out ./runs"),
+        ("runs", train.runs, "runs"),
+        ("nursery", nursery.command, "nursery ./nursery"),
+    ),
+    "Keep": (
+        ("store", store.commands, "store ls"),
+        ("sql", sql.command, 'sql "SELECT role, sum(n) FROM models GROUP BY role"'),
+        ("doctor", doctor.command, "doctor"),
+    ),
+}
+"""Every command: its name, what runs it, and an example that its help shows."""
+
+for _members in PANELS.values():
+    for _name, _command, _example in _members:
+        if isinstance(_command, typer.Typer):
+            application.add_typer(_command, name=_name, epilog=f"Example: kaibo {_example}")
+        else:
+            application.command(_name, epilog=f"Example: kaibo {_example}")(_command)

@@ -10,16 +10,23 @@ from urllib.parse import urlsplit
 
 from kaibo.errors import escaped
 
+PART_OF_A_RUN = re.compile(
+    r"merged|final|best|last|latest|model|weights|(?:global_step|step|checkpoint|ckpt|iter|epoch)[-_=]?[0-9]{1,12}[kKmM]?"
+)
+"""Folders whose name says which part of a run they are, and not of which run."""
 SCHEME = re.compile(r"^(https?|s3)://")
 
 
 def model_name(address: str) -> str:
-    """What to call the model under an address: `org/name` on the hub, else the last part of the path.
+    """What to call the model under an address: `org/name` on the hub, else the last part of the path, after its run
+    where that part only says which checkpoint it is.
 
     Folders above it, credentials and queries of a URL are left out, so that a page can be given away.
 
     >>> model_name("/home/ann/models/gemma/"), model_name("hf:org/name@main"), model_name("./x.safetensors")
     ('gemma', 'org/name@main', 'x.safetensors')
+    >>> model_name("/home/ann/nursery/sft-role-play-42/merged"), model_name("runs/a/step-450")
+    ('sft-role-play-42/merged', 'a/step-450')
     >>> model_name("/home/ann/.cache/hub/models--org--name/snapshots/0f3e")
     'org/name'
     >>> model_name("https://user:secret@example.com/a/model.safetensors?token=x")
@@ -36,7 +43,9 @@ def model_name(address: str) -> str:
         except ValueError:
             address = address.split("?")[0].split("#")[0]
     parts = [part for part in re.split(r"[/\\]", address) if part not in ("", ".", "..", "~")]
-    return escaped(parts[-1]) if parts else "model"
+    if not parts:
+        return "model"
+    return escaped("/".join(parts[-2:] if PART_OF_A_RUN.fullmatch(parts[-1]) else parts[-1:]))
 
 
 def _cached(parts: Sequence[str]) -> str:

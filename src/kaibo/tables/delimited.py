@@ -24,6 +24,9 @@ EXACT = 2.0**53
 LARGE = 4 << 20
 """From this many bytes on the fast way is tried first; anything it stumbles over is read again the exact way."""
 
+MOST_ROWS = 5_000_000
+"""Lines of the largest table that is read: each row becomes a model with a name of its own."""
+
 LONGEST_CELL = 1 << 20
 """Characters of the longest cell that is read; a longer one is an unclosed quote or no table of scores."""
 
@@ -33,6 +36,9 @@ def read_delimited(data: bytes, path: Path, hints: Hints) -> Sheet:
 
     Raises FormatError with the line for ragged rows, unclosed quotes, NUL bytes and cells that are no numbers.
     """
+    lines = max(data.count(b"\n"), data.count(b"\r"))
+    if lines > MOST_ROWS:
+        raise FormatError(f"{lines:,} lines; tables of up to {MOST_ROWS:,} are read", file=path, next="split it")
     if len(data) >= LARGE and hints.encoding in (None, "utf-8"):
         fast = _through_arrow(data, path, hints)
         if fast is not None:

@@ -17,7 +17,8 @@ class StatsRow:
     """Moments, norms and tails of one model, layer, role or tensor, over its finite values.
 
     `std` is the population σ; `kurtosis` is excess kurtosis; `skew_bound` and `kurtosis_bound` bound the error of
-    the two for 32-bit values (0 where they are exact). `max` is max |x|. `beyond3` and `beyond6` are the shares of
+    the two for 32-bit values (0 where they are exact). `max` is max |x|. `negative` is the share below
+    zero (0.5 where signs say nothing). `beyond3` and `beyond6` are the shares of
     |x − mean| > 3σ and 6σ (`beyond3_high` … their upper bounds where bins straddle the line), `gaussian3` and
     `gaussian6` what a Gaussian would have. `entropy` is the entropy of the bit patterns in bits per weight (8 and
     16 bit), of the upper 16 bits for 32 bit; `exponent_entropy` that of the exponent alone. `grid` says in words
@@ -39,6 +40,7 @@ class StatsRow:
     minimum: float
     maximum: float
     zeros: int
+    negative: float
     subnormals: int
     nonfinite: int
     quantiles: tuple[Quantile, ...]
@@ -156,6 +158,7 @@ STATS = Kind(
         "l2",
         "max",
         "zeros",
+        "negative",
         "nonfinite",
         "beyond6",
         "gaussian6",

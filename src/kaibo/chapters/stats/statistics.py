@@ -13,7 +13,7 @@ from kaibo.chapters.census.groups import Group, groups
 from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.stats.grids import common_grid
 from kaibo.chapters.stats.rows import STATS, StatsRow
-from kaibo.vocabulary import By, Census, Finding, Row, Sums, sums
+from kaibo.vocabulary import By, Census, Finding, Row, Sums, points, sums
 
 SHARES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
@@ -76,6 +76,7 @@ def _describe(group: Group, censuses: list[Census], found: Sums, minimum: float,
         minimum=minimum,
         maximum=maximum,
         zeros=sum(moments.zeros(census) for census in censuses),
+        negative=_negative(censuses, found),
         subnormals=sum(moments.subnormals(census) for census in censuses),
         nonfinite=sum(moments.nonfinite(census) for census in censuses),
         quantiles=moments.quantiles(bins, SHARES, minimum, maximum),
@@ -93,6 +94,12 @@ def _describe(group: Group, censuses: list[Census], found: Sums, minimum: float,
         dtypes=tuple(census.dtype for census in censuses),
         why=_why(found) | _unrepresented(censuses),
     )
+
+
+def _negative(censuses: Sequence[Census], found: Sums) -> float:
+    """The share of the finite values that are below zero, exact for every type; NaN where there is none."""
+    below = sum(int(one.counts[one.low < 0].sum()) for one in map(points, censuses))
+    return below / found.finite if found.finite else math.nan
 
 
 def _extremes(censuses: Sequence[Census]) -> tuple[float, float]:
@@ -114,7 +121,18 @@ def _unrepresented(censuses: Sequence[Census]) -> dict[str, str]:
 
 def _why(found: Sums) -> dict[str, str]:
     if not found.finite:
-        moment = ("mean", "std", "skew", "kurtosis", "skew_bound", "kurtosis_bound", "max", "minimum", "maximum")
+        moment = (
+            "mean",
+            "std",
+            "skew",
+            "kurtosis",
+            "skew_bound",
+            "kurtosis_bound",
+            "max",
+            "minimum",
+            "maximum",
+            "negative",
+        )
         names = (*moment, "beyond3", "beyond3_high", "beyond6", "beyond6_high", "entropy", "exponent_entropy")
         return dict.fromkeys(names, "no finite value")
     if not found.variance > 0:

@@ -1,0 +1,69 @@
+"""The help of every command: whole sentences in panels, and an example that runs."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from kaibo.cli import main_loop
+from kaibo.cli.application import PANELS
+from kaibo.testing import tiny_model
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+EXAMPLES = {name: example for members in PANELS.values() for name, _, example in members}
+TRAINS = ("train", "nursery", "probe", "pass-at-k")
+"""Commands whose example makes models, or wants one that answers or samples of its code: minutes, not seconds."""
+
+
+def test_every_command_stands_in_one_panel_with_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main_loop(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert [title for title in PANELS if f"{title}:" in shown] == list(PANELS)
+    assert "..." not in shown.split("Take apart:")[1]
+    assert len(EXAMPLES) == sum(len(members) for members in PANELS.values())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_help_of_a_command_shows_its_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main_loop([name, "--help"]) == 0
+    shown = "".join(capsys.readouterr().out.split())  # lines are cut at blanks and hyphens
+    assert "".join(f"Example: kaibo {EXAMPLES[name]}".split()) in shown
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models and texts that the examples name."""
+    pytest.importorskip("transformers", reason="the extra torch is not installed")
+    from scoring_models import TEXT, save_causal
+    from test_docs import TASK
+
+    folder = tmp_path_factory.mktemp("examples")
+    for place, name in enumerate(("my-model", "other-model", "third-model")):
+        tiny_model(folder / name, seed=place)
+    for step in (100, 200, 300, 400):
+        tiny_model(folder / "my-run" / f"step{step}", seed=step, layers=1)
+        save_causal(folder / "my-llm-run" / f"step{step}", seed=step)
+    save_causal(folder / "my-llm")
+    save_causal(folder / "other-llm", seed=1)
+    (folder / "text.txt").write_text(TEXT * 2, encoding="utf-8")
+    rows = [f'{{"text": "passage {k // 2}", "question": "{k}?", "label": {k % 2}}}' for k in range(8)]
+    (folder / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "my-task.toml").write_text(TASK, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in TRAINS])
+def test_the_example_of_a_command_runs(
+    name: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(models, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv("KAIBO_STORE", raising=False)
+    assert main_loop(["census", "my-model"]) == 0  # what the store is asked for is there
+    assert main_loop(shlex.split(EXAMPLES[name])) == 0, capfd.readouterr().err
