@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all check bench docs clean
+.PHONY: setup demo test test-all check bench docs anatomy clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,9 @@ bench: setup
 
 docs: setup
 	$(BIN)/python docs/generate.py
+
+anatomy: setup
+	$(BIN)/python tools/anatomy
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

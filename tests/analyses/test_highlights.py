@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaibo import analyses
+from kaibo.chapters.digits import benford
 from kaibo.chapters.dissect.highlights import Changed, highlights
 from kaibo.chapters.dissect.sentences import sentence
+from kaibo.chapters.stats import profile, statistics
 from kaibo.collect import Options, take_census
 from kaibo.models import open_model
 from kaibo.store import Store
@@ -36,8 +37,8 @@ def found(folder: Path, arrays: Arrays, dtype: str = "F32", changed: Changed | N
     """The values of every highlight, by its key, in order."""
     model = open_model(written(folder / "model", arrays, dtype))
     rows = take_census(model, Store(folder / "store"), Options(1)).rows
-    digits, whole, tensors = analyses.digits(rows, "model"), analyses.stats(rows), analyses.stats(rows, "tensor")
-    told = highlights(digits, whole, tensors, analyses.profile(rows), changed)
+    whole, tensors = statistics.stats(rows), statistics.stats(rows, "tensor")
+    told = highlights(benford.digits(rows, "model"), whole, tensors, profile.profile(rows), changed)
     for one in told:
         for language in LANGUAGES:
             assert "{" not in sentence(one.key, one.values, language)

@@ -41,7 +41,7 @@ def test_a_window_bounds_the_cache_at_full_context_and_past_it(tmp_path: Path) -
     windowed = {"model_type": "mistral", "sliding_window": 256, "num_key_value_heads": 8}
     views = kaibo.side_by_side([config(tmp_path / "a", **windowed)], extended=8192)
     (cache,), (reach,) = views.cache.rows, views.reach.rows
-    assert cache.full == cache.kv_bytes_per_token * 256 == reach.extended_cache
+    assert cache.full == cache.kv_bytes_per_token * 255 == reach.extended_cache
     assert (reach.window, reach.windowed_layers, reach.stretch) == (256, 4, 4.0)
 
 

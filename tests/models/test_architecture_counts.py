@@ -273,11 +273,11 @@ def test_latent_attention_keeps_one_vector_and_one_rotary_key():
 def test_a_window_bounds_the_cache_of_the_layers_that_have_it():
     drawn = architecture(GEMMA_2_9B)
     assert (drawn.window, drawn.windowed_layers) == (4096, 21)
-    assert drawn.kv_bytes(8192) == 2 * 8 * 256 * 2 * (21 * 8192 + 21 * 4096)
+    assert drawn.kv_bytes(8192) == 2 * 8 * 256 * 2 * (21 * 8192 + 21 * 4095)
     assert (architecture(GEMMA_3_1B).window, architecture(GEMMA_3_1B).windowed_layers) == (512, 22)
     listed = {**GEMMA_2_9B, "layer_types": ["full_attention"] * 40 + ["sliding_attention"] * 2}
     assert architecture(listed).windowed_layers == 2
-    assert architecture({**MISTRAL, "sliding_window": 4096}).kv_bytes(32768) == 2 * 8 * 128 * 2 * 32 * 4096
+    assert architecture({**MISTRAL, "sliding_window": 4096}).kv_bytes(32768) == 2 * 8 * 128 * 2 * 32 * 4095
     qwen = kin("qwen2", MISTRAL, sliding_window=4096, max_window_layers=28)
     assert architecture(qwen).window is None
     assert architecture({**qwen, "use_sliding_window": True}).windowed_layers == 4

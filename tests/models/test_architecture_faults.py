@@ -40,16 +40,22 @@ ODD = st.recursive(
 def keys_of(name: str) -> list[str]:
     anatomy = family(name)
     tables = [*anatomy.dimensions.values(), *anatomy.flags.values()]
-    found = {source.lstrip("!").split("==")[0].split(".")[0] for row in tables for source in row if type(source) is str}
+    found = {
+        source.lstrip("!#").split("==")[0].split(".")[0] for row in tables for source in row if type(source) is str
+    }
+    found |= set(anatomy.lists)
     more = {"rope_scaling", "rope_parameters", "layer_types", "id2label", "architectures", "text_config", "rope_theta"}
     more |= {"mlp_only_layers", "decoder_sparse_step", "sliding_window", "hidden_act", "rms_norm_eps", "vision_config"}
     more |= {"max_window_layers", "use_sliding_window", "sliding_window_pattern", "moe_layer_freq"}
-    return sorted({key for key in found | more if not key.startswith(("=", "?"))})
+    return sorted({key for key in found | more if not key.startswith(("=", "?", "null:"))})
+
+
+GENERATED = sorted(path.stem for path in (resources.files("kaibo.models.anatomy") / "generated").glob("*.toml"))
 
 
 @st.composite
 def configs(draw):
-    name = draw(st.sampled_from(families()))
+    name = draw(st.sampled_from([*families(), *GENERATED]))
     small = st.integers(1, 64)
     keys = keys_of(name)
     config = {
@@ -57,7 +63,7 @@ def configs(draw):
     }
     for key in draw(st.lists(st.sampled_from(keys), max_size=4)):
         config[key] = draw(ODD)
-    return {**config, "model_type": draw(st.sampled_from(family(name).model_types))}
+    return {**config, "model_type": draw(st.sampled_from(family(name).model_types or ("llama",)))}
 
 
 @settings(max_examples=300, deadline=None)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kaibo.reports.opening import opened
 
 import kaibo
 from kaibo.cli import main_loop
@@ -49,7 +48,7 @@ def test_an_english_and_a_japanese_table_stand_side_by_side_without_any_being_gi
 def test_laws_stand_beside_their_baselines_and_forecasts_say_when_they_reach_too_far(ran: Ran) -> None:
     for target in ("MMLU", "Code"):
         finding = ran.results.findings[f"law-{target}"]
-        lines = {line.predictor: line for line in opened(finding).rows}
+        lines = {line.predictor: line for line in finding.kind.tabled(finding)[0].rows}
         assert {"size", "flops", "PC1", "PC3"} <= lines.keys()
         assert lines["size"].test_mse == finding.rows[0].test_mse["size"]
     small, large = ran.results.findings["forecast"].rows

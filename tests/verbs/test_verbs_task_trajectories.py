@@ -95,7 +95,7 @@ def test_a_run_is_thinned_evenly_and_keeps_its_end(place: Path) -> None:
 def test_what_is_known_is_not_measured_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = table(place)
     monkeypatch.setattr("kaibo.chapters.eval.ask.loaded_model", lambda *_: pytest.fail("a model was loaded"))
-    monkeypatch.setattr("kaibo.chapters.score.scorer.Scorer._loaded", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("kaibo.collect.scorer.Scorer._loaded", lambda *_: pytest.fail("a model was loaded"))
     np.testing.assert_array_equal(table(place).values, first.values)
 
 

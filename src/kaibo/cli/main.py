@@ -27,7 +27,7 @@ def main_loop(arguments: list[str]) -> int:
 
 def _exit_code(arguments: list[str], debug: bool) -> int:
     try:
-        code = _run(arguments)
+        code = _run(arguments) if arguments else _welcome()
         if sys.stdout is not None:
             sys.stdout.flush()
     except SystemExit as done:
@@ -53,6 +53,21 @@ def _exit_code(arguments: list[str], debug: bool) -> int:
     return code
 
 
+WELCOME = """kaibo takes open language models apart: what they are made of, counted exactly.
+
+    kaibo dissect ./my-model        a summary here, and a page to keep
+    kaibo --help                    all commands
+    kaibo COMMAND --help            one of them, with an example
+
+A model is a folder, a .safetensors file, or an address such as hf:org/name."""
+"""What `kaibo` alone says."""
+
+
+def _welcome() -> int:
+    say(sys.stdout, WELCOME)
+    return 0
+
+
 def _run(arguments: list[str]) -> int:
     try:
         outcome = application(args=arguments, prog_name="kaibo", standalone_mode=False)
@@ -66,6 +81,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _usage(error: Any, arguments: Sequence[str]) -> None:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:  # its message is the whole help
+        commands = ", ".join(context.command.list_commands(context))
+        problem = UsageError(f"{context.info_name}: name what to do: {commands}")
+        _say_problem(problem, arguments)
+        return
     _say_problem(
         UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is"), arguments
     )

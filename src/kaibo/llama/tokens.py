@@ -13,8 +13,7 @@ from tokenizers import Tokenizer as Raw
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.llama.chat import Piece, Tags
 from kaibo.models.addresses import Target
-
-FILE_LIMIT = 200_000_000
+from kaibo.models.tokenizer_files import check_tokenizer
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,12 @@ def open_tokenizer(target: Target, settings: Mapping[str, Any]) -> Tokenizer | N
 
 
 def _read(path: str, shown: str) -> Any:
-    if os.path.getsize(path) > FILE_LIMIT:
-        raise FormatError(f"is {os.path.getsize(path)} bytes long, the limit is {FILE_LIMIT}", file=shown)
+    check_tokenizer(path, shown)
     try:
         raw = Raw.from_file(path)
-    except Exception as problem:  # noqa: BLE001 - the library raises plain Exceptions
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as problem:  # noqa: BLE001 - the library raises plain Exceptions, and panics
         raise FormatError(f"is no tokenizer ({problem})", file=shown) from None
     raw.no_truncation()
     raw.no_padding()

@@ -13,6 +13,7 @@ from typing import Any
 from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
+from kaibo.models.anatomy.makers import PARAMS, as_config
 
 CONFIG_LIMIT = 1 << 24
 DOCUMENT_LIMIT = 1 << 24
@@ -40,6 +41,8 @@ def describe(target: Target, config: str = "config.json") -> Described:
     """
     found = Described()
     found.config = _object(target, config, CONFIG_LIMIT, found.notes) or {}
+    if not found.config or config == PARAMS:  # as Meta and Mistral write it
+        found.config = as_config(found.config or _object(target, PARAMS, CONFIG_LIMIT, found.notes) or {})
     for name in JSON_DOCUMENTS:
         document = _document(target, name, found.notes)
         if document:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.errors import FormatError, MissingError, missing_extra
+from kaibo.models.tokenizer_files import check_tokenizer
 
 SPECIAL = ("<s>", "</s>", "<pad>", "<|user|>", "<|assistant|>", "<|system|>")
 BOS, EOS, PAD = 0, 1, 2
@@ -99,6 +100,7 @@ def load_tokenizer(folder: Path) -> Any:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise MissingError("has no tokenizer.json", file=folder, next="name the folder of a model with its tokenizer")
+    check_tokenizer(path)
     try:
         return _package().Tokenizer.from_file(str(path))
     except Exception as error:

@@ -79,6 +79,8 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
         ("model", model_name(model.model)),
         ("family", model.family),
         ("parameters", _parameters(model, language)),
+        ("parts", _parts(model, language)),
+        ("quantization", model.quantization),
         ("layers", _count(model.layers)),
         ("hidden", _count(model.hidden)),
         ("attention", _attention(model, language)),
@@ -156,6 +158,10 @@ def _positions(model: Architecture, language: str) -> str | None:
     parts = [positions.kind]
     if positions.base is not None:
         parts.append(word("page.rope_of", language, base=f"{positions.base:,.10g}"))
+    if positions.local_base is not None:
+        parts.append(word("page.rope_local", language, base=f"{positions.local_base:,.10g}"))
+    if positions.share not in (None, 1.0):
+        parts.append(word("page.rope_share", language, share=f"{positions.share:.0%}"))
     if positions.scaling is not None:
         factor = "-" if positions.factor is None else f"{positions.factor:g}"
         parts.append(word("page.scaling_of", language, scaling=positions.scaling, factor=factor))
@@ -171,7 +177,21 @@ def _cache(model: Architecture, language: str) -> str | None:
         if bits in model.kv_bytes_full:
             parts.append(word("page.kv_full", language, size=bytes_in_words(model.kv_bytes_full[bits])))
         said.append(_joined(parts))
+    if model.state_bytes:
+        said.append(word("page.kv_state", language, size=bytes_in_words(model.state_bytes)))
+    for tokens, sizes in model.cache_at.items():
+        numbers = {name: bytes_in_words(sizes[name]) for name in ("growing", "constant")}
+        at = {"tokens": f"{int(tokens):,}", "wide": bytes_in_words(sizes["16"]), "narrow": bytes_in_words(sizes["8"])}
+        said.append(word("page.kv_at", language, **at, **numbers))
     return "; ".join(text for text in said if text)
+
+
+def _parts(model: Architecture, language: str) -> str | None:
+    """The parameters of each part of a model of several, and of all."""
+    if model.parameters_whole is None:
+        return None
+    named = [f"{name} {count_in_words(size, language)}" for name, size in model.parameters_by_part.items()]
+    return word("page.parts_of", language, whole=f"{model.parameters_whole:,}", parts=", ".join(named))
 
 
 def _memory(model: Architecture, language: str) -> str | None:

@@ -17,9 +17,12 @@ from typing import Any
 
 from kaibo.errors import PolicyError, StorageError
 from kaibo.reports.provenance import READ_FOR_MARK, Mark, found_mark, mark_of, marked, parsed_manifest
+from kaibo.store.disk import held
 
 MANIFEST = ".kaibo.json"
 MANIFEST_LIMIT = 1 << 24
+PATIENCE = 60.0
+"""Seconds that are waited for another command to have written into the same folder."""
 
 
 def write_output(
@@ -34,9 +37,9 @@ def write_output(
     chosen = mark if isinstance(mark, Mark) else Mark(str(mark["command"]), str(mark["model"]))
     root = Path(folder)
     contents = {name: marked(name, data, chosen) for name, data in files.items()}
-    with _storage_errors(root):
+    places = {name: _place(root, name) for name in contents}
+    with _storage_errors(root), held(root, PATIENCE):  # the manifest is read and written as one
         manifest = _manifest(root)
-        places = {name: _place(root, name) for name in contents}
         for name, path in places.items():
             _may_write(name, path, manifest, chosen, force)
         entries = {**manifest, **{name: _entry(places, name, contents[name], chosen, manifest) for name in contents}}

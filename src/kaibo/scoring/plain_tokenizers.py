@@ -13,6 +13,7 @@ from typing import Any
 
 from kaibo.errors import FormatError
 from kaibo.models.descriptions import parsed
+from kaibo.models.tokenizer_files import check_tokenizer
 
 CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """Classes that take `tokenizer.json` as it is (transformers 5, `TokenizersBackend.convert_to_native_format`)."""
@@ -47,8 +48,11 @@ def plain_tokenizer(folder: str) -> Plain | None:
     settings, config = (_json(folder, name) for name in ("tokenizer_config.json", "config.json"))
     if config.get("model_type") != "llama" or not _as_it_is(folder, settings):
         return None
+    path = os.path.join(folder, "tokenizer.json")
+    if os.path.lexists(path):
+        check_tokenizer(path)
     try:
-        backend = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+        backend = Tokenizer.from_file(path)
     except Exception:  # noqa: BLE001 - the library raises plain Exceptions, and transformers will say what is wrong
         return None
     named = {name: _content(settings.get(name)) for name in TOKENS}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.errors import MissingError, UsageError, missing_extra
+from kaibo.models.tokenizer_files import check_tokenizer
 
 if TYPE_CHECKING:
     from kaibo.scoring.plain_tokenizers import Plain
@@ -178,6 +179,8 @@ def load_tokenizer(folder: str) -> Tokenizer:
 
 def _borrowed(folder: str) -> Any:
     """The tokenizer that transformers makes of a folder."""
+    if os.path.lexists(path := os.path.join(folder, "tokenizer.json")):
+        check_tokenizer(path)
     try:
         from transformers import AutoTokenizer
     except ModuleNotFoundError as absent:

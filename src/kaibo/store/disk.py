@@ -7,9 +7,12 @@ names in this module and nowhere else in the room; `write_durably` and `remove` 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kaibo.errors import StorageError
@@ -144,6 +147,37 @@ def move(old: Path, new: Path) -> None:
     rename(old, new)
     fsync_folder(new.parent)
     fsync_folder(old.parent)
+
+
+@contextmanager
+def held(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """An output folder for one writer at a time; waits up to `patience` seconds for another to be done.
+
+    The system gives the lock back when a process ends, however it ends. Where a file system knows no locks there is
+    none. Raises OSError where the folder cannot be made, StorageError where another process keeps it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        until = time.monotonic() + patience
+        while not _locked(descriptor):
+            if time.monotonic() >= until:
+                advice = "wait until it is done, or choose another --out"
+                raise StorageError("another kaibo is writing there", file=folder, next=advice)
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a network file system without locks
+        return True
+    return True
 
 
 def storage_error(error: OSError, path: Path, what: str = "cannot be written") -> StorageError:

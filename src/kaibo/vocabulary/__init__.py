@@ -1,6 +1,6 @@
 """The nouns that every room shares: plain values without any reading or writing."""
 
-from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Norm, PositionEncoding
+from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Kept, Norm, PositionEncoding
 from kaibo.vocabulary.census import Census, total
 from kaibo.vocabulary.differences import Crossed, CrossRow, Joint, PairRow, SignRow, Signs, crossed, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
@@ -26,6 +26,7 @@ __all__ = [
     "Finding",
     "Function",
     "Joint",
+    "Kept",
     "LogKey",
     "Model",
     "Norm",

@@ -54,15 +54,38 @@ class Experts:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What layers keep of a text while it is read, counted in numbers of any width.
+
+    `token`: so many `values` for each token; `window`: the same, of the last `window` tokens only; `state`: so many
+    once, however long the text.
+    """
+
+    kind: str
+    values: int
+    layers: int
+    window: int | None = None
+
+    def numbers(self, tokens: int) -> int:
+        """How many numbers all layers together keep after so many tokens."""
+        seen = 1 if self.kind == "state" else tokens if self.window is None else min(tokens, self.window)
+        return self.values * self.layers * seen
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A model's architecture, read from `config.json` alone.
 
     A field is None where the config does not say or says it wrongly; `why` has the reason under the field's name,
     and `malformed` a sentence for each key that is there but wrong. Counts of parameters are what the family's
-    modelling code would make of this config. `attention` is `MHA`, `GQA`, `MQA` or `MLA`; `windowed_layers` of
-    the layers look back only `window` tokens. `cache_values` is how many numbers one layer keeps per token.
-    Sizes are in bytes, `weights_bytes` keyed by bits ("32", "16", "8", "4"), `kv_bytes_full` at full context
-    keyed "16" and "8", `kv_bytes_per_token` at 16 bit. FLOPs count a multiplication and an addition as two.
+    modelling code would make of this config; of a model of several parts (`parameters_by_part`: `text`, `vision`,
+    `audio`, `projector`) those of its language model, `parameters_whole` of all. `attention` is `MHA`, `GQA`, `MQA`
+    or `MLA`; `windowed_layers` of the layers look back only `window` tokens. `cache_values` is how many numbers one
+    layer keeps per token. Sizes are in bytes, `weights_bytes` keyed by bits ("32", "16", "8", "4"), `kv_bytes_full`
+    at full context keyed "16" and "8", `kv_bytes_per_token` at 16 bit: what one more token adds while no window is
+    full; `state_bytes` at 16 bit: what does not grow (None where all does). `cache_at` has, by number of tokens,
+    the bytes at "16" and "8" bit and at 16 bit those that are `growing` and `constant`. FLOPs count a
+    multiplication and an addition as two.
     """
 
     model: str
@@ -71,6 +94,9 @@ class Architecture:
     parameters: int | None = None
     active_parameters: int | None = None
     parameters_by_role: Mapping[str, int] = field(default_factory=dict)
+    parameters_by_part: Mapping[str, int] = field(default_factory=dict)
+    parameters_whole: int | None = None
+    other_roles: Mapping[str, int] = field(default_factory=dict)
     weights_bytes: Mapping[str, int] = field(default_factory=dict)
     layers: int | None = None
     hidden: int | None = None
@@ -85,7 +111,11 @@ class Architecture:
     window: int | None = None
     windowed_layers: int = 0
     cache_values: int | None = None
+    kept: tuple[Kept, ...] = ()
     kv_bytes_per_token: int | None = None
+    state_bytes: int | None = None
+    cache_at: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    quantization: str | None = None
     kv_bytes_full: Mapping[str, int] = field(default_factory=dict)
     norm: Norm = field(default_factory=Norm)
     activation: Activation = field(default_factory=Activation)
@@ -102,13 +132,24 @@ class Architecture:
     malformed: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
 
-    def kv_bytes(self, tokens: int, bits: int = 16) -> int | None:
-        """Bytes of keys and values kept after `tokens` tokens of one text; None where no cache is known.
+    def cache_after(self, tokens: int) -> dict[str, int]:
+        """The bytes kept after so many tokens, as `cache_at` has them; empty where no cache is known."""
+        whole, narrow = self.kv_bytes(tokens), self.kv_bytes(tokens, 8)
+        if whole is None or narrow is None:
+            return {}
+        constant = self.state_bytes or 0
+        return {"16": whole, "8": narrow, "growing": whole - constant, "constant": constant}
 
-        cache_values · bits/8 · (layers that see everything · tokens + windowed layers · min(tokens, window)).
+    def kv_bytes(self, tokens: int, bits: int = 16) -> int | None:
+        """Bytes kept after `tokens` tokens of one text, states included; None where no cache is known.
+
+        Σ over `kept`, else cache_values · (layers that see everything · tokens + windowed · min(tokens, window − 1)):
+        the newest token brings its own.
         """
+        if self.kept:
+            return sum(one.numbers(tokens) for one in self.kept) * bits // 8
         if self.cache_values is None or self.layers is None:
             return None
-        seen = tokens if self.window is None else min(tokens, self.window)
+        seen = tokens if self.window is None else min(tokens, max(self.window - 1, 1))
         kept = (self.layers - self.windowed_layers) * tokens + self.windowed_layers * seen
         return self.cache_values * kept * bits // 8

@@ -14,6 +14,7 @@ from packed_samples import STEM, fp8
 from kaibo.models import open_model
 from kaibo.models.packings import group_of
 from kaibo.models.packings.fp8 import blocks
+from kaibo.models.pairing import pair_models
 from kaibo.testing import write_safetensors
 
 CODES = np.random.default_rng(0).integers(0, 0x7E, (4, 6)).astype(np.uint8)
@@ -78,6 +79,20 @@ def test_a_scale_of_any_type_and_of_one_number_in_any_shape(
     (weight,) = model.weights
     np.testing.assert_array_equal(values(weight).reshape(4, 6), VALUES * scale)
     assert [tensor.name for tensor in model.not_weights] == [f"{STEM}.input_scale"]
+
+
+def test_scales_of_activations_are_not_missing_in_the_other_model(tmp_path: Path) -> None:
+    """Once a base without them was said to be compared in part."""
+    one = np.ones(1, np.float32).view(np.uint32)
+    base = {f"{STEM}.weight": ("F32", (4, 6), VALUES.view(np.uint32))}
+    tuned = {
+        f"{STEM}.weight": ("F8_E4M3", (4, 6), CODES),
+        f"{STEM}.weight_scale": ("F32", (), one),
+        f"{STEM}.input_scale": ("F32", (), one),
+    }
+    found = pair_models(open_model(folder(tmp_path / "a", base)), open_model(folder(tmp_path / "b", tuned)))
+    assert found.unmatched == ()
+    assert [side.values for side in found.coverage] == [1.0, 1.0]
 
 
 def test_shapes_of_scales_say_what_they_scale() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kaibo.chapters.corrupt.corruption import CorruptedText, corruption
 from kaibo.chapters.corrupt.floors import entropies_without, entropy, orderings
 from kaibo.chapters.corrupt.rows import CorruptRow
-from kaibo.chapters.score.scorer import Opened, Scorer, ahead_of
+from kaibo.collect.scorer import Opened, Scorer, ahead_of
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store

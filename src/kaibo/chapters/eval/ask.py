@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from kaibo.chapters.eval.accuracy import evaluation
 from kaibo.chapters.eval.pairs import paired
 from kaibo.chapters.eval.rows import EvalPair, EvalRow
-from kaibo.chapters.score.scorer import Opened, Scorer
 from kaibo.collect.evaluations import Sat, take_exam
+from kaibo.collect.scorer import Opened, Scorer
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store

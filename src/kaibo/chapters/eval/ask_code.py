@@ -15,9 +15,9 @@ from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalPair, EvalRow
 from kaibo.chapters.generate.ask import Prompt, prompt_ids
 from kaibo.chapters.pass_at_k.ask import PassOptions, passes_of
 from kaibo.chapters.pass_at_k.rows import PassAtKRow, PassPair
-from kaibo.chapters.score.scorer import Opened, Scorer
 from kaibo.collect import Stopping
 from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.scorer import Opened, Scorer
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store

@@ -14,9 +14,9 @@ from kaibo.chapters.eval.accuracy import reported
 from kaibo.chapters.eval.ask import EvalOptions, Evaluations, ends_of, loaded_model, tidy
 from kaibo.chapters.eval.code_eval import judged_here
 from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalRow
-from kaibo.chapters.score.scorer import Opened, Scorer
 from kaibo.collect import granted_workers
 from kaibo.collect.harness import Kept
+from kaibo.collect.scorer import Opened, Scorer
 from kaibo.collect.verdicts import Judging
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -9,9 +10,9 @@ from kaibo.chapters.inspect.rows import INSPECT, TENSORS, TensorRow
 from kaibo.chapters.inspect.side_by_side import CARD, EXTENDED, SideBySide
 from kaibo.chapters.inspect.side_by_side import side_by_side as views
 from kaibo.desk.addresses import Address, OnError, addresses, raising
-from kaibo.errors import KaiboError
+from kaibo.errors import KaiboError, UsageError, escaped
 from kaibo.models import Description, open_description
-from kaibo.models.anatomy import architecture, check_parameters
+from kaibo.models.anatomy import architecture, check_further, check_parameters
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings import group_of
 from kaibo.version import __version__
@@ -22,10 +23,13 @@ def inspect(
     models: Address | Iterable[Address],
     *,
     tokens: int | None = None,
+    contexts: Sequence[str | int] = (),
     trust_shards: bool = False,
     on_error: OnError | None = None,
 ) -> Finding[Architecture]:
     """The architecture of each model, folder or `config.json`, side by side, with `tokens` also its training FLOPs.
+
+    `contexts` are numbers of tokens (`32k` is 32,768, `full` the model's own) at which the cache is stated.
 
     Where weights are there, the parameters that the config promises are checked against the headers; differences
     are notes. Raises what opening raises; UsageError where `tokens` is no count.
@@ -33,17 +37,20 @@ def inspect(
     report = on_error or raising
     rows: list[Architecture] = []
     notes: list[str] = []
+    lengths = [_length(text) for text in contexts]
     for address in addresses(models):
         try:
             described = open_description(address, trust_shards=trust_shards)
             promised = _promise(described, tokens)
-            row = _as_stored(promised, described)
+            row = _at(_as_stored(promised, described), lengths)
         except KaiboError as error:
             report(error)
             continue
         rows.append(row)
         notes += [*described.notes, *row.malformed]
-        notes += check_parameters(promised, described.tensors) if described.tensors is not None else ()
+        if described.tensors is not None:
+            notes += check_parameters(promised, described.tensors)
+            notes += check_further(promised, described.config, described.tensors)
     return Finding(
         INSPECT, tuple(rows), tuple(notes), {"kaibo": __version__, "models": {row.model: None for row in rows}}
     )
@@ -59,6 +66,22 @@ def tensor_list(model: Address, *, trust_shards: bool = False) -> Finding[Tensor
     )
 
 
+def _length(text: str | int) -> int | None:
+    """A number of tokens, `k` and `m` in powers of 1,024; None for `full`."""
+    found = re.fullmatch(r"(\d{1,12})([km]?)", str(text).strip().lower())
+    if str(text).strip().lower() == "full":
+        return None
+    if found is None or int(found[1]) < 1:
+        raise UsageError(f"--context takes numbers of tokens such as 1k, 32768 or full, got {escaped(str(text), 40)}")
+    return int(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2]]
+
+
+def _at(row: Architecture, lengths: Sequence[int | None]) -> Architecture:
+    """The row with its cache after each number of tokens; a length that is not known is left out."""
+    known = [row.context if length is None else length for length in lengths]
+    return replace(row, cache_at={str(n): row.cache_after(n) for n in known if n is not None and row.cache_after(n)})
+
+
 def _promise(described: Description, tokens: int | None) -> Architecture:
     """What the config alone says."""
     found = architecture(described.config, documents=described.documents, tokens=tokens, model=described.address)
@@ -70,7 +93,11 @@ def _as_stored(promised: Architecture, described: Description) -> Architecture:
     if described.tensors is None or _packed(described.tensors):
         return promised
     stored = sum(tensor.size for tensor in described.tensors if _is_weight(tensor))
-    return promised if promised.parameters == stored else _from_headers(promised, described.tensors)
+    return (
+        promised
+        if promised.parameters == stored and promised.parameters_whole in (None, stored)
+        else _from_headers(promised, described.tensors)
+    )
 
 
 def _is_weight(tensor: Tensor) -> bool:
@@ -95,13 +122,18 @@ def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architectur
         parameters=total,
         parameters_by_role=by_role,
         weights_bytes={str(bits): -(-total * bits // 8) for bits in (32, 16, 8, 4)},
-        remarks=("Parameters are counted from the headers of the weights.", *_promised(found)),
+        remarks=("Parameters are counted from the headers of the weights.", *_promised(found, total)),
         why=why,
     )
 
 
-def _promised(found: Architecture) -> tuple[str, ...]:
-    return () if found.parameters is None else (f"The config promises {found.parameters:,} parameters.",)
+def _promised(found: Architecture, total: int) -> tuple[str, ...]:
+    """How many parameters the config promises, where it is another number; of several parts, the language model's."""
+    if found.parameters is None:
+        return ()
+    promised = found.parameters_whole or found.parameters
+    said = [] if promised == total else [f"The config promises {promised:,} parameters."]
+    return (*said, *([f"{found.parameters:,} are the language model's."] if found.parameters_whole else []))
 
 
 def _tensor_rows(tensor: Tensor) -> Iterator[TensorRow]:

@@ -11,12 +11,16 @@ from kaibo.desk.answering import Answer, answering
 from kaibo.errors import escaped
 
 Tokens = Annotated[int | None, typer.Option("--tokens", metavar="N", help="Training tokens: adds FLOPs = 6·N·D.")]
+Context = Annotated[
+    str | None, typer.Option("--context", metavar="N,…", help="Cache after so many tokens: 1k,32k,full (k = 1,024).")
+]
 Tensors = Annotated[bool, typer.Option("--tensors", help="List every tensor: type, shape, file, byte offsets.")]
 
 
 def command(
     models: options.Models,
     tokens: Tokens = None,
+    context: Context = None,
     tensors: Tensors = False,
     json: options.Json = False,
     language: options.Language = "en",
@@ -27,7 +31,10 @@ def command(
     from kaibo.chapters.inspect.ask import inspect, tensor_list
 
     with answering("inspect", as_json=json) as answer:
-        finding = inspect(models, tokens=tokens, trust_shards=trust_shards, on_error=answer.errors.append)
+        contexts = context.split(",") if context else ()
+        finding = inspect(
+            models, tokens=tokens, contexts=contexts, trust_shards=trust_shards, on_error=answer.errors.append
+        )
         lists = [tensor_list(row.model, trust_shards=trust_shards) for row in finding] if tensors else []
         answer.results = finding.records()
         for record, listed in zip(answer.results, lists, strict=False):

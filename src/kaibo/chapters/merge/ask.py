@@ -13,7 +13,7 @@ from kaibo.chapters.merge.conflicts import Polled, conflict_map, conflicts, nonf
 from kaibo.chapters.merge.planning import Plan, Side, plan_merge, poll, with_majority
 from kaibo.chapters.merge.rows import ConflictRow
 from kaibo.collect import Options, granted_workers
-from kaibo.collect.outputs import Output, open_output
+from kaibo.collect.outputs import Output, open_output, storage_errors
 from kaibo.collect.shards import INDEX, Shard, shards_of
 from kaibo.collect.writing import Written, write_shards
 from kaibo.desk.addresses import Address, addresses
@@ -24,6 +24,7 @@ from kaibo.models.companions import companions
 from kaibo.models.derived.merged import WRITABLE
 from kaibo.models.opening import target_of
 from kaibo.models.pairing import pair_models
+from kaibo.store.disk import held
 from kaibo.version import __version__
 from kaibo.vocabulary import DTYPES, DType, Finding, Model
 from kaibo.vocabulary.merging import Ballot, Recipe
@@ -191,6 +192,12 @@ def _outside(out: Path, models: Sequence[Model]) -> None:
 
 def _carried_out(plan: Plan, writing: Writing, options: Options) -> Merge:
     """The report first, kept in the folder, then small files, weights and index."""
+    assert writing.out is not None, "the caller looked"
+    with storage_errors(Path(writing.out)), held(Path(writing.out)):
+        return _written(plan, writing, options)
+
+
+def _written(plan: Plan, writing: Writing, options: Options) -> Merge:
     assert writing.out is not None, "the caller looked"
     name = next((name for name, stored in TYPES.items() if writing.dtype == name and stored), None)
     small = dict(companions(plan.base.address, name))

@@ -16,7 +16,7 @@ from kaibo.chapters.rescale.powers_of_two import WAYS, Towards
 from kaibo.chapters.rescale.rows import RESCALE, RescaleRow
 from kaibo.chapters.rescale.search import Found, search
 from kaibo.collect import Options, granted_workers, take_census
-from kaibo.collect.outputs import open_output
+from kaibo.collect.outputs import open_output, storage_errors
 from kaibo.collect.shards import INDEX, shards_of
 from kaibo.collect.writing import write_shards
 from kaibo.desk.addresses import Address
@@ -28,6 +28,7 @@ from kaibo.models.derived.couplings import Coupling, couplings_of
 from kaibo.models.derived.rescaled import rescaled
 from kaibo.models.opening import target_of
 from kaibo.store import Store
+from kaibo.store.disk import held
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, Model
 
@@ -133,10 +134,11 @@ def _write(before: Model, made: Model, writing: Writing, options: Options) -> No
     small = dict(companions(before.address))
     planned = shards_of(made.tensors, writing.shard_bytes, {"format": "pt", "kaibo": f"rescale {__version__}"})
     names = [*small, *(shard.name for shard in planned), *([INDEX] if len(planned) > 1 else [])]
-    output = open_output(Path(writing.out), _key(made), names, force=writing.force)
-    for file, data in small.items():
-        output.put(file, data)
-    write_shards(planned, output, options)
+    with storage_errors(Path(writing.out)), held(Path(writing.out)):
+        output = open_output(Path(writing.out), _key(made), names, force=writing.force)
+        for file, data in small.items():
+            output.put(file, data)
+        write_shards(planned, output, options)
 
 
 def _key(made: Model) -> str:

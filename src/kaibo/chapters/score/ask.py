@@ -8,8 +8,9 @@ from typing import Literal
 
 from kaibo.chapters.score.perplexity import ScoredText, perplexity
 from kaibo.chapters.score.rows import ContextRow, ScoreRow, TokenCell
-from kaibo.chapters.score.scorer import Scorer, ahead_of, first_ids, texts_of
+from kaibo.chapters.score.texts import first_ids, texts_of
 from kaibo.chapters.score.token_losses import ShownText, by_context, token_strip
+from kaibo.collect.scorer import Scorer, ahead_of
 from kaibo.collect.scores import Scored
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints

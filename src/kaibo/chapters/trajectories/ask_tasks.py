@@ -14,11 +14,12 @@ from kaibo.chapters.eval.rows import EvalRow
 from kaibo.chapters.inspect.ask import inspect
 from kaibo.chapters.score.perplexity import perplexity
 from kaibo.chapters.score.rows import ScoreRow
-from kaibo.chapters.score.scorer import Opened, Scorer, texts_of
+from kaibo.chapters.score.texts import texts_of
 from kaibo.chapters.trajectories.along_training import trajectories as along
 from kaibo.chapters.trajectories.rows import TrajectoryRow
 from kaibo.chapters.trends.ask import Run, batches_of, runs_of
 from kaibo.chapters.trends.trained import trained_tokens
+from kaibo.collect.scorer import Opened, Scorer
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from kaibo.chapters.inspect.ask import inspect
-from kaibo.chapters.score.scorer import Scorer
 from kaibo.chapters.trends.scored import ScoredSeries, joined
 from kaibo.chapters.trends.trained import trained_tokens
 from kaibo.chapters.trends.whole import TrendOptions, Trends
 from kaibo.chapters.trends.whole import trends as analyse
+from kaibo.collect.scorer import Scorer
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError

@@ -16,14 +16,17 @@ from typing import Any
 
 from kaibo.errors import FormatError, UsageError
 from kaibo.models.anatomy.attention import Looking, attention_of
+from kaibo.models.anatomy.caches import kept_of
 from kaibo.models.anatomy.catalogue import UNKNOWN, Family, family
-from kaibo.models.anatomy.counting import Parameters, count_parameters
+from kaibo.models.anatomy.counting import Parameters, count_parameters, times_of
 from kaibo.models.anatomy.naming import family_of
 from kaibo.models.anatomy.positions import positions_of
+from kaibo.models.anatomy.quantising import quantisation_of
 from kaibo.models.anatomy.remarks import remarks_on
 from kaibo.models.anatomy.settings import Settings, describe, settings_of
 from kaibo.models.anatomy.templates import NO_FILES, chat_template, special_tokens
-from kaibo.vocabulary import Activation, Architecture, Experts, Norm
+from kaibo.models.anatomy.wholes import TEXT, count_stacks, stacks_of
+from kaibo.vocabulary import Activation, Architecture, Experts, Kept, Norm
 
 WIDTHS = (32, 16, 8, 4)
 MOST_TOKENS = 10**18
@@ -59,18 +62,23 @@ def architecture(
     anatomy = None if name == UNKNOWN else family(name)
     settings = settings_of(config, anatomy)
     looking = attention_of(anatomy, settings)
-    drawn = _described(model, name, anatomy, settings, looking)
-    drawn = _counted(drawn, anatomy, settings, looking, tokens)
+    drawn = _described(model, config, anatomy, settings, looking)
+    drawn = _remembering(drawn, kept_of(config, name) or ())
+    parts = count_stacks(stacks_of(config))
+    drawn = _counted(drawn, anatomy, settings, parts, tokens)
+    drawn = _with_parts(drawn, parts)
     drawn = _spoken_to(drawn, documents or {})
     drawn = replace(drawn, malformed=tuple(settings.reader.malformed.values()))
     return replace(drawn, remarks=remarks_on(drawn), why=_why(drawn, anatomy, settings, config))
 
 
-def _described(model: str, name: str, anatomy: Family | None, settings: Settings, looking: Looking) -> Architecture:
+def _described(
+    model: str, config: Mapping[str, Any], anatomy: Family | None, settings: Settings, looking: Looking
+) -> Architecture:
     sizes = settings.dimensions
     return Architecture(
         model=model,
-        family=name,
+        family=UNKNOWN if anatomy is None else anatomy.name,
         model_type=settings.reader.text("model_type"),
         layers=sizes.get("layers"),
         hidden=sizes.get("hidden"),
@@ -89,7 +97,8 @@ def _described(model: str, name: str, anatomy: Family | None, settings: Settings
         activation=_activation(anatomy, settings),
         positions=positions_of(anatomy, settings),
         parallel=None if anatomy is None else settings.flags.get("parallel", False),
-        experts=_experts(settings),
+        experts=_experts(anatomy, settings),
+        quantization=quantisation_of(config) or quantisation_of(settings.reader.config),
     )
 
 
@@ -122,28 +131,37 @@ def _activation(anatomy: Family | None, settings: Settings) -> Activation:
     return Activation(name or function, function, gated)
 
 
-def _experts(settings: Settings) -> Experts | None:
+def _experts(anatomy: Family | None, settings: Settings) -> Experts | None:
     sizes = settings.dimensions
     count, used = sizes.get("experts"), sizes.get("experts_used")
-    if not count or used is None or not any(settings.sparse):
+    kinds = [kind for kind in anatomy.kinds if kind.role.startswith("expert.") and kind.shape] if anatomy else []
+    layers = sum(settings.sparse) or max((times_of(kind, settings) for kind in kinds), default=0)
+    if not count or used is None or not layers:
         return None
-    return Experts(count, min(used, count), sizes.get("expert_intermediate"), sum(settings.sparse))
+    return Experts(count, min(used, count), sizes.get("expert_intermediate"), layers)
 
 
 def _counted(
-    drawn: Architecture, anatomy: Family | None, settings: Settings, looking: Looking, tokens: int | None
+    drawn: Architecture,
+    anatomy: Family | None,
+    settings: Settings,
+    parts: Mapping[str, Parameters],
+    tokens: int | None,
 ) -> Architecture:
-    per_token = drawn.kv_bytes(1)
+    states = sum(one.numbers(1) for one in drawn.kept if one.kind == "state")
+    first = drawn.kv_bytes(1)
+    per_token = None if first is None else first - 2 * states
     context = drawn.context
     full = None if context is None else {bits: drawn.kv_bytes(context, int(bits)) for bits in ("16", "8")}
     drawn = replace(
         drawn,
         kv_bytes_per_token=per_token,
+        state_bytes=2 * states or None,
         kv_bytes_full={bits: size for bits, size in (full or {}).items() if size is not None},
-        attention_flops_per_token=_attention_flops(drawn, looking),
+        attention_flops_per_token=_attention_flops(drawn, attention_of(anatomy, settings)),
         training_tokens=tokens,
     )
-    parameters = None if anatomy is None else count_parameters(anatomy, settings)
+    parameters = None if anatomy is None else parts.get(TEXT) or count_parameters(anatomy, settings)
     if parameters is None or parameters.missing:
         return drawn
     attention = drawn.attention_flops_per_token
@@ -158,12 +176,36 @@ def _counted(
     )
 
 
+def _remembering(drawn: Architecture, kept: tuple[Kept, ...]) -> Architecture:
+    """What layers keep, and with it which of them look back a window only: at what they keep and at themselves."""
+    windows = [one for one in kept if one.kind == "window" and one.window is not None]
+    if not windows:
+        return replace(drawn, kept=kept)
+    window = max(one.window or 0 for one in windows) + 1
+    layers = min(sum(one.layers for one in windows), drawn.layers or 0)
+    return replace(drawn, kept=kept, window=window, windowed_layers=layers)
+
+
+def _with_parts(drawn: Architecture, parts: Mapping[str, Parameters]) -> Architecture:
+    """What the parts beside the language model hold, and the whole, where all of it could be counted."""
+    if not parts or any(counted.missing for counted in parts.values()):
+        return drawn
+    totals = {name: counted.total for name, counted in parts.items() if counted.total}
+    other = {
+        f"{name}.{role}": size for name, one in parts.items() if name != TEXT for role, size in one.by_role.items()
+    }
+    return replace(drawn, parameters_by_part=totals, parameters_whole=sum(totals.values()), other_roles=other)
+
+
 def _attention_flops(drawn: Architecture, looking: Looking) -> int | None:
     """2 FLOPs for each multiplication of scores and means, with the whole context behind the token."""
     if looking.per_token_work is None or drawn.layers is None or drawn.context is None:
         return None
     seen = drawn.context if drawn.window is None else min(drawn.window, drawn.context)
-    looked = (drawn.layers - drawn.windowed_layers) * drawn.context + drawn.windowed_layers * seen
+    whole = drawn.layers - drawn.windowed_layers
+    if drawn.kept:  # layers that keep a state alone look back at nothing
+        whole = min(whole, sum(one.layers for one in drawn.kept if one.kind == "token"))
+    looked = whole * drawn.context + drawn.windowed_layers * seen
     return 2 * looking.per_token_work * looked
 
 
@@ -189,13 +231,14 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
     elif drawn.parameters is None:
         missing = count_parameters(anatomy, settings).missing
         why["parameters"] = "; ".join(settings.reasons.get(name, name) for name in missing)
-    elif isinstance(config.get("vision_config"), Mapping):
+    elif isinstance(config.get("vision_config"), Mapping) and drawn.parameters_whole is None:
         why["parameters"] = "of the language model alone; the part that sees is not counted"
     if drawn.attention is None:
         why["attention"] = "needs the numbers of heads"
     if drawn.kv_bytes_per_token is None and anatomy is not None:
         encoder = not anatomy.facts["attention"].get("cached", True)
-        why["kv_bytes_per_token"] = "an encoder keeps no cache" if encoder else "needs layers, heads and head size"
+        lacking = "was not measured for this family" if anatomy.measured else "needs layers, heads and head size"
+        why["kv_bytes_per_token"] = "an encoder keeps no cache" if encoder else lacking
     if drawn.flops_per_token is None and anatomy is not None:
         why["flops_per_token"] = "needs the parameters, the heads and the context"
     if drawn.chat_template is None:

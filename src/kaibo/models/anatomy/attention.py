@@ -44,6 +44,9 @@ def attention_of(anatomy: Family | None, settings: Settings) -> Looking:
     heads, kv_heads, size = sizes.get("heads"), sizes.get("kv_heads"), sizes.get("head_size")
     if facts.get("kind") == "MLA":
         latent, rotary, value = sizes.get("kv_rank"), sizes.get("rope"), sizes.get("value_size")
+        latent, rotary = latent or sizes.get("kv_lora_rank"), rotary or sizes.get("qk_rope_head_dim")
+        value = value or sizes.get("v_head_dim")
+        size = size if "nope" in sizes else (sizes.get("qk_nope_head_dim") or 0) + (rotary or 0)
         kept = None if latent is None or rotary is None else latent + rotary
         work = None if heads is None or size is None or value is None else heads * (size + value)
         return Looking("MLA", kept, window, windowed, work)
@@ -52,7 +55,7 @@ def attention_of(anatomy: Family | None, settings: Settings) -> Looking:
     kind = "MHA" if kv_heads == heads else "MQA" if kv_heads == 1 else "GQA"
     if size is None:
         return Looking(kind, None, window, windowed, None)
-    kept = 2 * kv_heads * size if facts.get("cached", True) else None
+    kept = 2 * kv_heads * size if facts.get("cached", True) and not anatomy.measured else None
     return Looking(kind, kept, window, windowed, 2 * heads * size)
 
 

@@ -4,17 +4,23 @@ A file is named after its family and holds, each with its source:
 
     source, model_types       the modelling code that names the tensors; `model_type`s of `config.json` that mean it
     prefixes                  what wrappers put before a name (`model.`), taken off for the canonical one
-    tensors                   [name with {layer} and {expert}, role, shape, condition], one row a kind of tensor
+    tensors                   [name with {layer} and {expert}, role, shape, condition, how many layers], a row a kind
+    cache                     [kind, numbers, condition, window], a row a tensor that a layer keeps; see `caches`
+    [[parts]]                 the models inside one of several parts: stack, key of its config, prefix, family
     [dimensions] [flags]      where `config.json` keeps each number and yes/no, tried in order: a key, then "=formula"
     [norm] [activation] [position] [attention] [sparse] [heads]   the rest of the architecture
+    [lists]                   what a list with an entry a layer holds where the config has none: value, condition
     [nested]                  the class's defaults, which a `text_config` is published without
     [layout]                  how fused and transposed tensors are laid out, for comparing models of two families
 
 A row without a shape names a tensor that is not counted: a buffer, or another way of packing the same weights.
+Conditions are explained in `conditions`. Files in `generated/` are written by `tools/anatomy` from transformers' own
+classes, one a `model_type`, and found by that name; one is read only where its type is asked for.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,10 +54,16 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "mpt": "mpt",
         "bert": "bert",
         "meta": "meta",
+        "kimi_k2": "deepseek",
+    }
+)
+"""Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
         "qwen3_vl_text": "qwen3",
         "qwen3_vl_moe_text": "qwen3_moe",
         "ministral3": "mistral",
-        "kimi_k2": "deepseek",
         "smollm3": "llama",
         "granite": "llama",
         "ernie4_5": "llama",
@@ -62,13 +74,18 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "seed_oss": "qwen2",
     }
 )
-"""Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""
+"""Types with the very tensors of another family, for which no file of their own was generated."""
 
 UNKNOWN = "unknown"
 """The family of a model that no anatomy describes: its roles are `other`, its common settings are still read."""
 
 EVERYWHERE = ("module.", "_orig_mod.")
 """Prefixes that training frameworks (data parallel, compile) put before the names of any family."""
+
+GENERATED = "generated:"
+"""Before the name of a generated family where one written by hand has the same name."""
+
+_FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,80}")
 
 Sources = tuple[str | int | float | bool, ...]
 """Where a setting stands: keys of `config.json` (`a.b` for a nested one), formulas "=…" and at last a default."""
@@ -86,11 +103,34 @@ class Kind:
     role: str
     shape: tuple[str, ...] | None
     conditions: tuple[str, ...]
+    layers: str = "layers"
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """One tensor that layers keep while a text is written: its kind, numbers, the layers that do, its window."""
+
+    kind: str
+    numbers: str
+    conditions: tuple[str, ...] = ()
+    window: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model inside a model: `any` where its own config says of which family it is, `head` where it has its head."""
+
+    stack: str
+    key: str
+    prefix: str
+    family: str
+    any: bool
+    head: bool
 
 
 @dataclass(frozen=True)
 class Family:
-    """The anatomy of one family, as its TOML file says it."""
+    """The anatomy of one family, as its TOML file says it; `measured` where `tools/anatomy` wrote it."""
 
     name: str
     source: str
@@ -103,6 +143,10 @@ class Family:
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     layout: Mapping[str, Any] = field(default_factory=dict)
     nested: Mapping[str, Any] = field(default_factory=dict)
+    lists: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    cache: tuple[Keeping, ...] | None = None
+    measured: bool = False
 
 
 @cache
@@ -112,10 +156,12 @@ def family(name: str) -> Family:
     >>> family("llama").kinds[0].role
     'embedding'
     """
-    text = resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    document = tomllib.loads(text)
+    folder = resources.files(__package__)
+    by_hand = name in MODEL_TYPES.values() and not name.startswith(GENERATED)
+    file = folder / f"{name}.toml" if by_hand else folder / "generated" / f"{name.removeprefix(GENERATED)}.toml"
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
     return Family(
-        name=name,
+        name=name,  # a generated family that has the name of one written by hand keeps its mark
         source=document["source"],
         model_types=tuple(document["model_types"]),
         prefixes=(*EVERYWHERE, *document["prefixes"]),
@@ -126,7 +172,24 @@ def family(name: str) -> Family:
         facts={name: document.get(name, {}) for name in ("norm", "activation", "position", "attention", "sparse")},
         layout=MappingProxyType(document.get("layout", {})),
         nested=MappingProxyType(document.get("nested", {})),
+        lists={name: _rules(rows) for name, rows in document.get("lists", {}).items()},
+        measured=not by_hand,
+        cache=tuple(_keeping(*row) for row in document["cache"]) if "cache" in document else None,
+        parts=tuple(Part(**part) for part in document.get("parts", ())),
     )
+
+
+@cache
+def generated(model_type: str) -> bool:
+    """Whether `tools/anatomy` wrote a file for a `model_type`."""
+    if not _FILE_NAME.fullmatch(model_type):
+        return False
+    return (resources.files(__package__) / "generated" / f"{model_type}.toml").is_file()
+
+
+def family_name(model_type: str) -> str | None:
+    """The family that describes a `model_type`: the one written by hand where there is one, else the generated one."""
+    return MODEL_TYPES.get(model_type) or (model_type if generated(model_type) else ALIASES.get(model_type))
 
 
 def families() -> tuple[str, ...]:
@@ -134,8 +197,16 @@ def families() -> tuple[str, ...]:
     return tuple(dict.fromkeys(MODEL_TYPES.values()))
 
 
-def _kind(name: str, role: str, shape: str | None = None, conditions: str = "") -> Kind:
-    return Kind(name, role, None if shape is None else tuple(shape.split()), tuple(conditions.split()))
+def _kind(name: str, role: str, shape: str | None = None, conditions: str = "", layers: str = "layers") -> Kind:
+    return Kind(name, role, None if shape is None else tuple(shape.split()), tuple(conditions.split()), layers)
+
+
+def _keeping(kind: str, numbers: str, condition: str = "", window: str = "") -> Keeping:
+    return Keeping(kind, numbers, tuple(condition.split()), window)
+
+
+def _rules(rows: list[list[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((value, tuple(condition.split())) for value, condition in rows)
 
 
 def _sources(table: Mapping[str, Any]) -> dict[str, Sources]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kaibo.errors import escaped
-from kaibo.models.anatomy.naming import BUFFER
+from kaibo.models.anatomy.catalogue import family
+from kaibo.models.anatomy.naming import BUFFER, anatomy_for, family_of
+from kaibo.models.anatomy.promising import promises
+from kaibo.models.anatomy.settings import settings_of, texts_in
 from kaibo.vocabulary import Architecture, Tensor
 
 _MOST_NAMES = 3
+AHEAD = "mtp"
+_AHEAD_KEYS = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_layers")
+_TYPE_KEYS = ("dtype", "torch_dtype")
+_TYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 
 
 def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> tuple[str, ...]:
@@ -32,19 +40,89 @@ def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> t
     found: Counter[str] = Counter()
     for tensor in counted:
         found[tensor.role] += math.prod(tensor.shape)
-    said = [_padding(architecture, counted), _head(architecture, found)]
+    said = [_padding(architecture, counted), _head(architecture, found), *_without_parts(architecture, found)]
     said += [_beyond(architecture, beyond), _strange(strange)]
     explained = _explained(architecture, counted, found)
     said += [_role(role, architecture, found) for role in _roles(architecture, found) if role not in explained]
     return tuple(sentence for sentence in said if sentence)
 
 
+def check_further(architecture: Architecture, config: Mapping[str, Any], tensors: Iterable[Tensor]) -> tuple[str, ...]:
+    """What the config says beside the numbers: shapes, the type of the weights, layers that predict further tokens."""
+    weights = [tensor for tensor in tensors if tensor.role != BUFFER]
+    said = [_dtype(config, weights), _ahead(architecture, config, weights), *_shapes(config, weights)]
+    return tuple(sentence for sentence in said if sentence)
+
+
+def _dtype(config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
+    """The type most values are stored in, where the config names another."""
+    said = next((str(part[key]) for part in (config, *texts_in(config)) for key in _TYPE_KEYS if part.get(key)), None)
+    wanted = _TYPES.get(str(said).removeprefix("torch."))
+    if wanted is None or "quantization_config" in config or not weights:
+        return None
+    held: Counter[str] = Counter()
+    for tensor in weights:
+        held[tensor.dtype.name] += math.prod(tensor.shape)
+    most = held.most_common(1)[0][0]
+    return None if most == wanted else f"The config says {said} ({wanted}), the weights are stored as {most}."
+
+
+def _ahead(architecture: Architecture, config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
+    """Layers that predict further tokens, which the config counts and the weights lack."""
+    said = [(key, part[key]) for part in (config, *texts_in(config)) for key in _AHEAD_KEYS if key in part]
+    key, count = next(((k, n) for k, n in said if isinstance(n, int) and not isinstance(n, bool) and n > 0), ("", 0))
+    beyond = (tensor.layer is not None and tensor.layer >= (architecture.layers or 0) for tensor in weights)
+    if not count or not weights or any(tensor.role == AHEAD for tensor in weights) or any(beyond):
+        return None
+    return f'The config counts {count} layers that predict further tokens ("{key}"), and the weights hold none of them.'
+
+
+def _shapes(config: Mapping[str, Any], weights: list[Tensor]) -> list[str]:
+    """The tensors whose shape is not the promised one: the first by name, and how many there are."""
+    name = family_of(config)
+    if name is None:
+        return []
+    anatomy = family(name)
+    anatomy_of = anatomy_for(config, ())
+    promised = {
+        anatomy_of.place(one.name.replace("{expert}", "0")).canonical: one.shape
+        for one in promises(config, anatomy, settings_of(config, anatomy))
+    }
+    wrong = [(tensor, promised.get(tensor.canonical)) for tensor in weights if tensor.dtype.measurable]
+    wrong = [(tensor, shape) for tensor, shape in wrong if shape is not None and tuple(tensor.shape) != shape]
+    if not wrong:
+        return []
+    tensor, shape = wrong[0]
+    others = f", and {len(wrong) - 1:,} others differ" if len(wrong) > 1 else ""
+    return [
+        f"{escaped(tensor.name, 80)} has shape {tuple(tensor.shape)} in the weights, {shape} by the config{others}."
+    ]
+
+
+def _lost(architecture: Architecture, found: Counter[str]) -> list[str]:
+    """Parts that the config names and of which the weights hold nothing."""
+    named = [part for part in architecture.parameters_by_part if part != "text"]
+    return [part for part in named if not any(role.startswith(f"{part}.") for role in found)]
+
+
+def _without_parts(architecture: Architecture, found: Counter[str]) -> list[str]:
+    sizes = architecture.parameters_by_part
+    return [
+        f"The config names a part for {part} ({sizes[part]:,} values), and the weights hold none of it."
+        for part in _lost(architecture, found)
+    ]
+
+
 def _roles(architecture: Architecture, found: Counter[str]) -> list[str]:
-    return [*architecture.parameters_by_role, *sorted(set(found) - set(architecture.parameters_by_role))]
+    promised = {**architecture.parameters_by_role, **architecture.other_roles}
+    lost = set(_lost(architecture, found))
+    roles = [*promised, *sorted(set(found) - set(promised) - {AHEAD})]
+    return [role for role in roles if role.partition(".")[0] not in lost]
 
 
 def _role(role: str, architecture: Architecture, found: Counter[str]) -> str | None:
-    promised, there = architecture.parameters_by_role.get(role, 0), found[role]
+    promised = architecture.parameters_by_role.get(role, architecture.other_roles.get(role, 0))
+    there = found[role]
     if promised == there:
         return None
     more = "more" if there > promised else "fewer"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kaibo.models.anatomy.catalogue import Family, Kind
+from kaibo.models.anatomy.conditions import names_in
 from kaibo.models.anatomy.expressions import evaluate, nouns
 from kaibo.models.anatomy.settings import Settings
 
@@ -44,40 +45,58 @@ def count_parameters(anatomy: Family, settings: Settings) -> Parameters:
     total: dict[str, int] = {}
     active: dict[str, int] = {}
     for kind in anatomy.kinds:
-        times = 0 if kind.shape is None else _times(kind, settings)
+        times = 0 if kind.shape is None else times_of(kind, settings)
         if times:
-            size = times * math.prod(_axes(kind, settings))
-            experts = "{expert}" in kind.name
-            total[kind.role] = total.get(kind.role, 0) + size * (settings.dimensions["experts"] if experts else 1)
-            active[kind.role] = active.get(kind.role, 0) + size * (_used(settings) if experts else 1)
+            size, used = _sizes(kind, settings)
+            total[kind.role] = total.get(kind.role, 0) + times * size
+            active[kind.role] = active.get(kind.role, 0) + times * used
     return Parameters(total, active)
+
+
+def _sizes(kind: Kind, settings: Settings) -> tuple[int, int]:
+    """Values of a kind in one layer, and how many of them a token uses: of experts the chosen ones."""
+    size = math.prod(shape_of(kind, settings))
+    experts = settings.size("experts")
+    if "{expert}" in kind.name:
+        return size * experts, size * _used(settings)
+    stacked = kind.shape and kind.shape[0] == "experts" and "experts" in kind.name and experts
+    return size, size // experts * _used(settings) if stacked else size
 
 
 def _missing(anatomy: Family, settings: Settings) -> tuple[str, ...]:
     """Dimensions that a kind which is there needs, or that decide whether it is there, and that the config lacks."""
-    needed = {"layers"} | ({"experts", "experts_used"} & set(anatomy.dimensions))
+    needed = {"experts", "experts_used"} & set(anatomy.dimensions)
+    lost: set[str] = set()
+    known = set(settings.dimensions) | set(settings.flags)
     for kind in anatomy.kinds:
-        words = {condition.removeprefix("!") for condition in kind.conditions}
+        words = names_in(kind.conditions)
         needed |= words & set(anatomy.dimensions)
-        if kind.shape is not None and not words & set(settings.reasons) and _times(kind, settings):
+        if kind.shape is None:
+            continue
+        if "{layer}" in kind.name:
+            needed |= nouns(kind.layers)
+        if not words & set(settings.reasons) and times_of(kind, settings):
             needed |= {noun for axis in kind.shape for noun in nouns(axis)}
-    return tuple(sorted(needed - set(settings.dimensions)))
+            sizes = shape_of(kind, settings)
+            if needed <= known and (len(sizes) < len(kind.shape) or min(sizes, default=0) < 0):
+                lost.add(f"the shape of {kind.name}")
+        lost |= {name for name in anatomy.lists if name in settings.reader.malformed}
+    return tuple(sorted((needed - set(settings.dimensions) - set(settings.flags)) | lost | settings.unsaid))
 
 
-def _times(kind: Kind, settings: Settings) -> int:
+def times_of(kind: Kind, settings: Settings) -> int:
     """In how many layers the kind is; 1 or 0 outside the layers."""
     if "{layer}" not in kind.name:
-        return int(all(settings.holds(condition) for condition in kind.conditions))
-    layers = settings.dimensions.get("layers", 0)
-    if not {"sparse", "dense"} & set(kind.conditions):
-        return layers * all(settings.holds(condition) for condition in kind.conditions)
-    return sum(all(settings.holds(condition, layer) for condition in kind.conditions) for layer in range(layers))
+        return int(settings.holds(*kind.conditions))
+    return settings.times(kind.conditions, evaluate(kind.layers, settings.dimensions) or 0)
 
 
-def _axes(kind: Kind, settings: Settings) -> list[int]:
-    sizes = [evaluate(axis, settings.dimensions) for axis in kind.shape or ()]
-    return [size for size in sizes if size is not None]
+def shape_of(kind: Kind, settings: Settings) -> tuple[int, ...]:
+    """The shape of a kind; an axis that cannot be told is left out."""
+    values = {**settings.flags, **settings.dimensions}
+    sizes = [evaluate(axis, values) for axis in kind.shape or ()]
+    return tuple(size for size in sizes if size is not None)
 
 
 def _used(settings: Settings) -> int:
-    return min(settings.dimensions["experts"], settings.dimensions["experts_used"])
+    return min(settings.size("experts"), settings.size("experts_used"))

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-from kaibo.models.anatomy.catalogue import EVERYWHERE, MODEL_TYPES, UNKNOWN, Family, Kind, families, family
+from kaibo.models.anatomy.catalogue import (
+    EVERYWHERE,
+    MODEL_TYPES,
+    UNKNOWN,
+    Family,
+    Kind,
+    families,
+    family,
+    family_name,
+)
+from kaibo.models.anatomy.settings import texts_in
+from kaibo.models.anatomy.spellings import ending_of
+from kaibo.models.anatomy.wholes import TEXT, belongs, stacks_of, text_family
 
 OTHER = "other"
 BUFFER = "buffer"
@@ -22,19 +34,6 @@ _DEEPEST = 24  # parts of a name that are looked at; the deepest name of the kno
 _LAYER_DIGITS = 6
 _LAYER_WORDS = frozenset({"layers", "layer", "h", "blocks", "block", "decoder_layers", "encoder_layers"})
 _OTHER_TOWERS = ("vision", "visual", "audio", "multi_modal", "image")
-_ENDINGS = (
-    "ForSequenceClassification",
-    "ForTokenClassification",
-    "ForQuestionAnswering",
-    "ForMultipleChoice",
-    "ForNextSentencePrediction",
-    "ForConditionalGeneration",
-    "ForPreTraining",
-    "ForMaskedLM",
-    "ForCausalLM",
-    "LMHeadModel",
-    "Model",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,22 @@ class Position:
     canonical: str
     layer: int | None
     role: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the tensors of one part are: what they begin with, their family, the part's name."""
+
+    prefix: str
+    family: str
+    stack: str
+
+
+_AHEAD = frozenset({"mtp", "eh_proj", "enorm", "hnorm", "shared_head"})
+"""Parts of names that predict several tokens ahead, which transformers leaves out and files hold.
+
+Source: github.com/deepseek-ai/DeepSeek-V3: README_WEIGHTS.md (Multi-Token Prediction Modules).
+"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class Anatomy:
     family: str
     layout: Mapping[str, Any] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    parts: tuple[Place, ...] = ()
 
     def place(self, name: str) -> Position:
         """The position of a tensor, for any name: role `other` where the anatomy does not know it.
@@ -65,6 +81,9 @@ class Anatomy:
         >>> anatomy_for({"model_type": "llama"}, ()).place("model.layers.31.self_attn.q_proj.weight")
         Position(canonical='layers.31.self_attn.q_proj.weight', layer=31, role='attention.q')
         """
+        inside = _within(name, self.parts) if self.parts else None
+        if inside is not None and not (inside.canonical in self.shared and inside.layer is not None):
+            return inside
         bare = _bare(name, _prefixes(self.family))
         canonical = name if bare in self.shared else bare
         parts = bare.split(".", _DEEPEST)
@@ -72,6 +91,8 @@ class Anatomy:
             kind, layer = _found(_tree(self.family), parts)
             if kind is not None:
                 return Position(canonical, layer, kind.role)
+            if _AHEAD & set(parts):
+                return Position(canonical, _generic_layer(parts), "mtp")
         return Position(canonical, _generic_layer(parts), OTHER)
 
 
@@ -82,23 +103,54 @@ def anatomy_for(config: Mapping[str, Any], names: Iterable[str]) -> Anatomy:
     """
     kept = tuple(names)
     found = family_of(config) or _family_by_names(kept) or UNKNOWN
-    bare = Counter(_bare(name, _prefixes(found)) for name in set(kept))
-    shared = frozenset(name for name, count in bare.items() if count > 1)
     layout = MappingProxyType({}) if found == UNKNOWN else family(found).layout
-    return Anatomy(found, layout, shared)
+    anatomy = Anatomy(found, layout, parts=_places(config))
+    bare = Counter(anatomy.place(name).canonical for name in set(kept))
+    return replace(anatomy, shared=frozenset(name for name, count in bare.items() if count > 1))
+
+
+def _places(config: Mapping[str, Any]) -> tuple[Place, ...]:
+    """The parts of a model of several, the longest beginning first."""
+    found = {(stack.prefix, stack.family.name): stack.name for stack in stacks_of(config)}
+    places = [Place(prefix, name, stack) for (prefix, name), stack in found.items()]
+    return tuple(sorted(places, key=lambda place: -len(place.prefix)))
+
+
+def _within(name: str, places: tuple[Place, ...]) -> Position | None:
+    """The position of a tensor in the part that it begins like; None where no part knows it."""
+    whole = _bare(name, EVERYWHERE)
+    for place in places:
+        for prefix in dict.fromkeys((place.prefix, place.prefix.removeprefix("model."))):
+            if not whole.startswith(prefix) or len(whole) == len(prefix):
+                continue
+            bare = _bare(whole[len(prefix) :], _prefixes(place.family))
+            kind, layer = _found(_tree(place.family), bare.split(".", _DEEPEST))
+            if kind is None:
+                continue
+            stack = place.stack if not family(place.family).parts else belongs(kind.name, kind.role)
+            if stack == TEXT:
+                return Position(bare, layer, kind.role)
+            return Position(whole.removeprefix("model."), None, f"{stack}.{kind.role}")
+    return None
 
 
 def family_of(config: Mapping[str, Any]) -> str | None:
     """The family that a `config.json` names, None where it names none that we know.
 
+    Of a model of several parts the family of its language model.
+
     >>> family_of({"architectures": ["GPTNeoXForCausalLM"]})
     'gpt_neox'
     """
-    text = config.get("text_config")
-    for part in (config, text if isinstance(text, Mapping) else {}):
+    inside: str | None = None
+    for part in reversed((config, *texts_in(config))):
         model_type = part.get("model_type")
-        if isinstance(model_type, str) and model_type in MODEL_TYPES:
-            return MODEL_TYPES[model_type]
+        name = family_name(model_type) if isinstance(model_type, str) else None
+        if name is not None and not family(name).parts:
+            return name
+        inside = inside or (text_family(family(name)) if name is not None else None)
+    if inside is not None:
+        return inside
     known = {name.replace("_", "").lower(): found for name, found in MODEL_TYPES.items()}
     classes = config.get("architectures")
     for name in classes[:8] if isinstance(classes, list) else ():
@@ -107,11 +159,6 @@ def family_of(config: Mapping[str, Any]) -> str | None:
             if stem in known:
                 return known[stem]
     return None
-
-
-def ending_of(architecture: str) -> str | None:
-    """What a model class is for, from the end of its name: `ForCausalLM`, `Model` …; None where it says nothing."""
-    return next((ending for ending in _ENDINGS if architecture.endswith(ending)), None)
 
 
 def _prefixes(name: str) -> tuple[str, ...]:

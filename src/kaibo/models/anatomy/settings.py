@@ -7,17 +7,18 @@ Nothing here raises for what a config says. A setting that is missing or wrong i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kaibo.errors import escaped
 from kaibo.models.anatomy.catalogue import Family, Sources
+from kaibo.models.anatomy.conditions import by_layer, holds
 from kaibo.models.anatomy.expressions import evaluate, nouns
-from kaibo.models.anatomy.naming import ending_of
+from kaibo.models.anatomy.spellings import LEGACY, MOST_LAYERS, ending_of, spelled_out
 
 LARGEST = 2**32
-MOST_LAYERS = 100_000
 _SHOWN = 60
 
 COMMON: Mapping[str, Sources] = {
@@ -115,19 +116,110 @@ class Settings:
     """
 
     reader: Reader
-    dimensions: Mapping[str, int]
+    dimensions: Mapping[str, Any]
     flags: Mapping[str, bool]
     sparse: tuple[bool, ...]
     reasons: Mapping[str, str]
 
-    def holds(self, condition: str, layer: int | None = None) -> bool:
-        """Whether a condition of an anatomy row holds, in a layer where it depends on one."""
-        if condition.startswith("!"):
-            return not self.holds(condition[1:], layer)
-        if condition in ("sparse", "dense"):
+    anatomy: Family | None = None
+
+    def holds(self, *condition: str, layer: int = 0, layers: int = 1) -> bool:
+        """Whether all words of a condition hold, in a layer where they depend on one."""
+        return holds(condition, self, layer, layers)
+
+    def times(self, condition: tuple[str, ...], layers: int) -> int:
+        """In how many of so many layers a condition holds."""
+        if not by_layer(condition):
+            return layers * self.holds(*condition)
+        key = (condition, layers)
+        if key not in self._times:
+            self._times[key] = sum(self.holds(*condition, layer=n, layers=layers) for n in range(layers))
+        return self._times[key]
+
+    def truth(self, name: str, layer: int | None) -> bool:
+        """Whether a flag is set or a dimension is not zero; whether a layer is `sparse` or `dense`."""
+        if name in ("sparse", "dense"):
             here = layer is not None and layer < len(self.sparse) and self.sparse[layer]
-            return here if condition == "sparse" else not here
-        return self.flags.get(condition, False) or self.dimensions.get(condition, 0) > 0
+            return here if name == "sparse" else not here
+        return self.flags.get(name, False) or self.dimensions.get(name, 0) > 0
+
+    def size(self, name: str) -> int:
+        """A dimension, 0 where it is not known."""
+        return int(self.dimensions.get(name, 0))
+
+    def text(self, name: str) -> str:
+        """A text of the config, empty where there is none."""
+        value = self.reader.raw(name)
+        return value if isinstance(value, str) else ""
+
+    def members(self, name: str) -> frozenset[int]:
+        """The layers that a list of the config names."""
+        if name not in self._members:
+            held = self.reader.raw(name)
+            rules = self.anatomy.lists.get(name, ()) if self.anatomy and held is None else ()
+            layers = self.size("layers")
+            ruled = (n for n in range(layers) for _, rule in rules if self.holds(*rule, layer=n, layers=layers))
+            self._members[name] = (
+                frozenset(n for n in held if isinstance(n, int)) if isinstance(held, list) else frozenset(ruled)
+            )
+        return self._members[name]
+
+    def entry(self, name: str, layer: int, layers: int) -> str | None:
+        """What a list with an entry a layer has for one; None where neither the config nor the family says."""
+        held = self.list_of(name, layers)
+        if held is None and not self.text(name):
+            self.unsaid.add(name)  # neither the config nor the family says: nothing is counted from it
+        return held[layer] if held is not None and layer < len(held) else None
+
+    def list_of(self, name: str, layers: int) -> tuple[str, ...] | None:
+        """A list with an entry a layer, from the config, else by the family's rules; see `lists`."""
+        key = (name, layers)
+        if key not in self._lists:
+            self._lists[key] = entries(self, name, layers)
+        return self._lists[key]
+
+    @cached_property
+    def _lists(self) -> dict[tuple[str, int], tuple[str, ...] | None]:
+        return {}
+
+    @cached_property
+    def unsaid(self) -> set[str]:
+        """Lists that were asked for and are not known."""
+        return set()
+
+    @cached_property
+    def _members(self) -> dict[str, frozenset[int]]:
+        return {}
+
+    @cached_property
+    def _times(self) -> dict[tuple[tuple[str, ...], int], int]:
+        return {}
+
+
+def entries(settings: Settings, name: str, layers: int) -> tuple[str, ...] | None:
+    """A list with an entry a layer: the config's own where it is whole, the family's rule where it is not there."""
+    held = settings.reader.raw(name)
+    if held is not None:
+        whole = isinstance(held, list) and len(held) == layers and all(isinstance(e, str | int) for e in held)
+        if whole:
+            return tuple(LEGACY.get(str(e), str(e)) for e in held)
+        length = f" of {len(held)} entries" if isinstance(held, list) else ""
+        settings.reader.malformed[name] = (
+            f'config.json: "{escaped(name)}" is {describe(held)}{length}, not a list with an entry for each '
+            f"of {layers} layers"
+        )
+        return None
+    rules = settings.anatomy.lists.get(name, ()) if settings.anatomy else ()
+    if not rules:
+        return None
+    return tuple(
+        next((value for value, condition in rules if settings.holds(*condition, layer=n, layers=layers)), "")
+        for n in range(layers)
+    )
+
+
+TEXT_KEYS = ("thinker_config", "text_config", "llm_config", "language_config")
+"""Where a model of several parts keeps the config of its language model; each may lie in the one before."""
 
 
 def flat(config: Mapping[str, Any], nested: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -135,30 +227,50 @@ def flat(config: Mapping[str, Any], nested: Mapping[str, Any] | None = None) -> 
 
     A `text_config` is published without what equals the default of its class: `nested` has those defaults.
     """
-    text = config.get("text_config")
-    return {**config, **(nested or {}), **text} if isinstance(text, Mapping) else config
+    found = dict(config)
+    inner = False
+    for key in TEXT_KEYS:
+        text = found.get(key)
+        if isinstance(text, Mapping):
+            found |= {**({} if inner else nested or {}), **text}
+            inner = True
+    return found
+
+
+def texts_in(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The configs of the language model inside a config, the outer first."""
+    for key in TEXT_KEYS:
+        inner = config.get(key)
+        if isinstance(inner, Mapping):
+            yield inner
+            config = inner
 
 
 def settings_of(config: Mapping[str, Any], anatomy: Family | None) -> Settings:
     """The settings that a config gives under an anatomy (None: the common names only)."""
-    reader = Reader(flat(config, anatomy.nested if anatomy else None))
+    return settings_in(Reader(flat(config, anatomy.nested if anatomy else None)), anatomy)
+
+
+def settings_in(reader: Reader, anatomy: Family | None) -> Settings:
+    """The settings of the very config that a reader reads."""
+    reader.config = spelled_out(reader.config)
     flags = {name: _flag(reader, sources) for name, sources in (anatomy.flags if anatomy else {}).items()}
     if anatomy is None:
         tied = reader.flag("tie_word_embeddings")
         flags |= {} if tied is None else {"tied": tied}
     else:
         flags |= _purposes(reader, anatomy)
-    dimensions: dict[str, int] = {}
+    dimensions: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for name, sources in (anatomy.dimensions if anatomy else COMMON).items():
         value = _dimension(reader, name, sources, dimensions, flags)
-        if isinstance(value, int):
+        if not isinstance(value, str):
             dimensions[name] = value
         else:
             reasons[name] = value
     dimensions["labels"] = _labels(reader)
     _check_heads(reader, dimensions, reasons)
-    return Settings(reader, dimensions, flags, _sparse(reader, anatomy, dimensions), reasons)
+    return Settings(reader, dimensions, flags, _sparse(reader, anatomy, dimensions), reasons, anatomy)
 
 
 def _flag(reader: Reader, sources: Sources) -> bool:
@@ -179,13 +291,21 @@ def _flag(reader: Reader, sources: Sources) -> bool:
 
 def _dimension(
     reader: Reader, name: str, sources: Sources, known: Mapping[str, int], flags: Mapping[str, bool]
-) -> int | str:
+) -> int | float | str:
     """The value of a dimension, or the reason why there is none."""
-    optional = 0 in sources or any(isinstance(source, str) and "-" in source for source in sources)
+    optional = bool({0, "null:0"} & set(sources)) or any(
+        isinstance(source, str) and "-" in source for source in sources
+    )
     most = MOST_LAYERS if name == "layers" else LARGEST
+    whole = not any(isinstance(source, float) for source in sources)
     for source in sources:
         if not isinstance(source, str):
-            return int(source)
+            return source if isinstance(source, float) else int(source)
+        if source.startswith(("#", "null:")):
+            found = _length(reader, source[1:]) if source[0] == "#" else _null(reader, sources[0], source)
+            if found is not None:
+                return found
+            continue
         if source.startswith("?"):
             flag, source = source[1:].split()
             if not flags[flag]:
@@ -194,12 +314,22 @@ def _dimension(
             source = f"={source}" if source in known else source
         if source.startswith("="):
             return _formula(source[1:], known, least=0 if optional else 1)
-        value = reader.count(source, least=0 if optional else 1, most=most)
+        value = reader.count(source, 0 if optional else 1, most) if whole else reader.number(source)
         if value is not None:
             return value
         if source in reader.malformed:  # never a default in place of what the config tried to say
             return reader.malformed[source]
     return f'config.json has no "{next(source for source in sources if isinstance(source, str))}"'
+
+
+def _length(reader: Reader, key: str) -> int | None:
+    held = reader.raw(key)
+    return len(held) if isinstance(held, list) else None
+
+
+def _null(reader: Reader, key: str | float, source: str) -> int | None:
+    """What a null that stands in the config means, where leaving the key out means something else."""
+    return int(source.removeprefix("null:")) if key in reader.config else None
 
 
 def _formula(formula: str, known: Mapping[str, int], least: int) -> int | str:

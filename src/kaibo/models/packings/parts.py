@@ -90,6 +90,15 @@ def described(name: str) -> str:
     return ""
 
 
+def of_activations(name: str) -> bool:
+    """Whether a tensor scales what flows through the model, not what it holds: no part of any weight.
+
+    >>> of_activations("h.0.mlp.up.input_scale"), of_activations("h.0.mlp.up.weight_scale")
+    (True, False)
+    """
+    return described(name) in ("the scale of activations", "the scale of cached keys and values")
+
+
 def is_codes(tensor: StoredTensor, *, quantised: bool) -> bool:
     """Whether a stored tensor is packed codes that stand for weights, each in one of the ways that are known."""
     last = tensor.name.rpartition(".")[2]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kaibo.models.packings.parts import of_activations
 from kaibo.models.pairing.aligning import Vocabularies
 from kaibo.models.pairing.fitting import Fitted, Fitting
 from kaibo.models.pairing.meeting import Met, left_over_reason, meet, tying_notes
@@ -108,19 +109,24 @@ def pair_models(base: Model, tuned: Model, vocabularies: Vocabularies = (None, N
     sides = Side("base", base), Side("tuned", tuned)
     meeting = meet(*sides)
     fitting = Fitting(sides, vocabularies, meeting.met)
-    met = sorted(meeting.met, key=lambda one: (one.base.canonical, one.tuned.canonical))
+    weights = [one for one in meeting.met if not of_activations(one.base.canonical)]
+    met = sorted(weights, key=lambda one: (one.base.canonical, one.tuned.canonical))
     fitted = [(one, fitting.fitted(one)) for one in met]
     lone = [left for one, fit in fitted for left in _left(sides, one, fit)]
     for place, side in enumerate(sides):
         lone += [
             _Lone(side, tensor, tensor.size, left_over_reason(meeting, place, tensor))
             for tensor in meeting.left[place].values()
+            if not of_activations(tensor.canonical)
         ]
     pairs = tuple(Pair(*fit.pair, _said(one, fit)) for one, fit in fitted if fit.pair is not None)
     mapping = tuple(_mapped(fitted))
     notes = [*_notes(fitted), *(f"{one.base.canonical}: {fit.rows}" for one, fit in fitted if fit.rows)]
     notes += [note for side in sides for note in tying_notes(side)]
-    totals = {side.label: _total(side.model.tensors) for side in sides}
+    totals = {
+        side.label: _total([tensor for tensor in side.model.tensors if not of_activations(tensor.canonical)])
+        for side in sides
+    }
     return Pairing(pairs, tuple(_listed(lone, totals)), tuple(notes), mapping, tuple(_coverage(lone, totals)))
 
 

@@ -1,4 +1,4 @@
-"""What every verb that scores texts shares: checkpoint after checkpoint in one process, one model in memory."""
+"""Checkpoint after checkpoint scored in one process, one model in memory: what every verb that scores texts shares."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kaibo.chapters.score.perplexity import ScoredText
-from kaibo.collect import Options, granted_workers, take_identity
+from kaibo.collect.censuses import Options, take_identity
+from kaibo.collect.progress import Progress
 from kaibo.collect.scores import Scored, take_scores
 from kaibo.collect.stopping import Stopping
-from kaibo.desk.addresses import OnError
-from kaibo.desk.measuring import Settings
+from kaibo.collect.workers import granted_workers
 from kaibo.errors import KaiboError
 from kaibo.llama.functions import Running, function_of
 from kaibo.models import open_model
@@ -25,12 +24,30 @@ from kaibo.scoring.planning import Plan, ScoreSettings, plan
 from kaibo.scoring.prefetch import Ahead
 from kaibo.scoring.texts import Document
 from kaibo.scoring.tokens import FILES, Tokenizer, load_tokenizer
-from kaibo.scoring.words import words
 from kaibo.store import Store
 from kaibo.vocabulary import Function, Model
 
 if TYPE_CHECKING:
     from kaibo.scoring.causal import Causal
+
+
+OnError = Callable[[KaiboError], None]
+"""What is done with the error of one checkpoint, after which the others go on."""
+
+
+class Reading(Protocol):
+    """How checkpoints are read; the settings of every verb are one."""
+
+    @property
+    def workers(self) -> int | None: ...  # noqa: D102
+    @property
+    def verify(self) -> bool: ...  # noqa: D102
+    @property
+    def trust_shards(self) -> bool: ...  # noqa: D102
+    @property
+    def fail_fast(self) -> bool: ...  # noqa: D102
+    @property
+    def progress(self) -> Progress: ...  # noqa: D102
 
 
 def ahead_of(several: Sequence[Checkpoint], how: ScoreSettings) -> AbstractContextManager[Ahead | None]:
@@ -80,7 +97,7 @@ class Scorer:
     """
 
     how: ScoreSettings
-    settings: Settings
+    settings: Reading
     store: Store
     ahead: Ahead | None = None
     _tokenizers: dict[str, Tokenizer] = field(default_factory=dict)
@@ -183,24 +200,3 @@ def _hashed(folder: str, config: Mapping[str, Any]) -> str:
             with open(path, "rb") as file:
                 digest.update(f"\0{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-def texts_of(scored: Scored, step: int | None = None) -> Iterator[ScoredText]:
-    """Each text's log with what it is divided by."""
-    for document, log in zip(scored.plan.documents, scored.logs, strict=True):
-        found = log.characters[log.scored]
-        yield ScoredText(
-            model=scored.address,
-            model_id=scored.model_id,
-            step=step,
-            log=log,
-            words=words(document.text, int(found[0, 0])) if len(found) else 0,
-            vocabulary=scored.plan.vocabulary,
-        )
-
-
-def first_ids(scored: Scored, count: int) -> str:
-    """The exact ids that a model reads first, as a note."""
-    first = " ".join(str(number) for number in scored.plan.first_ids(count))
-    name = os.path.basename(scored.address.rstrip("/"))
-    return f"{name}: the first ids read are {first}"

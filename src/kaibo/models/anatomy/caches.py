@@ -1,0 +1,60 @@
+"""A config in, what each layer keeps of a text out: keys and values, windows of them, states that do not grow.
+
+The rows come from transformers' own cache after passes of 64 and 300 tokens (`tools/anatomy`). A layer with a window
+of w tokens keeps w − 1 between two steps: the newest token brings its own. Latent attention keeps the compressed
+vector and the rotary key. A family whose cache was never measured is not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kaibo.models.anatomy.catalogue import GENERATED, Family, Keeping, family, generated
+from kaibo.models.anatomy.expressions import evaluate
+from kaibo.models.anatomy.settings import Settings, settings_of, texts_in
+from kaibo.vocabulary import Kept
+
+
+def kept_of(config: Mapping[str, Any], name: str) -> tuple[Kept, ...] | None:
+    """What the layers of the language model keep; None where it was not measured or the config does not say enough."""
+    measured = next(_measured(config, name), None)
+    if measured is None:
+        return None
+    settings = settings_of(config, measured)
+    depth = next((kind.layers for kind in measured.kinds if "{layer}" in kind.name), "layers")
+    layers = evaluate(depth, settings.dimensions) or 0  # where the config only lists its layers, as many as it lists
+    found = [_kept(row, settings, layers) for row in measured.cache or ()]
+    if None in found or not layers or set(measured.lists) & set(settings.reader.malformed):
+        return None
+    added: dict[tuple[str, int, int | None], int] = {}
+    for one in found:
+        if one is not None and one.layers:
+            key = one.kind, one.layers, one.window
+            added[key] = added.get(key, 0) + one.values
+    return tuple(Kept(kind, values, many, window) for (kind, many, window), values in added.items())
+
+
+def _measured(config: Mapping[str, Any], name: str) -> Iterator[Family]:
+    """Families whose cache was measured, that of the innermost config first."""
+    said = [part.get("model_type") for part in (config, *texts_in(config))]
+    for model_type in (*reversed(said), name.removeprefix(GENERATED)):
+        if isinstance(model_type, str) and generated(model_type):
+            found = family(GENERATED + model_type)
+            if found.cache is not None:
+                yield found
+
+
+def _kept(row: Keeping, settings: Settings, layers: int) -> Kept | None:
+    values = evaluate(row.numbers, {**settings.flags, **settings.dimensions})
+    if values is None or values < 0:
+        return None
+    many = settings.times(row.conditions, layers)
+    if not row.window:
+        return Kept(row.kind, values, many)
+    key = row.window.partition("-")[0]
+    config = settings.reader.config
+    if key in config and config[key] is None:  # a window that is null is none
+        return Kept("token", values, many)
+    window = evaluate(row.window, settings.dimensions)
+    return None if window is None else Kept(row.kind, values, many, window)

@@ -1,0 +1,80 @@
+"""A stranger's `tokenizer.json`, judged before a library loads it: what would take memory, grow text or panic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kaibo.documents.json_text import json_value
+from kaibo.documents.reading import read_bytes
+from kaibo.errors import FormatError
+
+LIMIT = 200_000_000
+"""Bytes of a tokenizer's file that are read at most."""
+
+GROWTH = 256
+"""How many times longer a normalizer may make a text."""
+
+
+def check_tokenizer(path: str | os.PathLike[str], shown: str | None = None) -> None:
+    """Raises FormatError for a tokenizer that no library should load, MissingError where its file cannot be read.
+
+    A file is refused with an id beyond its own length (tables are as long as their largest id), with a model whose
+    unknown token is not in its vocabulary, and with normalizers that may make a text more than `GROWTH` times longer.
+    """
+    file = shown or os.fspath(path)
+    data = read_bytes(path, LIMIT)
+    document = json_value(data, file, [])
+    model = document.get("model") if isinstance(document, dict) else None
+    if not isinstance(model, dict):
+        raise FormatError("is not a tokenizer: it has no model", file=file)
+    listed = document.get("added_tokens")
+    added = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    vocabulary = model.get("vocab")
+    ids = vocabulary.values() if isinstance(vocabulary, dict) else ()
+    for number in (*ids, *(one.get("id") for one in added)):
+        if not isinstance(number, int) or not 0 <= number <= len(data):
+            raise FormatError(f"has the id {str(number)[:40]!r}, and a file of {len(data)} bytes has none", file=file)
+    _check_unknown(model, vocabulary, {str(one.get("content")) for one in added}, file)
+    grown = 1.0
+    for step in _steps(document.get("normalizer")):
+        grown *= _growth(step)
+        if grown > GROWTH:
+            raise FormatError(f"has normalizers that may make a text more than {GROWTH} times longer", file=file)
+
+
+def _check_unknown(model: Mapping[str, Any], vocabulary: Any, added: set[str], file: str) -> None:
+    kind, unknown = model.get("type"), model.get("unk_token")
+    needed = isinstance(vocabulary, dict) and (kind in ("WordLevel", "WordPiece") or unknown is not None)
+    if needed and not (isinstance(unknown, str) and (unknown in vocabulary or unknown in added)):
+        raise FormatError(f"its unknown token {str(unknown)[:40]!r} is not in its vocabulary", file=file)
+    number = model.get("unk_id")
+    inside = number is None or (
+        isinstance(number, int) and isinstance(vocabulary, list) and 0 <= number < len(vocabulary)
+    )
+    if isinstance(vocabulary, list) and not inside:
+        raise FormatError(f"its unknown token has the id {str(number)[:40]!r}, outside its vocabulary", file=file)
+
+
+def _steps(normalizer: Any) -> Iterator[Mapping[str, Any]]:
+    """The normalizers one after the other, those in sequences too."""
+    waiting = [normalizer]
+    while waiting:
+        step = waiting.pop(0)
+        if isinstance(step, dict):
+            listed = step.get("normalizers")
+            waiting = [*listed, *waiting] if isinstance(listed, list) else waiting
+            yield step
+
+
+def _growth(step: Mapping[str, Any]) -> float:
+    """How many times longer one normalizer may make a text of one character."""
+    if step.get("type") == "Replace":
+        pattern, content = step.get("pattern"), step.get("content")
+        text = pattern.get("String") if isinstance(pattern, dict) else None
+        length = len(content.encode("utf-8", "replace")) if isinstance(content, str) else 0
+        return max(1.0, length / len(text.encode("utf-8", "replace")) if text else 1.0 + length)
+    if step.get("type") == "Prepend":
+        return 1.0 + len(str(step.get("prepend")))
+    return 1.0

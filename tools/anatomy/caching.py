@@ -1,0 +1,253 @@
+"""What transformers' own cache holds after a forward pass: shapes on the meta device, solved like those of weights."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from building import Unit, after, build
+from conditions import Row, Table
+from describing import Describer
+from exploring import EXPERTS, Explored
+
+TOKENS = (64, 300)
+WINDOW = 100
+WINDOWS = re.compile(r"^(sliding_window\w*|attention_chunk_size|local_attention|attention_window_size|window_size)$")
+READ = re.compile(
+    r"head|kv|lora|rank|nope|rope_head|v_head|hidden_size|conv|state|ssm|mamba|linear|group|expand|window|chunk|index|"
+    r"lru|n_embd|d_model|kernel|_dim$|compress|latent"
+)
+Held = dict[int, list[tuple[str, tuple[int, ...]]]]
+
+
+@dataclass
+class Measured:
+    """One config: the config after its init, and each layer's tensors after so many tokens."""
+
+    given: Mapping[str, Any]
+    after: dict[str, Any]
+    held: dict[int, Held]
+
+
+def elements(unit: Unit, given: Mapping[str, Any]) -> dict[str, int] | None:
+    """The numbers that the cache holds after each of `TOKENS` tokens; None where no pass could be made."""
+    found = measure(unit, given)
+    if found is None:
+        return None
+    return {
+        str(n): sum(math.prod(shape) for layer in held.values() for _, shape in layer) for n, held in found.held.items()
+    }
+
+
+def measure(unit: Unit, given: Mapping[str, Any]) -> Measured | None:
+    """The cache of a unit at a config; None where its forward pass needs more than shapes."""
+    given = {name: value for name, value in given.items() if not EXPERTS.search(name)}  # a router takes its own number
+    try:
+        model, config = build(unit, given)
+        _still(model)
+        model.eval()
+        held = {}
+        for tokens in TOKENS:
+            with torch.no_grad(), torch.device("meta"):
+                out = model(input_ids=torch.zeros((1, tokens), dtype=torch.long, device="meta"), use_cache=True)
+            cache = getattr(out, "past_key_values", None)
+            cache = cache if cache is not None else getattr(out, "cache_params", None)
+            if cache is None:
+                return None
+            held[tokens] = _layers(cache)
+        return Measured(dict(given), after(config), held)
+    except Exception:
+        return None
+
+
+def _still(model: torch.nn.Module) -> None:
+    """Experts give back what they get: which of them a token meets is no matter of shapes."""
+    for module in model.modules():
+        if type(module).__name__.endswith(("Experts", "MoeBlock", "SparseMoeBlock")) and not hasattr(
+            module, "self_attn"
+        ):
+            name = type(module).__name__
+            if name.endswith("Experts"):
+                module.forward = lambda hidden, *given, **named: torch.empty_like(hidden)
+
+
+def _layers(cache: Any) -> Held:
+    inner = getattr(cache, "self_attention_cache", cache)
+    layers = getattr(inner, "layers", None)
+    if layers is None:
+        raise TypeError("a cache of another kind")
+    return {n: [(name, shape) for name, shape in _tensors(layer)] for n, layer in enumerate(layers)}
+
+
+def _tensors(layer: Any) -> list[tuple[str, tuple[int, ...]]]:
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for name, value in sorted(vars(layer).items()):
+        values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        keys = (
+            list(value) if isinstance(value, dict) else range(len(values)) if isinstance(value, list | tuple) else [""]
+        )
+        for key, one in zip(keys, values, strict=False):
+            if isinstance(one, torch.Tensor) and one.numel() > 1 and one.dim() > 1:
+                found.append((f"{name}{key}", tuple(one.shape)))
+    return found
+
+
+def cache_rows(explored: Explored, describer: Describer) -> list[list[str]] | None:
+    """[kind, numbers, condition, window] for each tensor a layer keeps; None where that could not be told.
+
+    Kinds: `token` (so many numbers a token), `window` (a token, of the last `window` only), `state` (once).
+    """
+    unit, base = explored.unit, explored.base
+    given = dict(base.given)
+    windows = [n for n in explored.fields if WINDOWS.fullmatch(n)]
+    for name in windows:
+        if measure(unit, {**given, name: WINDOW}) is not None:
+            given[name] = WINDOW
+    first = measure(unit, given)
+    if first is None or not any(first.held[TOKENS[0]].values()):
+        return None
+    seen = [first]
+    layered = [n for n in given if re.search(r"layers$|n_layer$|depth$", n) and "." not in n]
+    if layered and (more := measure(unit, {**given, **dict.fromkeys(layered, 14)})) is not None:
+        seen.append(more)
+    for name, changes in explored.single.items():
+        if not READ.search(name) or isinstance(explored.fields.get(name), bool):
+            continue
+        size = base.given.get(name, base.after.get(name))
+        halves = [size // 2, size // 4] if type(size) is int and size > 3 else []
+        for value in (*(change.given[name] for change in changes[:2]), *halves):
+            if (one := measure(unit, {**given, name: value})) is not None:
+                seen.append(one)
+                break
+    for name in windows:
+        if (one := measure(unit, {**given, name: 2 * WINDOW})) is not None:
+            seen.append(one)
+    for change in [
+        s for s in explored.all if sum(s.given.get(k) != v for k, v in s.given.items() if base.given.get(k) != v) >= 2
+    ][:3]:
+        if (one := measure(unit, {**change.given, **{n: given[n] for n in windows if n in given}})) is not None:
+            seen.append(one)
+    for change in (s for s in explored.all if any(isinstance(v, list) for v in s.given.values())):
+        if len(seen) < 24 and (one := measure(unit, {**given, **change.given})) is not None:
+            seen.append(one)
+    return _solved(explored, describer, seen, windows)
+
+
+def _solved(
+    explored: Explored, describer: Describer, seen: list[Measured], windows: list[str]
+) -> list[list[str]] | None:
+    names = sorted({name for one in seen for layer in one.held[TOKENS[0]].values() for name, _ in layer})
+    rows: list[list[str]] = []
+    where = [(n, layer, len(one.held[TOKENS[0]])) for n, one in enumerate(seen) for layer in one.held[TOKENS[0]]]
+    known = [
+        {**{f: describer._value_in(one.given, one.after, f) for f in explored.fields}, **one.after} for one in seen
+    ]
+    table = Table([Row(known[n], layer, size) for n, layer, size in where], describer.words)
+    for name in names:
+        found = _tensor(explored, describer, seen, known, table, where, name, windows)
+        if found is None:
+            return None
+        rows += found
+    return rows
+
+
+def _tensor(
+    explored: Explored,
+    describer: Describer,
+    seen: list[Measured],
+    known: list[dict[str, Any]],
+    table: Table,
+    where: list[tuple[int, int, int]],
+    name: str,
+    windows: list[str],
+) -> list[list[str]] | None:
+    """The rows of one tensor of the cache: one for each way in which layers keep it."""
+    kinds: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    base_sizes: dict[Any, int] = {}
+    for index, (n, layer, _) in enumerate(where):
+        shapes = [dict(seen[n].held[tokens][layer]).get(name) for tokens in TOKENS]
+        if None in shapes:
+            continue
+        kind = _kind(shapes, known[n], windows)
+        if kind is None:
+            return None
+        what, window, size = kind
+        kinds.setdefault((what, window), []).append((index, n, size))
+        if n == 0:
+            base_sizes.setdefault((what, window), set()).add(size) if isinstance(
+                base_sizes.get((what, window)), set
+            ) else base_sizes.__setitem__((what, window), {size})
+    rows = []
+    for (what, window), held in kinds.items():
+        sizes = sorted({size for index, n, size in held if n in (0, 1)}) or [held[0][2]]
+        groups = [None] if len(sizes) == 1 else sizes
+        for group in groups:
+            chosen = [h for h in held if group is None or h[1] not in (0, 1) or h[2] == group]
+            there, among = np.zeros(len(where), bool), np.ones(len(where), bool)
+            if group is not None:
+                among = np.array([n in (0, 1) for n, _, _ in where])
+                chosen = [h for h in held if h[1] in (0, 1) and h[2] == group]
+            for index, _, _ in chosen:
+                there[index] = True
+            condition = table.tell(there, among)
+            if condition is None:
+                return None
+            condition = describer._renamed_condition(condition)
+            points: dict[int, tuple[dict[str, float], int]] = {}
+            from describing import holds
+
+            for index, n, size in held:
+                _, layer, layers = where[index]
+                if group is None or holds(condition, known[n], layer, layers):
+                    if n in points and points[n][1] != size:
+                        return None
+                    points[n] = (describer._numbers_in(known[n]), size)
+            formula = _formula(describer, points)
+            if formula is None:
+                return None
+            describer.used |= describer._names_in(window)
+            rows.append([what, formula, condition, describer._said(window)])
+    return rows
+
+
+def _kind(shapes: list[Any], known: Mapping[str, Any], windows: list[str]) -> tuple[str, str, int] | None:
+    """How a tensor grows from the first number of tokens to the second, and its numbers beside that."""
+    one, other = shapes
+    if one == other:
+        return "state", "", math.prod(one)
+    axes = [axis for axis, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    if len(axes) != 1:
+        return None
+    axis = axes[0]
+    rest = math.prod(one) // max(one[axis], 1)
+    if (one[axis], other[axis]) == TOKENS:
+        return "token", "", rest
+    for name in windows:
+        size = known.get(name)
+        for less in (1, 0):
+            if type(size) is int and (one[axis], other[axis]) == tuple(min(n, size - less) for n in TOKENS):
+                return "window", f"{name}-{less}" if less else name, rest
+    return None
+
+
+def _formula(describer: Describer, points: dict[int, tuple[dict[str, float], int]]) -> str | None:
+    """The numbers as a formula of the fields in whose single change they moved."""
+    from solving import solve
+
+    first = next(iter(points.values()))
+    names = set()
+    for numbers, size in points.values():
+        changed = [n for n in numbers if numbers[n] != first[0].get(n)]
+        if len(changed) == 1 and size != first[1]:
+            names.add(changed[0])
+    found = solve(list(points.values()), sorted(names))
+    if found is None:
+        return None
+    describer.used |= describer._names_in(found)
+    return describer._said(found)
