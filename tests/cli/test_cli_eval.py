@@ -44,9 +44,9 @@ def test_a_table_a_figure_and_both_languages(kaibo: Any, folder: Path, tmp_path:
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        (("options =", "option ="), 2, "[prompt] has options"),
+        (("options =", "option ="), 2, "did you mean prompt.options?"),
         (('target = "target"', 'target = "label"'), 3, 'has no column "label"'),
-        (('path = "rows.jsonl"', 'path = "nowhere.jsonl"'), 4, "cannot be read"),
+        (('path = "rows.jsonl"', 'path = "nowhere.jsonl"'), 4, "no such file"),
     ],
 )
 def test_a_wrong_task_is_one_line(

@@ -91,7 +91,7 @@ def test_a_second_look_reads_nothing(kaibo: Any, run: Path, monkeypatch: pytest.
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr("kaibo.models.formats.safetensors.StoredTensor.chunks", refuse)
+    monkeypatch.setattr("kaibo.models.formats.StoredTensor.chunks", refuse)
     assert kaibo("series", "run", "--json").document["results"] == first
 
 
@@ -142,7 +142,7 @@ def test_a_checkpoint_that_cannot_be_read_is_a_finding(kaibo: Any, run: Path) ->
 def test_checkpoints_are_read_a_few_times_however_many_there_are(
     kaibo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kaibo.models.formats.safetensors import StoredTensor
+    from kaibo.models.formats import StoredTensor
 
     random = np.random.default_rng(1)
     path = np.cumsum(random.normal(size=(25, 12, 8)), axis=0)

@@ -112,7 +112,7 @@ def test_any_number_of_workers_and_a_second_look_give_the_same_rows(models: Path
 def test_a_tensor_is_read_once_and_only_where_a_number_is_missing(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kaibo.models.formats.safetensors import StoredTensor
+    from kaibo.models.formats import StoredTensor
 
     read: list[tuple[str, str]] = []
     chunks = StoredTensor.chunks

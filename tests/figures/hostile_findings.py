@@ -18,7 +18,7 @@ NAMES = frozenset(
 
 def hostile(finding):
     """The finding with every name in it made hostile, the same one everywhere; a tour names nothing but numbers."""
-    if finding.kind == "tour":
+    if finding.kind.name == "tour":
         return finding
     renamed = {text: f"{text}{HOSTILE}" for row in (*finding.rows, finding.provenance) for text in _named(row)}
     rows = tuple(_renamed(row, renamed) for row in finding.rows)

@@ -19,8 +19,9 @@ def cell(name: str, value: Any, language: str = "en", terms: str | None = None) 
 
     `terms` is the section of the word tables in which the values of this column are words.
     """
-    if terms and known(key := f"{terms}.{re.sub('[- ]', '_', str(value))}"):
-        return word(key, language)
+    for spelled in (str(value), re.sub("[- ]", "_", str(value))) if terms else ():
+        if known(f"{terms}.{spelled}"):
+            return word(f"{terms}.{spelled}", language)
     if name == "key" and value is None:
         return word("terms.outside", language)  # whole models have no such column, only what is in no layer
     if name == "why" and isinstance(value, Mapping):

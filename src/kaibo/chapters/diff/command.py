@@ -113,7 +113,7 @@ def _lists(found: Any, others: Sequence[Any], by: str) -> dict[str, Any]:
         "order": found.order.records(),
         "seeds": found.seeds.records(),
         "unmatched": found.unmatched.records(),
-        **{finding.kind: finding.records() for finding in others if finding.rows},
+        **{finding.kind.name: finding.records() for finding in others if finding.rows},
         "mapping": found.mapping.records(),
         "coverage": found.coverage.records(),
     }

@@ -165,4 +165,4 @@ def export(
     for name in shown_by(finding):
         chart = draw(finding, name=name, language=language)
         files |= {f"{finding.kind}-{name}.{kind}": render(chart, kind) for kind in ("svg", "png")}
-    write_output(folder, files, mark=Mark(finding.kind, str(finding.provenance.get("table", ""))), force=force)
+    write_output(folder, files, mark=Mark(finding.kind.name, str(finding.provenance.get("table", ""))), force=force)
