@@ -134,11 +134,12 @@ def declared(name: str) -> Declared:
 
 
 def _home() -> Path:
-    """Where the studies lie: the package of the wheel, else beside `src` in a checkout."""
-    packed = importlib.util.find_spec("kaibo_studies")
+    """Where the studies lie: beside `src` in a checkout, else the package of the wheel."""
+    beside = Path(__file__).resolve().parents[2] / "studies"
+    packed = None if beside.is_dir() else importlib.util.find_spec("kaibo_studies")
     if packed is not None and packed.submodule_search_locations:
         return Path(next(iter(packed.submodule_search_locations)))
-    return Path(__file__).resolve().parents[2] / "studies"
+    return beside
 
 
 def _loaded(folder: Path) -> Study:
