@@ -91,7 +91,7 @@ def test_every_verb_takes_a_path_or_several(tmp_path: Path) -> None:
     assert len(kaibo.census(str(paths[0]), settings=settings)) == 1
     assert len(kaibo.stats(paths, settings=settings)) == 2
     assert len(kaibo.inspect([*paths, paths[0]])) == 2
-    found = kaibo.dissect(paths[0], output=kaibo.Output(folder=tmp_path / "out"), settings=settings)
+    found = kaibo.dissect(paths[0], output=kaibo.options.Output(folder=tmp_path / "out"), settings=settings)
     assert Path(found.page).is_file()
     assert Path(found.page).name in found._repr_html_()
     assert type(kaibo.figure(kaibo.digits(paths[0], settings=settings))).__module__.startswith("altair")

@@ -16,8 +16,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 MOST_LINES = 400
 MOST_ENTRIES = 20
 MOST_PUBLIC = 60
-CONTENTS = ("kaibo/chapters",)
-"""Folders that are tables of contents: a folder for each command, and nothing but folders."""
+CONTENTS = ("kaibo", "kaibo/chapters")
+"""Folders that are tables of contents: the rooms, and a folder for each command."""
 
 
 def modules() -> dict[str, Path]:
@@ -68,7 +68,7 @@ def public_names() -> int:
     homes = next(
         node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES"
     )
-    return sum(len(names) for names in ast.literal_eval(homes).values()) + 1
+    return sum(len(names) for names in ast.literal_eval(homes).values()) + 4  # the three spaces and the version
 
 
 def main() -> int:

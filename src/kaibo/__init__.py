@@ -2,7 +2,7 @@
 
 >>> import kaibo
 >>> sorted(kaibo.__all__)[:3]
-['Adapters', 'Census', 'CensusRow']
+['Census', 'Claim', 'Drawing']
 
 Everything is loaded when it is first used, so that importing kaibo costs nothing.
 """
@@ -12,102 +12,31 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from kaibo.face import loader, names
 from kaibo.version import __version__ as __version__
 
 _HOMES = {
-    "kaibo.chapters.diff.ask_adapters": (
-        "Adapters",
-        "adapters_of",
-    ),
-    "kaibo.chapters.census.ask": (
-        "CensusRow",
-        "census",
-    ),
-    "kaibo.chapters.diff.ask_spectrum": ("change_spectrum",),
-    "kaibo.chapters.context.ask": (
-        "ContextOptions",
-        "context",
-    ),
-    "kaibo.chapters.digits.ask": (
-        "Grouped",
-        "digit_groups",
-        "digits",
-    ),
-    "kaibo.chapters.diff.ask": (
-        "DiffOptions",
-        "Differences",
-        "diff",
-    ),
-    "kaibo.chapters.dissect.ask": (
-        "Dissection",
-        "Output",
-        "dissect",
-    ),
+    "kaibo.chapters.census.ask": ("census",),
+    "kaibo.chapters.context.ask": ("context",),
+    "kaibo.chapters.digits.ask": ("digits",),
+    "kaibo.chapters.diff.ask": ("diff",),
+    "kaibo.chapters.dissect.ask": ("dissect",),
     "kaibo.chapters.doctor.ask": ("doctor",),
-    "kaibo.chapters.eval.ask": (
-        "EvalOptions",
-        "Evaluations",
-        "evaluate",
-    ),
-    "kaibo.chapters.fine_tunes.ask": (
-        "FineTunes",
-        "fine_tunes",
-    ),
-    "kaibo.chapters.fine_tunes.rows": ("FineTune",),
-    "kaibo.chapters.generate.ask": (
-        "Prompt",
-        "generate",
-    ),
-    "kaibo.chapters.stats.ask": (
-        "grids",
-        "magnitudes",
-        "profile",
-        "stats",
-    ),
+    "kaibo.chapters.eval.ask": ("evaluate",),
+    "kaibo.chapters.generate.ask": ("generate",),
+    "kaibo.chapters.stats.ask": ("stats",),
     "kaibo.chapters.quantise.ask": ("quantise",),
     "kaibo.chapters.rescale.ask": ("rescale",),
     "kaibo.desk.running": ("Running",),
-    "kaibo.chapters.inspect.ask": (
-        "inspect",
-        "side_by_side",
-    ),
-    "kaibo.chapters.merge.ask": (
-        "Merge",
-        "Writing",
-        "merge",
-    ),
+    "kaibo.chapters.inspect.ask": ("inspect",),
+    "kaibo.chapters.merge.ask": ("merge",),
     "kaibo.desk.measuring": ("Settings",),
-    "kaibo.chapters.generate.ask_formats": (
-        "Chat",
-        "chats",
-        "prompt_formats",
-    ),
-    "kaibo.chapters.score.ask": (
-        "score",
-        "token_losses",
-    ),
-    "kaibo.chapters.corrupt.ask": (
-        "CorruptSettings",
-        "corrupt",
-    ),
-    "kaibo.chapters.decode.ask": (
-        "DecodeSettings",
-        "Decodings",
-        "decode",
-    ),
-    "kaibo.chapters.series.ask": (
-        "Series",
-        "series",
-    ),
-    "kaibo.chapters.spectrum.ask": (
-        "Spectra",
-        "spectrum",
-    ),
-    "kaibo.chapters.norms.ask": (
-        "norm_sizes",
-        "norm_ways",
-        "norms",
-    ),
+    "kaibo.chapters.score.ask": ("score",),
+    "kaibo.chapters.corrupt.ask": ("corrupt",),
+    "kaibo.chapters.decode.ask": ("decode",),
+    "kaibo.chapters.series.ask": ("series",),
+    "kaibo.chapters.spectrum.ask": ("spectrum",),
+    "kaibo.chapters.norms.ask": ("norms",),
     "kaibo.study": (
         "Inputs",
         "Results",
@@ -121,56 +50,23 @@ _HOMES = {
         "Claim",
         "Outcome",
     ),
-    "kaibo.chapters.diff.seeds": ("Label",),
-    "kaibo.chapters.pca.components": ("ComponentSettings",),
-    "kaibo.chapters.law.lawfit": ("FitSettings",),
-    "kaibo.chapters.law.splits": ("Split",),
-    "kaibo.chapters.pca.tables_beside": ("tables_beside",),
     "kaibo.chapters.table.ask": (
-        "TableOptions",
         "score_table",
         "table",
     ),
-    "kaibo.chapters.published.ask": (
-        "against",
-        "paired",
-        "pass_curves",
-        "shares",
-    ),
     "kaibo.chapters.pca.ask": ("pca",),
-    "kaibo.chapters.rescale.ask_trial": ("law_trial",),
     "kaibo.chapters.law.ask": (
-        "LawOptions",
         "forecast",
         "law",
     ),
     "kaibo.chapters.select.ask": ("select",),
-    "kaibo.chapters.correlate.ask": (
-        "correlate",
-        "measures",
-    ),
+    "kaibo.chapters.correlate.ask": ("correlate",),
     "kaibo.chapters.tour.ask": ("tour",),
     "kaibo.chapters.probe.ask": ("probe",),
-    "kaibo.chapters.nursery.ask": (
-        "Nursery",
-        "nursery",
-    ),
-    "kaibo.chapters.train.ask": (
-        "TrainOptions",
-        "plan",
-        "runs",
-        "train",
-    ),
-    "kaibo.chapters.trajectories.ask_tasks": (
-        "TrajectoryOptions",
-        "task_trajectories",
-    ),
+    "kaibo.chapters.nursery.ask": ("nursery",),
+    "kaibo.chapters.train.ask": ("train",),
     "kaibo.chapters.trajectories.ask": ("trajectories",),
     "kaibo.chapters.trends.ask": ("trends",),
-    "kaibo.chapters.trends.whole": (
-        "TrendOptions",
-        "Trends",
-    ),
     "kaibo.vocabulary.kinds": (
         "Drawing",
         "Kind",
@@ -188,15 +84,16 @@ _HOMES = {
     "kaibo.store": ("Store",),
     "kaibo.figures": ("figure",),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_SPACES = ("options", "questions", "results")
+"""Names that belong together: `kaibo.options.DiffOptions`, `kaibo.questions.paired`."""
 
-__all__ = sorted([*_HOME, "__version__"])
+__all__ = sorted([*names(_HOMES), *_SPACES, "__version__"])
+
+_find = loader("kaibo", _HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"kaibo has no {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    return import_module(f"kaibo.face.{name}") if name in _SPACES else _find(name)
 
 
 def __dir__() -> list[str]:

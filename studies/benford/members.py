@@ -27,28 +27,28 @@ def largest_end(members: Sequence[Member]) -> Member | None:
     return max(ends, key=lambda one: int(one["size"]), default=None)
 
 
-def along(members: Sequence[Member]) -> list[kaibo.Grouped]:
+def along(members: Sequence[Member]) -> list[kaibo.questions.Grouped]:
     """Every checkpoint of the family, by run and step."""
     family = sorted(
         (one for one in members if one.get("place") == "family"), key=lambda one: (one["size"], one["step"])
     )
-    return [kaibo.Grouped(one["address"], "family", one["run"], step=int(one["step"])) for one in family]
+    return [kaibo.questions.Grouped(one["address"], "family", one["run"], step=int(one["step"])) for one in family]
 
 
-def groups(members: Sequence[Member]) -> list[kaibo.Grouped]:
+def groups(members: Sequence[Member]) -> list[kaibo.questions.Grouped]:
     """Variants by optimiser and by language; a base, what was fine-tuned from it, and what the fine-tuning added."""
     ends = [one for one in members if one.get("last")]
-    out: list[kaibo.Grouped] = []
+    out: list[kaibo.questions.Grouped] = []
     for key, place in COMPARED.items():
         rest = next(other for other in COMPARED if other != key)
         usual = {"optimiser": "adamw", "data": "mixed"}[rest]
         found = [one for one in ends if one.get("place") == place and one.get(rest) == usual]
         if len(found) > 1:
-            out += [kaibo.Grouped(one["address"], key, str(one[key])) for one in found]
+            out += [kaibo.questions.Grouped(one["address"], key, str(one[key])) for one in found]
     return out + fine_tuned(members)
 
 
-def fine_tuned(members: Sequence[Member]) -> list[kaibo.Grouped]:
+def fine_tuned(members: Sequence[Member]) -> list[kaibo.questions.Grouped]:
     """The children of one parent, at their largest learning rate and first seed, and their differences from it."""
     named = {one["name"]: one for one in members if "name" in one}
     children = [one for one in members if one.get("place") == "child" and one.get("parent") in named]
@@ -58,10 +58,11 @@ def fine_tuned(members: Sequence[Member]) -> list[kaibo.Grouped]:
     seed = children[0]["seed"]
     chosen = [one for one in children if float(one["learning_rate"]) == rate and one["seed"] == seed]
     first = {one["parent"]: named[one["parent"]] for one in chosen if named[one["parent"]].get("kind") == "pretrain"}
-    out = [kaibo.Grouped(one["address"], "kind", str(one["name"])) for one in first.values()]
-    out += [kaibo.Grouped(one["address"], "kind", str(one["name"])) for one in chosen]
+    out = [kaibo.questions.Grouped(one["address"], "kind", str(one["name"])) for one in first.values()]
+    out += [kaibo.questions.Grouped(one["address"], "kind", str(one["name"])) for one in chosen]
     added = [
-        kaibo.Grouped(one["address"], "added", str(one["name"]), base=named[one["parent"]]["address"]) for one in chosen
+        kaibo.questions.Grouped(one["address"], "added", str(one["name"]), base=named[one["parent"]]["address"])
+        for one in chosen
     ]
     return out + added
 

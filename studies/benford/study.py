@@ -79,17 +79,19 @@ def of_family(inputs: kaibo.Inputs) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if largest is not None:
         out["reach"] = kaibo.rescale(largest["address"], settings=inputs.settings)
-        out["course"] = kaibo.digit_groups(along(members), course=True, settings=inputs.settings)
+        out["course"] = kaibo.questions.digit_groups(along(members), course=True, settings=inputs.settings)
     if compared := groups(members):
-        out["groups"] = kaibo.digit_groups(compared, settings=inputs.settings)
+        out["groups"] = kaibo.questions.digit_groups(compared, settings=inputs.settings)
     if largest is not None and inputs.texts:
         read = CHARACTERS if inputs.small else None
-        out["trial"] = kaibo.law_trial(largest["address"], inputs.texts[0], characters=read, settings=inputs.settings)
+        out["trial"] = kaibo.questions.law_trial(
+            largest["address"], inputs.texts[0], characters=read, settings=inputs.settings
+        )
     runs = [one for one in members if one.get("last") and one.get("kind") == "pretrain"]
     if len(runs) > 3 and inputs.texts:
-        ends = [kaibo.Grouped(one["address"], "run", str(one["run"])) for one in runs]
+        ends = [kaibo.questions.Grouped(one["address"], "run", str(one["run"])) for one in runs]
         scored = kaibo.score([one["address"] for one in runs], inputs.texts[0], settings=inputs.settings)
-        out["beside"] = beside_score(kaibo.digit_groups(ends, settings=inputs.settings), scored)
+        out["beside"] = beside_score(kaibo.questions.digit_groups(ends, settings=inputs.settings), scored)
     return out
 
 

@@ -29,7 +29,7 @@ def measure(inputs: kaibo.Inputs) -> Anatomy:
     addresses = [str(path.parent) for path in sorted(CONFIGS.glob("*/config.json"), key=lineage)]
     table = kaibo.score_table("llama-training")
     said = zip(table.models, table.labels["GQA"], strict=True)
-    views = kaibo.side_by_side([*addresses, *inputs.models])
+    views = kaibo.questions.side_by_side([*addresses, *inputs.models])
     return Anatomy(views, {model: label == "yes" for model, label in said})
 
 

@@ -47,7 +47,7 @@ def measure(inputs: kaibo.Inputs) -> Prompts:
         return Prompts(None, (), "no model with chats was given: --models MODEL --text CHATS.jsonl, or --manifest")
     problems: list[str] = []
     try:
-        formats = kaibo.prompt_formats(models, asked, on_error=lambda error: problems.append(str(error)))
+        formats = kaibo.questions.prompt_formats(models, asked, on_error=lambda error: problems.append(str(error)))
     except kaibo.KaiboError as missing:
         return Prompts(None, (), str(missing))
     said = () if inputs.small else answers(list(inputs.models), problems)
@@ -70,10 +70,10 @@ def asked_chats(inputs: kaibo.Inputs) -> list[Any]:
     most = 32 if inputs.small else None
     given = [one for one in inputs.texts if one.endswith(".jsonl")]
     if given:
-        return [chat for one in given for chat in kaibo.chats(one, most=most)]
+        return [chat for one in given for chat in kaibo.questions.chats(one, most=most)]
     homes = {home_of(one) for one in inputs.members if one.get("address") and one.get("path")}
     files = [home / "data" / "plain.jsonl" for home in sorted(homes) if home is not None]
-    return [chat for one in files if one.is_file() for chat in kaibo.chats(one, first=TRAINED_ON, most=most)]
+    return [chat for one in files if one.is_file() for chat in kaibo.questions.chats(one, first=TRAINED_ON, most=most)]
 
 
 def home_of(member: Any) -> Path | None:
@@ -87,7 +87,7 @@ def answers(models: list[str], problems: list[str]) -> tuple[Said, ...]:
     said = []
     for model in models:
         for prompt in TRIED:
-            asked = kaibo.Prompt(prompt, "own", (("system", SYSTEM),))
+            asked = kaibo.options.Prompt(prompt, "own", (("system", SYSTEM),))
             try:
                 (row,) = kaibo.generate(model, asked).rows
             except kaibo.KaiboError as problem:

@@ -41,19 +41,23 @@ class Tables:
 
 def measure(inputs: kaibo.Inputs) -> Tables:
     """Reads the tables that ship."""
-    draws = kaibo.ComponentSettings(draws=500, permutations=300) if inputs.small else kaibo.ComponentSettings()
+    draws = (
+        kaibo.options.ComponentSettings(draws=500, permutations=300)
+        if inputs.small
+        else kaibo.options.ComponentSettings()
+    )
     sides = {"common": ("llama-zero-shot", "LLaMA*"), "open": ("open-models", "Llama*")}
     return Tables(
         {name: scores_of(name) for name in NAMES},
         {
-            f"{key}-{axis}": kaibo.against([table, TOKENS], axis, own=own)
+            f"{key}-{axis}": kaibo.questions.against([table, TOKENS], axis, own=own)
             for key, (table, own) in sides.items()
             for axis in ("parameters", "flops")
         },
-        kaibo.paired("open-models", GAINS),
-        kaibo.paired("elyza-japanese", ELYZA),
-        kaibo.shares("llama2-languages", "share", PRETRAINED, marked="ja"),
-        kaibo.pass_curves("code-generation"),
+        kaibo.questions.paired("open-models", GAINS),
+        kaibo.questions.paired("elyza-japanese", ELYZA),
+        kaibo.questions.shares("llama2-languages", "share", PRETRAINED, marked="ja"),
+        kaibo.questions.pass_curves("code-generation"),
         {name: kaibo.pca(name, settings=draws) for name in ("open-models", "elyza-japanese", "code-generation")},
     )
 

@@ -45,15 +45,19 @@ def given(inputs: kaibo.Inputs) -> dict[str, str]:
     return named
 
 
-def kept_models(inputs: kaibo.Inputs) -> kaibo.TableOptions | None:
+def kept_models(inputs: kaibo.Inputs) -> kaibo.options.TableOptions | None:
     """Of the English table only the models that a manifest names: the source kept 77 of 148."""
     named = tuple(str(member["name"]) for member in inputs.members if "name" in member and "kind" not in member)
-    return kaibo.TableOptions(models=named) if named else None
+    return kaibo.options.TableOptions(models=named) if named else None
 
 
 def components(tables: Mapping[str, str], inputs: kaibo.Inputs) -> dict[str, Any]:
     """Components of the tables that ship and of those given; a Japanese leaderboard by its `GLP` columns."""
-    draws = kaibo.ComponentSettings(draws=500, permutations=300) if inputs.small else kaibo.ComponentSettings()
+    draws = (
+        kaibo.options.ComponentSettings(draws=500, permutations=300)
+        if inputs.small
+        else kaibo.options.ComponentSettings()
+    )
     columns = ",".join(kaibo.score_table(SHIPPED).benchmarks)
     found = {
         SHIPPED: kaibo.pca([SHIPPED, FACTS], columns=columns, settings=draws),

@@ -32,7 +32,9 @@ def laws(tables: Mapping[str, str], inputs: kaibo.Inputs) -> dict[str, Any]:
     found = {f"law-{target}": shipped_law(target, inputs) for target in SHIPPED_TARGETS}
     for kind, targets in TARGETS.items() if ENGLISH in tables else ():
         for target in targets if kind in tables else ():
-            options = kaibo.LawOptions(without="GSM8K", split=kaibo.Split("flops", CUTOFF), fit=fit(inputs))
+            options = kaibo.options.LawOptions(
+                without="GSM8K", split=kaibo.options.Split("flops", CUTOFF), fit=fit(inputs)
+            )
             both = [tables[ENGLISH], tables[kind]]
             found[f"law-{target}"] = kaibo.law(both, target, law=options, options=kept_models(inputs))
     return found
@@ -40,14 +42,14 @@ def laws(tables: Mapping[str, str], inputs: kaibo.Inputs) -> dict[str, Any]:
 
 def shipped_law(target: str, inputs: kaibo.Inputs) -> Any:
     """A law of the open models, each family predicted by the others."""
-    options = kaibo.LawOptions(columns=others(target), split=kaibo.Split("family"), fit=fit(inputs))
+    options = kaibo.options.LawOptions(columns=others(target), split=kaibo.options.Split("family"), fit=fit(inputs))
     return kaibo.law([SHIPPED, FACTS], target, law=options)
 
 
 def forecasts(inputs: kaibo.Inputs) -> Any:
     """MMLU of models that are in no table, from what their training costs, with intervals."""
     target = SHIPPED_TARGETS[0]
-    options = kaibo.LawOptions(columns=others(target), fit=fit(inputs))
+    options = kaibo.options.LawOptions(columns=others(target), fit=fit(inputs))
     found = [
         kaibo.forecast([SHIPPED, FACTS], target, name, parameters=size, tokens=tokens, law=options)
         for name, (size, tokens) in NEW.items()
@@ -68,9 +70,9 @@ def others(target: str) -> str:
     return ",".join(name for name in kaibo.score_table(SHIPPED).benchmarks if name != target)
 
 
-def fit(inputs: kaibo.Inputs) -> kaibo.FitSettings:
+def fit(inputs: kaibo.Inputs) -> kaibo.options.FitSettings:
     """Fewer draws in the small form."""
-    return kaibo.FitSettings(draws=200, starts=20) if inputs.small else kaibo.FitSettings()
+    return kaibo.options.FitSettings(draws=200, starts=20) if inputs.small else kaibo.options.FitSettings()
 
 
 def told(name: str, finding: Any) -> tuple[str, dict[str, Any]]:

@@ -42,7 +42,7 @@ def analyse(measured: Measured) -> kaibo.Results:
     if measured.line is not None:
         outcomes.append(kaibo.Outcome("llama-flops", measured.line.exact, n=measured.line.n))
     findings = {
-        "tables": kaibo.tables_beside(measured.components),
+        "tables": kaibo.questions.tables_beside(measured.components),
         **measured.components,
         **measured.laws,
         "forecast": measured.forecasts,

@@ -61,10 +61,10 @@ def ways(children: Sequence[Member], reported: Any, settings: Any) -> dict[str, 
         method.upper(): between[method, max(rates)] for method in ("sft", "dpo") if (method, max(rates)) in between
     }
     return {
-        "ways": kaibo.norm_ways(
+        "ways": kaibo.questions.norm_ways(
             {f"{method.upper()} {rate_text(rate)}": pair for rate, pair in ends.items()}, settings=settings
         ),
-        "sizes": kaibo.norm_sizes(largest, FACTORS, reported=reported, settings=settings),
+        "sizes": kaibo.questions.norm_sizes(largest, FACTORS, reported=reported, settings=settings),
     }
 
 

@@ -21,7 +21,7 @@ class Measured:
 
     published: Any
     ways: Mapping[str, Any]
-    tuned: tuple[kaibo.FineTune, ...]
+    tuned: tuple[kaibo.questions.FineTune, ...]
     found: Any
     scale: str
 
@@ -32,7 +32,7 @@ def measure(inputs: kaibo.Inputs) -> Measured:
     children = [one for one in inputs.members if one.get("kind") in ("sft", "dpo") and one.get("place") != "adapter"]
     tuned = fine_tunes(children, inputs.members)
     direct = [one for one in children if any(each.address == one["address"] and not each.after for each in tuned)]
-    found = kaibo.fine_tunes(tuned, settings=inputs.settings) if tuned else None
+    found = kaibo.questions.fine_tunes(tuned, settings=inputs.settings) if tuned else None
     size = max((int(one.get("size", 0)) for one in children), default=0)
     scale = "published" if size == published.PARAMETERS else "nursery"
     return Measured(rows, published.ways(direct, rows, inputs.settings), tuned, found, scale)
@@ -40,7 +40,7 @@ def measure(inputs: kaibo.Inputs) -> Measured:
 
 def fine_tunes(
     children: Sequence[Mapping[str, Any]], members: Sequence[Mapping[str, Any]]
-) -> tuple[kaibo.FineTune, ...]:
+) -> tuple[kaibo.questions.FineTune, ...]:
     """The fine-tunes of the base that has most of them, also those on top of a fine-tune of it."""
     by_name = {one["name"]: one for one in members if "name" in one}
     found = []
@@ -52,7 +52,7 @@ def fine_tunes(
         after = "" if parent is above else parent["kind"]
         places = one["address"], above["address"], parent["address"]
         labels = one["kind"], float(one["learning_rate"]), str(one["data"]), str(one["seed"])
-        found.append(kaibo.FineTune(*places, *labels, after))
+        found.append(kaibo.questions.FineTune(*places, *labels, after))
     bases = [one.base for one in found]
     return tuple(one for one in found if one.base == max(bases, key=bases.count))
 

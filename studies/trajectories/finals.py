@@ -70,14 +70,14 @@ def opt_size(parameters: float | None, family: str = "opt") -> str | None:
 def corrupted(finals: Sequence[str], inputs: kaibo.Inputs) -> Any:
     """Perplexities of the texts with words replaced, under each final."""
     shares = (0.0, 0.4, 1.0) if inputs.small else SHARES
-    what = kaibo.CorruptSettings(shares=shares, unit="word")
+    what = kaibo.options.CorruptSettings(shares=shares, unit="word")
     return kaibo.corrupt(list(finals), inputs.texts, what=what, settings=inputs.settings)
 
 
 def options(finals: Sequence[str], inputs: kaibo.Inputs, questions: str) -> Any:
     """Scores and perplexities of right and wrong options of each final, on the tasks named or questions of the text."""
     tasks = list(inputs.tasks) or [questions]
-    how = kaibo.EvalOptions(data=None if inputs.tasks else inputs.texts[0])
+    how = kaibo.options.EvalOptions(data=None if inputs.tasks else inputs.texts[0])
     try:
         asked = kaibo.evaluate(list(finals), tasks, options=how, settings=inputs.settings, on_error=unless_too_long)
         return asked.scores if asked.scores.rows else None

@@ -80,13 +80,13 @@ def of_models(known: finals.Given, inputs: kaibo.Inputs, measured: Measured) -> 
 def trends_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
     """The trend of every token along the runs."""
     starts = (0.1, 0.5) if inputs.small else (0.1, 0.3, 0.5, 0.7)
-    asked = kaibo.TrendOptions(starts=starts, passages=2)
+    asked = kaibo.options.TrendOptions(starts=starts, passages=2)
     return kaibo.trends(list(runs), inputs.texts, asked=asked, settings=inputs.settings)
 
 
 def corrupted(ends: list[Mapping[str, Any]], inputs: kaibo.Inputs) -> Any:
     """The perplexity of corrupted texts under the last checkpoint of each run, called by the name of the run."""
-    shares = kaibo.CorruptSettings(shares=(0.0, 0.4, 1.0) if inputs.small else (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
+    shares = kaibo.options.CorruptSettings(shares=(0.0, 0.4, 1.0) if inputs.small else (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
     found = kaibo.corrupt([one["address"] for one in ends], inputs.texts, what=shares, settings=inputs.settings)
     return finals.renamed(found, {str(one["address"]): str(one.get("run") or one["address"]) for one in ends})
 

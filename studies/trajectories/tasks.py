@@ -30,10 +30,10 @@ def asked_of(runs: Sequence[str], inputs: kaibo.Inputs) -> Any:
     A text that is too short for questions gives none.
     """
     tasks = list(inputs.tasks) or [QUESTIONS]
-    questions = kaibo.EvalOptions(data=None if inputs.tasks else inputs.texts[0])
-    options = kaibo.TrajectoryOptions(questions=questions, most=8 if inputs.small else None)
+    questions = kaibo.options.EvalOptions(data=None if inputs.tasks else inputs.texts[0])
+    options = kaibo.options.TrajectoryOptions(questions=questions, most=8 if inputs.small else None)
     try:
-        return kaibo.task_trajectories(runs, tasks, inputs.texts, options=options, settings=inputs.settings)
+        return kaibo.questions.task_trajectories(runs, tasks, inputs.texts, options=options, settings=inputs.settings)
     except kaibo.KaiboError as error:
         if error.kind != "format":
             raise

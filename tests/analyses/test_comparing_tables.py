@@ -83,7 +83,7 @@ def test_an_interval_is_that_of_two_independent_shares_and_p_that_of_its_z(one: 
 
 def test_the_sum_over_benchmarks_is_a_t_interval_and_a_toss_for_each() -> None:
     pairs = [(f"Llama 2 {new}", f"Llama 1 {old}") for new, old in (("7B", "7B"), ("34B", "33B"))]
-    found = kaibo.paired("open-models", pairs)
+    found = kaibo.questions.paired("open-models", pairs)
     assert all(row.questions is None and row.why for row in found.rows)
     for (one, other), summed in zip(pairs, found.sums, strict=True):
         values = kaibo.score_table("open-models")
@@ -95,7 +95,7 @@ def test_the_sum_over_benchmarks_is_a_t_interval_and_a_toss_for_each() -> None:
 
 
 def test_pass_at_k_has_wilsons_interval_and_what_alike_problems_would_give() -> None:
-    found = kaibo.pass_curves("code-generation")
+    found = kaibo.questions.pass_curves("code-generation")
     seen = {(row.model, row.benchmark, row.k): row for row in found}
     row = seen["Code Llama - Python 7B", "HE", 10]
     low, high = proportion_confint(0.703 * 164, 164, method="wilson")
@@ -124,7 +124,7 @@ def test_a_share_printed_with_two_decimals_lies_between_its_bounds_before_it_was
 
 
 def test_japanese_is_the_eleventh_and_its_tokens_are_two_billion_within_rounding() -> None:
-    found = kaibo.shares("llama2-languages", "share", 2e12, marked="ja")
+    found = kaibo.questions.shares("llama2-languages", "share", 2e12, marked="ja")
     (japanese,) = [row for row in found if row.marked]
     assert (japanese.label, japanese.place) == ("ja", 11)
     assert (japanese.amount_low, japanese.amount, japanese.amount_high) == pytest.approx((1.9e9, 2.0e9, 2.1e9))
@@ -133,10 +133,10 @@ def test_japanese_is_the_eleventh_and_its_tokens_are_two_billion_within_rounding
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (lambda: kaibo.against("open-models", "age"), "one of parameters, tokens, flops"),
-        (lambda: kaibo.against("open-models", own="GPT*"), "it has MPT 7B"),
-        (lambda: kaibo.paired("open-models", [("Llama 2 7B", "Llama 3 7B")]), "it has Llama"),
-        (lambda: kaibo.shares("open-models", "MMLUU", 1.0), "MMLU"),
+        (lambda: kaibo.questions.against("open-models", "age"), "one of parameters, tokens, flops"),
+        (lambda: kaibo.questions.against("open-models", own="GPT*"), "it has MPT 7B"),
+        (lambda: kaibo.questions.paired("open-models", [("Llama 2 7B", "Llama 3 7B")]), "it has Llama"),
+        (lambda: kaibo.questions.shares("open-models", "MMLUU", 1.0), "MMLU"),
     ],
 )
 def test_names_that_are_not_there_are_answered_with_those_that_are(asked, said: str) -> None:  # type: ignore[no-untyped-def]

@@ -76,11 +76,11 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
 
 
 @pytest.fixture(scope="module")
-def found(family: Family, tmp_path_factory: pytest.TempPathFactory) -> kaibo.FineTunes:
-    return kaibo.fine_tunes(family.tuned, settings=kaibo.Settings(store=tmp_path_factory.mktemp("store")))
+def found(family: Family, tmp_path_factory: pytest.TempPathFactory) -> kaibo.results.FineTunes:
+    return kaibo.questions.fine_tunes(family.tuned, settings=kaibo.Settings(store=tmp_path_factory.mktemp("store")))
 
 
-def test_norms_stand_against_the_base_and_the_parent(family: Family, found: kaibo.FineTunes) -> None:
+def test_norms_stand_against_the_base_and_the_parent(family: Family, found: kaibo.results.FineTunes) -> None:
     by_address = {one.address: one for one in family.tuned}
     assert len(found.norms.rows) == len(family.tuned) + 3
     for row in found.norms.rows:
@@ -91,7 +91,9 @@ def test_norms_stand_against_the_base_and_the_parent(family: Family, found: kaib
         assert (row.cell, row.n) == (one.cell, change.size)
 
 
-def test_the_resolution_of_bfloat16_is_the_mean_error_of_rounding_to_it(family: Family, found: kaibo.FineTunes) -> None:
+def test_the_resolution_of_bfloat16_is_the_mean_error_of_rounding_to_it(
+    family: Family, found: kaibo.results.FineTunes
+) -> None:
     whole = np.concatenate([value.ravel() for value in family.base.values()]).astype(np.float64)
     steps = 2.0 ** (np.frexp(np.abs(whole))[1] - 8)
     assert found.norms.rows[0].bf16_l1 == pytest.approx(steps.sum() / 4)
@@ -103,7 +105,7 @@ def test_the_resolution_of_bfloat16_is_the_mean_error_of_rounding_to_it(family: 
     assert resolution([census]) == resolution([census], "F32")
 
 
-def test_pairs_of_a_cell_say_in_what_they_differ(family: Family, found: kaibo.FineTunes) -> None:
+def test_pairs_of_a_cell_say_in_what_they_differ(family: Family, found: kaibo.results.FineTunes) -> None:
     by_address = {one.address: one for one in family.tuned}
     sft = [row for row in found.pairs.rows if row.cell == "SFT 1e-4"]
     counts = {by: sum(row.apart_by == by for row in sft) for by in ("seed", "data", "both")}
@@ -120,7 +122,9 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def test_a_ratio_is_between_data_by_between_seeds_with_both_intervals(family: Family, found: kaibo.FineTunes) -> None:
+def test_a_ratio_is_between_data_by_between_seeds_with_both_intervals(
+    family: Family, found: kaibo.results.FineTunes
+) -> None:
     (row,) = (one for one in found.ratios.rows if (one.cell, one.role, one.distance_norm) == ("DPO 1e-4", "all", "l2"))
     dpo = family.of("DPO")
     within, between = [], []
@@ -139,13 +143,13 @@ def test_a_ratio_is_between_data_by_between_seeds_with_both_intervals(family: Fa
     assert roles == {"all", "mlp.up", "mlp.down"}
 
 
-def test_where_there_is_one_data_set_the_ratio_is_none_and_says_why(found: kaibo.FineTunes) -> None:
+def test_where_there_is_one_data_set_the_ratio_is_none_and_says_why(found: kaibo.results.FineTunes) -> None:
     rows = [row for row in found.ratios.rows if row.cell == "SFT→DPO 1e-4"]
     assert {(row.role, row.ratio) for row in rows} == {("all", None)}
     assert all(row.why["ratio"] == "no two data sets with different seeds" for row in rows)
 
 
-def test_methods_are_paired_by_data_and_seed(family: Family, found: kaibo.FineTunes) -> None:
+def test_methods_are_paired_by_data_and_seed(family: Family, found: kaibo.results.FineTunes) -> None:
     row = next(row for row in found.methods.rows if (row.a, row.b) == ("DPO", "SFT"))
     sft, dpo = family.of("SFT"), family.of("DPO")
     logs, cosines = [], []
@@ -160,7 +164,7 @@ def test_methods_are_paired_by_data_and_seed(family: Family, found: kaibo.FineTu
     assert row.cosine == pytest.approx(np.mean(cosines), abs=1e-12)
 
 
-def test_a_method_on_top_of_another_is_measured_from_there(family: Family, found: kaibo.FineTunes) -> None:
+def test_a_method_on_top_of_another_is_measured_from_there(family: Family, found: kaibo.results.FineTunes) -> None:
     row = next(row for row in found.methods.rows if row.a == "SFT→DPO")
     dpo = family.of("DPO")
     pairs = [
@@ -174,7 +178,7 @@ def test_a_method_on_top_of_another_is_measured_from_there(family: Family, found
 
 
 def test_the_largest_changes_and_the_map_and_the_rank_are_means_over_a_cell(
-    family: Family, found: kaibo.FineTunes
+    family: Family, found: kaibo.results.FineTunes
 ) -> None:
     shares = []
     for one in family.of("SFT").values():
@@ -189,9 +193,9 @@ def test_the_largest_changes_and_the_map_and_the_rank_are_means_over_a_cell(
 
 
 def test_the_same_fine_tunes_give_the_same_numbers_from_the_store(
-    family: Family, found: kaibo.FineTunes, tmp_path: Path
+    family: Family, found: kaibo.results.FineTunes, tmp_path: Path
 ) -> None:
-    again = kaibo.fine_tunes(family.tuned, settings=kaibo.Settings(store=tmp_path, workers=1))
+    again = kaibo.questions.fine_tunes(family.tuned, settings=kaibo.Settings(store=tmp_path, workers=1))
     for name in ("norms", "pairs", "ratios", "methods", "kept", "map", "ranks"):
         assert getattr(again, name).rows == getattr(found, name).rows
 
@@ -199,4 +203,4 @@ def test_the_same_fine_tunes_give_the_same_numbers_from_the_store(
 def test_fine_tunes_of_two_bases_are_refused(family: Family) -> None:
     other = FineTune("x", "elsewhere", "elsewhere", "sft", RATE, "D0", "1")
     with pytest.raises(UsageError, match="several bases"):
-        kaibo.fine_tunes([*family.tuned, other])
+        kaibo.questions.fine_tunes([*family.tuned, other])

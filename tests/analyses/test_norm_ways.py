@@ -129,7 +129,7 @@ def test_numbers_of_full_precision_show_no_step() -> None:
 
 def test_the_norms_of_two_models_are_those_of_their_difference(tmp_path: Path) -> None:
     base, tuned = tiny_model(tmp_path / "a", dtype="F32"), tiny_model(tmp_path / "b", seed=1, dtype="F32")
-    row = kaibo.norm_ways({"b - a": (base, tuned)}).rows[0]
+    row = kaibo.questions.norm_ways({"b - a": (base, tuned)}).rows[0]
     known = kaibo.diff(base, tuned, settings=kaibo.Settings(store=tmp_path / "store")).norms.rows[0]
     assert (row.n, row.way) == (known.n, RIGHT)
     assert (row.l1, row.l2) == pytest.approx((known.l1, known.l2), rel=1e-12)
@@ -139,7 +139,7 @@ def test_the_norms_of_two_models_are_those_of_their_difference(tmp_path: Path) -
 def test_a_change_made_larger_keeps_the_right_quotient_and_a_reported_row_stands_at_its_size(tmp_path: Path) -> None:
     pair = {"x": (tiny_model(tmp_path / "a"), tiny_model(tmp_path / "b", seed=1))}
     reported = kaibo.norms([(10, 2.0, 1.0)], ["theirs"])
-    found = kaibo.norm_sizes(pair, (0.25, 1.0, 4.0), reported=reported)
+    found = kaibo.questions.norm_sizes(pair, (0.25, 1.0, 4.0), reported=reported)
     right = [row for row in found.rows if row.way == RIGHT]
     assert [row.factor for row in right] == [0.25, 1.0, 4.0]
     assert {round(row.times, 12) for row in right} == {round(right[0].times, 12)}
@@ -156,7 +156,7 @@ def test_what_is_not_finite_is_left_out_of_every_way(tmp_path: Path) -> None:
         content = {"model.layers.0.mlp.up_proj.weight": ("F32", (1, 3), encode("F32", np.array(values, np.float32)))}
         write_safetensors(tmp_path / name / "model.safetensors", content)
         folders.append(tmp_path / name)
-    row = kaibo.norm_ways({"x": (folders[0], folders[1])}).rows[0]
+    row = kaibo.questions.norm_ways({"x": (folders[0], folders[1])}).rows[0]
     assert (row.n, row.l1, row.l2) == (2, 7.0, 5.0)
 
 

@@ -29,7 +29,7 @@ def config(folder: Path, **more: object) -> str:
 
 def test_grouped_queries_divide_the_cache_by_the_queries_that_share_a_head(tmp_path: Path) -> None:
     plain, grouped = config(tmp_path / "a"), config(tmp_path / "b", num_key_value_heads=2)
-    first, second = kaibo.side_by_side([plain, grouped]).cache.rows
+    first, second = kaibo.questions.side_by_side([plain, grouped]).cache.rows
     assert (first.saved, second.saved) == (1.0, 4.0)
     assert first.kv_bytes_per_token == first.ungrouped == second.ungrouped == 2 * 4 * 64 * 2
     assert second.kv_bytes_per_token * 4 == second.ungrouped
@@ -39,7 +39,7 @@ def test_grouped_queries_divide_the_cache_by_the_queries_that_share_a_head(tmp_p
 
 def test_a_window_bounds_the_cache_at_full_context_and_past_it(tmp_path: Path) -> None:
     windowed = {"model_type": "mistral", "sliding_window": 256, "num_key_value_heads": 8}
-    views = kaibo.side_by_side([config(tmp_path / "a", **windowed)], extended=8192)
+    views = kaibo.questions.side_by_side([config(tmp_path / "a", **windowed)], extended=8192)
     (cache,), (reach,) = views.cache.rows, views.reach.rows
     assert cache.full == cache.kv_bytes_per_token * 255 == reach.extended_cache
     assert (reach.window, reach.windowed_layers, reach.stretch) == (256, 4, 4.0)
@@ -49,7 +49,7 @@ def test_roles_add_up_to_the_model_and_memory_is_judged_by_the_card(tmp_path: Pa
     address = config(tmp_path / "a")
     (model,) = kaibo.inspect(address).rows
     assert model.parameters is not None
-    views = kaibo.side_by_side(kaibo.inspect(address), card=model.parameters)
+    views = kaibo.questions.side_by_side(kaibo.inspect(address), card=model.parameters)
     assert sum(row.count for row in views.roles) == model.parameters
     assert math.fsum(row.share for row in views.roles) == pytest.approx(1.0)
     fits = {row.bits: (row.weights, row.fits) for row in views.memory}
@@ -60,7 +60,7 @@ def test_roles_add_up_to_the_model_and_memory_is_judged_by_the_card(tmp_path: Pa
 
 def test_the_slowest_pair_turns_once_in_the_tokens_that_the_tour_says(tmp_path: Path) -> None:
     half = config(tmp_path / "a", rope_theta=500000.0, hidden_size=1024)
-    (reach,) = kaibo.side_by_side([half]).reach.rows
+    (reach,) = kaibo.questions.side_by_side([half]).reach.rows
     angle = 500000.0 ** (-2 * (64 - 1) / 128)  # θ of the last of the 64 pairs of a head of 128
     assert reach.slowest == pytest.approx(2 * math.pi / angle)
 
@@ -69,7 +69,7 @@ def test_a_config_that_says_nothing_is_left_out_of_the_views_it_cannot_fill(tmp_
     folder = tmp_path / "x"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "unheard-of"}))
-    views = kaibo.side_by_side([str(folder)])
+    views = kaibo.questions.side_by_side([str(folder)])
     assert len(views.table) == 1
     assert not views.cache.rows
     assert not views.reach.rows

@@ -209,7 +209,7 @@ def test_nan_is_counted_and_nothing_fails(kaibo: Callable[..., Any], tmp_path: P
 
 def test_the_verb_gives_findings_and_figures(kaibo: Callable[..., Any], three: tuple[str, str, str]) -> None:
     found = api.diff("a", ["b", "c"], "role")
-    assert isinstance(found, api.Differences)
+    assert isinstance(found, api.results.Differences)
     assert len(found.pairs) == 1
     assert type(api.figure(found.curve)).__module__.startswith("altair")
     assert type(api.figure(found.depth, language="ja")).__module__.startswith("altair")

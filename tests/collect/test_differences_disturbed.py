@@ -108,7 +108,7 @@ def test_removing_a_model_frees_spectra_and_resolved_bins_of_its_differences(mod
 
     settings = kaibo.Settings(store=models / "store")
     kaibo.diff(models / "a", [models / "b", models / "c"], settings=settings)
-    kaibo.change_spectrum(models / "a", [models / "b", models / "c"], settings=settings)
+    kaibo.questions.change_spectrum(models / "a", [models / "b", models / "c"], settings=settings)
     store = Store(models / "store")
 
     def contents(table: str) -> set[str]:

@@ -92,7 +92,9 @@ def test_norms_of_the_largest_are_those_of_numpy_in_every_scope(tmp_path: Path) 
     delta = deltas(tmp_path, "a", "b")
     linear = {name: values for name, values in delta.items() if "proj" in name}
     for of, parts in (("all", delta), ("linear", linear)):
-        found = kaibo.diff(tmp_path / "a", tmp_path / "b", options=kaibo.DiffOptions((5, 20), of), settings=options)
+        found = kaibo.diff(
+            tmp_path / "a", tmp_path / "b", options=kaibo.options.DiffOptions((5, 20), of), settings=options
+        )
         for top in found.norms.rows[0].top:
             together = [np.concatenate(list(parts.values()))] if top.scope == "global" else list(parts.values())
             kept = np.concatenate([trimmed(values, top.percent, top.ties) for values in together]).astype(np.float64)
@@ -134,4 +136,4 @@ def test_resolved_bins_add_and_others_do_not() -> None:
 
 def test_values_of_an_unknown_kind_are_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="most"):
-        kaibo.diff(tmp_path, tmp_path, options=kaibo.DiffOptions(of="most"))
+        kaibo.diff(tmp_path, tmp_path, options=kaibo.options.DiffOptions(of="most"))

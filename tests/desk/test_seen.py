@@ -71,7 +71,7 @@ def test_a_file_without_weights_is_said_to_hold_none(tmp_path: Path, verb: Any) 
 
 
 def test_a_page_of_a_model_that_was_hardly_seen_concludes_nothing(tmp_path: Path) -> None:
-    output = kaibo.Output(folder=tmp_path / "page")
+    output = kaibo.options.Output(folder=tmp_path / "page")
     found = kaibo.dissect(folder(tmp_path / "m", 800, 200), output=output, settings=settings(tmp_path))
     assert [one["key"] for one in found.record()["findings"]] == ["seen"]
     assert "80 %" in found.sentences[0]

@@ -16,13 +16,13 @@ CONFIGS = Path(__file__).resolve().parents[2] / "studies" / "llama_family" / "co
 def comparing_findings():
     pairs = [("ELYZA-japanese-Llama-2-7b", "Llama-2-7b-chat"), ("ELYZA-japanese-Llama-2-7b-fast", "Llama-2-7b-chat")]
     return {
-        "against size": kaibo.against("llama-zero-shot", own="LLaMA*"),
-        "against tokens": kaibo.against(["open-models", "training-tokens"], "tokens", own="Llama*"),
-        "against FLOPs": kaibo.against(["open-models", "training-tokens"], "flops", own="Llama*"),
-        "pairs of rows": kaibo.paired("elyza-japanese", pairs).rows,
-        "a pair of unknown sizes": kaibo.paired("open-models", [("Llama 2 7B", "Llama 1 7B")]).rows,
-        "pass@k": kaibo.pass_curves("code-generation"),
-        "shares": kaibo.shares("llama2-languages", "share", 2e12, marked="ja"),
+        "against size": kaibo.questions.against("llama-zero-shot", own="LLaMA*"),
+        "against tokens": kaibo.questions.against(["open-models", "training-tokens"], "tokens", own="Llama*"),
+        "against FLOPs": kaibo.questions.against(["open-models", "training-tokens"], "flops", own="Llama*"),
+        "pairs of rows": kaibo.questions.paired("elyza-japanese", pairs).rows,
+        "a pair of unknown sizes": kaibo.questions.paired("open-models", [("Llama 2 7B", "Llama 1 7B")]).rows,
+        "pass@k": kaibo.questions.pass_curves("code-generation"),
+        "shares": kaibo.questions.shares("llama2-languages", "share", 2e12, marked="ja"),
         "formats": formats_finding(("m",)),
         "formats of two": formats_finding(("m", "/home/ann/n")),
         **{one.kind.name: one for one in views()},

@@ -123,7 +123,7 @@ def test_one_model_alone_writes_what_it_always_writes(folder: Path) -> None:
 
 def test_draws_follow_the_seed(folder: Path) -> None:
     def written(seed: int) -> str:
-        what = kaibo.DecodeSettings("0.5A+0.5B", max_tokens=12, top_p=0.9, seed=seed)
+        what = kaibo.options.DecodeSettings("0.5A+0.5B", max_tokens=12, top_p=0.9, seed=seed)
         return kaibo.decode([folder / "a", folder / "b"], "the fox", what=what).texts.rows[0].text
 
     assert written(3) == written(3)

@@ -192,7 +192,7 @@ def components_of(table: ScoreTable, settings: Any) -> Any:
 
 
 def test_what_a_component_is_called_holds_in_worlds_that_have_it_and_fails_in_worlds_that_do_not() -> None:
-    kaibo.pca("open-models", settings=kaibo.ComponentSettings(draws=50, permutations=50))
+    kaibo.pca("open-models", settings=kaibo.options.ComponentSettings(draws=50, permutations=50))
     right, wrong = [], []
     for seed in range(10):
         holds = said_of(abilities(seed, ("GSM8K", "HumanEval"), "HumanEval"))

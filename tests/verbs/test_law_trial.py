@@ -78,7 +78,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> kaibo.Finding[object]:
     save_tokenizer(save_causal(folder / "m"))
     (folder / "text.txt").write_text(TEXT * 6, encoding="utf-8")
     settings = kaibo.Settings(store=folder / "store", workers=1)
-    return kaibo.law_trial(folder / "m", folder / "text.txt", characters=300, settings=settings)
+    return kaibo.questions.law_trial(folder / "m", folder / "text.txt", characters=300, settings=settings)
 
 
 def test_rescaled_models_have_the_same_nats_and_snapped_ones_have_not(trial: kaibo.Finding[object]) -> None:
@@ -101,8 +101,11 @@ def test_a_control_has_the_same_error_and_follows_the_law(trial: kaibo.Finding[o
 def test_the_digits_of_a_difference_are_those_that_numpy_counts(tmp_path: Path) -> None:
     base, child = (tiny_model(tmp_path / name, seed=seed, dtype="F32") for seed, name in enumerate("ab"))
     settings = kaibo.Settings(store=tmp_path / "store", workers=1)
-    models = [kaibo.Grouped(base, "kind", "base"), kaibo.Grouped(child, "added", "child", base=base, step=3)]
-    whole, added = kaibo.digit_groups(models, settings=settings).rows
+    models = [
+        kaibo.questions.Grouped(base, "kind", "base"),
+        kaibo.questions.Grouped(child, "added", "child", base=base, step=3),
+    ]
+    whole, added = kaibo.questions.digit_groups(models, settings=settings).rows
     assert (whole.group, whole.label, added.step) == ("kind", "base", 3)
     before, after = (load_file(folder / "model.safetensors") for folder in (base, child))
     digits = np.concatenate([first_digits(after[name] - before[name]) for name in before])

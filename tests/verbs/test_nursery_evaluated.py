@@ -126,7 +126,7 @@ def _scored(grown: Path, tmp_path: Path, settings: kaibo.Settings) -> Any:
 
 
 def _evaluated(grown: Path, tmp_path: Path, settings: kaibo.Settings) -> Any:
-    options = kaibo.EvalOptions(variants=2, how=ExamSettings(batch=16))
+    options = kaibo.options.EvalOptions(variants=2, how=ExamSettings(batch=16))
     return kaibo.evaluate(grown, tmp_path / "task.toml", options=options, settings=settings).scores.records()
 
 

@@ -70,7 +70,7 @@ def expected(folder: Path, prompts: list[str], *, begin: bool) -> float:
 
 
 def test_every_format_gives_the_nats_that_transformers_gives(folder: Path, file: Path) -> None:
-    found = kaibo.prompt_formats(folder, kaibo.chats(file))
+    found = kaibo.questions.prompt_formats(folder, kaibo.questions.chats(file))
     rows = {row.format: row for row in found}
     assert list(rows) == ["own", "llama-2", "alpaca", "plain", "none"]
     assert len({row.tokens for row in rows.values()}) == 1
@@ -101,26 +101,26 @@ def test_a_model_without_a_template_has_no_right_format_and_long_chats_are_left_
 ) -> None:
     bare = Path(shutil.copytree(folder, tmp_path / "bare"))
     (bare / "chat_template.jinja").unlink()
-    long = kaibo.Chat((("user", "x " * 800),), "y")
-    found = kaibo.prompt_formats(bare, [*kaibo.chats(file), long])
+    long = kaibo.questions.Chat((("user", "x " * 800),), "y")
+    found = kaibo.questions.prompt_formats(bare, [*kaibo.questions.chats(file), long])
     assert {row.format for row in found} == {"llama-2", "alpaca", "plain", "none"}
     assert {(row.chats, row.cost) for row in found} == {(3, None)}
     assert any("has no chat template" in note for note in found.notes)
     assert any(note.startswith("1 chats do not fit") for note in found.notes)
     with pytest.raises(UsageError, match="no chat fits its context"):
-        kaibo.prompt_formats(bare, [long])
+        kaibo.questions.prompt_formats(bare, [long])
     with pytest.raises(UsageError, match="formats of its list"):
-        kaibo.prompt_formats(bare, kaibo.chats(file), wanted=("chatml",))
+        kaibo.questions.prompt_formats(bare, kaibo.questions.chats(file), wanted=("chatml",))
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"messages": 3}', '{"messages": [{"role": "user", "content": "a"}]}'])
 def test_a_line_that_is_no_chat_is_named(line: str, file: Path) -> None:
     file.write_text(file.read_text() + line + "\n")
     with pytest.raises(FormatError, match="line 4"):
-        kaibo.chats(file)
-    assert len(kaibo.chats(file, first=1, most=2)) == 2
+        kaibo.questions.chats(file)
+    assert len(kaibo.questions.chats(file, first=1, most=2)) == 2
     with pytest.raises(MissingError):
-        kaibo.chats(file.parent / "absent.jsonl")
+        kaibo.questions.chats(file.parent / "absent.jsonl")
 
 
 def test_the_study_asks_a_given_model_and_hears_what_it_says_to_the_reviews_prompts(folder: Path, file: Path) -> None:

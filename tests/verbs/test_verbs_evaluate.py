@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import kaibo
-from kaibo import EvalOptions
 from kaibo.chapters.eval.ask import Evaluations
 from kaibo.errors import KaiboError, StoppedError, UsageError
+from kaibo.face.options import EvalOptions
 from kaibo.scoring.exams import ExamSettings
 from kaibo.store import Store
 from made import quiet

@@ -60,7 +60,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(place: Path, most: int | None = None) -> Any:
-    return kaibo.TrajectoryOptions(kaibo.EvalOptions(data=place / "story.txt"), most=most, batch_tokens=[64])
+    return kaibo.options.TrajectoryOptions(
+        kaibo.options.EvalOptions(data=place / "story.txt"), most=most, batch_tokens=[64]
+    )
 
 
 def table(place: Path, most: int | None = None) -> Any:
@@ -76,7 +78,7 @@ def test_scores_are_those_of_eval_and_score_and_flops_are_six_times_size_and_tok
     how = kaibo.Settings(store=place / "other")
     last = place / "b" / "step-80"
     scores = kaibo.evaluate(
-        last, place / "next.toml", options=kaibo.EvalOptions(data=place / "story.txt"), settings=how
+        last, place / "next.toml", options=kaibo.options.EvalOptions(data=place / "story.txt"), settings=how
     )
     own = found.values[found.models.index("b@80")]
     assert [row.value for row in scores.scores.rows] == pytest.approx(own[:3].tolist(), rel=1e-5)

@@ -1,4 +1,4 @@
-"""`kaibo.fine_tunes`: fine-tunes of one base, by method and learning rate, their changes side by side."""
+"""`kaibo.questions.fine_tunes`: fine-tunes of one base, by method and learning rate, their changes side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kaibo.law_trial`: does a model whose weights do not follow Benford's law perform worse than its control?"""
+"""`kaibo.questions.law_trial`: what it costs a model not to follow Benford's law, beside a control."""
 
 from __future__ import annotations
 
