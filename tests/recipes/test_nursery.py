@@ -201,7 +201,7 @@ def test_children_of_one_seed_are_asked_whether_they_still_answer(made: tuple[Pa
 
 
 def test_whoever_opens_a_member_alone_is_told_that_its_text_was_generated(made: tuple[Path, dict[str, Any]]) -> None:
-    from kaibo.words import note
+    from kaibo.words import said as spoken
 
     folder, _ = made
     paths = [path for member in _members(folder).values() for path in (member.path, member.bfloat16) if path]
@@ -209,4 +209,4 @@ def test_whoever_opens_a_member_alone_is_told_that_its_text_was_generated(made: 
         if (folder / path / "config.json").is_file():
             said = [text for text in open_model(folder / path).notes if "generated text" in text]
             assert len(said) == 1
-            assert "生成した文章" in note(said[0], "ja")
+            assert "生成した文章" in spoken(said[0], "ja")

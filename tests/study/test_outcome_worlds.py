@@ -175,7 +175,7 @@ def abilities(seed: int, second: tuple[str, ...], third: str, models: int = 77) 
 
 
 def said_of(table: ScoreTable) -> dict[str, Any]:
-    from kaibo import ComponentSettings
+    from kaibo.face.options import ComponentSettings
     from kaibo.study import Inputs
 
     parts = part("scaling", "components")

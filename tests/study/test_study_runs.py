@@ -67,7 +67,7 @@ def test_with_strict_a_claim_that_differs_is_exit_1(tmp_path: Path) -> None:
     ("wrong", "code", "said"),
     [
         (["study", "run", "scalign"], 4, "did you mean scaling?"),
-        (["study", "run", "scaling", "--manifest", "nowhere.toml"], 4, "cannot be read"),
+        (["study", "run", "scaling", "--manifest", "nowhere.toml"], 4, "no such file"),
         (["study", "run", "scaling", "--table", "nowhere.csv"], 4, "nowhere.csv"),
     ],
 )
@@ -83,7 +83,7 @@ def test_malformed_folders_say_which_file_is_wrong(tmp_path: Path, capsys: pytes
     cases = {
         "claims.toml: a claim lacks 'of'": own_study(tmp_path / "a", 'id = "a"\nen = "x"\nsource = "s"\nreported = 1'),
         'two claims are called "a"': own_study(tmp_path / "b", f"{twice}[[claim]]\n{twice}"),
-        "is no TOML": own_study(tmp_path / "c", "id ="),
+        "is not TOML": own_study(tmp_path / "c", "id ="),
     }
     for said, folder in cases.items():
         assert main_loop(["study", "run", str(folder)]) == 3

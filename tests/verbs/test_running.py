@@ -81,7 +81,7 @@ def test_generate_streams_the_text_that_its_json_holds(folder: Path, capfd: pyte
         (["--prompt", "a", "--bits", "3"], 2, "8 or 4 bit"),
         (["--prompt", ""], 2, "no tokens"),
         (["--prompt", "a\udcff"], 2, "not valid Unicode"),
-        (["--messages", "absent.json"], 4, "cannot be read"),
+        (["--messages", "absent.json"], 4, "no such file"),
     ],
 )
 def test_what_cannot_be_generated_is_said_in_one_line(

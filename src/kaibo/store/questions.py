@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import UsageError, escaped
@@ -111,16 +111,18 @@ def _within(seconds: float, connection: Any, work: Callable[[], Answered]) -> An
             found.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
             found.append(error)
+        ended.set()
 
-    thread = Thread(target=run, daemon=True)
-    thread.start()
+    ended = Event()  # a thread whose join was interrupted says that it has ended, although it runs (Python 3.11)
+    Thread(target=run, daemon=True).start()
+    late = True
     try:
-        thread.join(min(seconds, 1e6))
+        late = not ended.wait(min(seconds, 1e6))
     finally:
-        late = thread.is_alive()
-        if late:
+        for _ in range(100 if late else 0):  # again and again: an interrupt before the query runs is forgotten
             connection.interrupt()
-            thread.join(5)
+            if ended.wait(0.1):
+                break
     if late:
         message = f"the query took longer than {seconds:g} s and was stopped"
         raise UsageError(message, next="give it more time with --timeout, or ask for less")

@@ -16,7 +16,7 @@ class Note(str):
     It is text wherever text is wanted: in JSON, in a comparison, in a row.
 
     >>> note("left_out_axis", axis="tokens", names="Falcon").said("ja")
-    'tokens が分からないため除いたモデル：Falcon'
+    'トークン が分からないため除いたモデル：Falcon'
     """
 
     key: str
@@ -39,7 +39,7 @@ def said(value: Any, language: str) -> Any:
     """A value as it is said in a language: a note in its words, a sentence that the tables know, else as it is.
 
     >>> said("Only the tokens of the answer are counted, the same ones under every format.", "ja")[:12]
-    '数えたのは回答のトークン'
+    '数えるのは応答のトークン'
     """
     if isinstance(value, Note):
         return value.said(language)

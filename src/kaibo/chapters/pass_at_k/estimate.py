@@ -24,8 +24,8 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
     Raises ValueError unless 0 ≤ c ≤ n and 1 ≤ k ≤ n.
 
-    >>> pass_at_k(5, 1, 1), pass_at_k(10, 3, 10), round(pass_at_k(200, 1, 100), 12)
-    (0.2, 1.0, 0.5)
+    >>> [round(pass_at_k(*each), 12) for each in ((5, 1, 1), (10, 3, 10), (200, 1, 100))]
+    [0.2, 1.0, 0.5]
     """
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"pass@{k} of {c} among {n}")

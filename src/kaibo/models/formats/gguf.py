@@ -279,7 +279,7 @@ assert not set(PLAIN) & set(BLOCKS), "a type code is either plain or packed"
 def sizes(dtype: str) -> tuple[int, int] | None:
     """Values and bytes of a block of a packed type; None for any other.
 
-    >>> sizes("Q4_K"), sizes("BF16"), prod(sizes("Q8_0") or ())
-    ((256, 144), None, 1088)
+    >>> sizes("Q4_K"), sizes("BF16"), sizes("Q8_0")
+    ((256, 144), None, (32, 34))
     """
     return next(((values, width) for name, values, width in BLOCKS.values() if name == dtype), None)
