@@ -320,6 +320,7 @@ def test_requests_of_the_harness_that_are_in_the_store_need_no_weights_and_a_sto
     pytest.importorskip("lm_eval")
     from kaibo.collect.harness import Kept
     from kaibo.llama import Causal, open_causal
+    from kaibo.vocabulary.functions import Function
 
     with quiet():
         from lm_eval.api.instance import Instance
@@ -333,7 +334,8 @@ def test_requests_of_the_harness_that_are_in_the_store_need_no_weights_and_a_sto
         return open_causal(models["llama"], dtype="float32")
 
     def told(store: str, **more: Any) -> Any:
-        keeper = Kept(Store(tmp_path / store), "model", "tokenizer", "float32", **more)
+        function = Function("model", None, "model", "function", "tokenizer")
+        keeper = Kept(Store(tmp_path / store), function, "settings", **more)
         model = KaiboLM(Later(str(models["llama"]), 256, frozenset((1,)), load), batch_size=65, keeper=keeper)
         chosen = [("the quick", " fox"), ("the quick", " dog")]
         asked = {"until": ["q"], "max_gen_toks": 5}
