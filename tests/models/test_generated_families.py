@@ -103,7 +103,13 @@ def counts():
         return [row for row in csv.DictReader(file) if row["parameters_text"] or row["parameters_whole"]]
 
 
-CORRECTIONS = {"deepseek_v3": 58 * 256, "deepseek_v32": 58 * 256, "kimi_k2": 60 * 384, "kimi_k25": 60 * 384}
+CORRECTIONS = {
+    "deepseek_v3": 58 * 256,
+    "deepseek_v32": 58 * 256,
+    "kimi_k2": 60 * 384,
+    "kimi_k25": 60 * 384,
+    "minimax_m2": 62 * 256,
+}
 """Correction biases, which files hold as tensors and transformers keeps as buffers, beside its counts."""
 
 
