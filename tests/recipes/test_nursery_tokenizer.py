@@ -78,5 +78,5 @@ def test_a_folder_without_a_tokenizer_and_a_broken_one_are_told_apart(tmp_path: 
     with pytest.raises(MissingError, match=r"no tokenizer\.json"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(FormatError, match="no tokenizer"):
+    with pytest.raises(FormatError, match="is not JSON"):
         load_tokenizer(tmp_path)
