@@ -90,11 +90,18 @@ def test_settings_that_change_a_tokenizer_are_left_to_transformers(tmp_path: Pat
     assert plain_tokenizer(str(tmp_path)) is None
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
-def test_a_tokenizer_whose_files_are_malformed_is_left_to_transformers(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "config.json"])
+def test_a_tokenizer_whose_settings_are_malformed_is_left_to_transformers(tmp_path: Path, name: str) -> None:
     save_causal(tmp_path)
     (tmp_path / name).write_bytes(b'{"a": \xff')
     assert plain_tokenizer(str(tmp_path)) is None
+
+
+def test_a_malformed_tokenizer_is_refused_before_a_library_loads_it(tmp_path: Path) -> None:
+    save_causal(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes(b'{"a": \xff')
+    with pytest.raises(FormatError, match=r"tokenizer\.json: at byte 6: is not UTF-8"):
+        plain_tokenizer(str(tmp_path))
 
 
 def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:

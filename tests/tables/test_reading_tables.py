@@ -156,10 +156,11 @@ def test_carriage_returns_alone_and_quoted_lines_are_read(file):
     assert table.labels["note"][0] == "two\nlines"
 
 
-def test_a_hundred_thousand_columns_are_read(file):
-    names = ",".join(f"c{i}" for i in range(100_000))
-    table = read(file("wide.csv"), f"model,{names}\na,{','.join('1' * 100_000)}\nb,{','.join('2' * 100_000)}\n")
-    assert table.values.shape == (2, 100_000)
+@pytest.mark.parametrize("columns", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_tables_of_very_many_columns_are_read(file, columns):
+    names = ",".join(f"c{i}" for i in range(columns))
+    table = read(file("wide.csv"), f"model,{names}\na,{','.join('1' * columns)}\nb,{','.join('2' * columns)}\n")
+    assert table.values.shape == (2, columns)
 
 
 def test_a_gzip_bomb_is_stopped_and_a_gzip_table_is_read(file):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kaibo.tables.cells import plain_text
 
@@ -70,6 +71,7 @@ class Fact:
     scale: float
 
 
+@lru_cache(4096)  # each header is asked for some nine times in a row
 def header_key(name: str) -> str:
     """A header as it is compared: NFKC, case folded, `_`, `#` and signs of direction taken off.
 

@@ -99,13 +99,10 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
 def _without_errors(sheet: Sheet) -> tuple[Sheet, dict[str, NDArray[np.float64]]]:
     """The sheet without columns of standard errors (`task.acc_stderr` beside `task.acc`), and these by their score."""
     there = {column.name for column in sheet.columns}
-    errors = {
-        column.name.removesuffix("_stderr"): column.numbers
-        for column in sheet.columns
-        if column.numbers is not None and column.name.removesuffix("_stderr") in there - {column.name}
-    }
-    kept = tuple(column for column in sheet.columns if column.name.removesuffix("_stderr") not in errors
-                 or not column.name.endswith("_stderr"))  # fmt: skip
+    of = {column.name: score for column in sheet.columns
+          if column.name.endswith("_stderr") and (score := column.name.removesuffix("_stderr")) in there}  # fmt: skip
+    errors = {of[c.name]: c.numbers for c in sheet.columns if c.name in of and c.numbers is not None}
+    kept = tuple(c for c in sheet.columns if of.get(c.name) not in errors)
     return replace(sheet, columns=kept), errors
 
 
