@@ -83,6 +83,7 @@ _HOMES = {
     "kaibo.models": ("open_model",),
     "kaibo.store": ("Store",),
     "kaibo.figures": ("figure",),
+    "kaibo.words": ("note",),
 }
 _SPACES = ("options", "questions", "results")
 """Names that belong together: `kaibo.options.DiffOptions`, `kaibo.questions.paired`."""

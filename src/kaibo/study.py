@@ -20,6 +20,7 @@ from kaibo.documents.toml_text import read_toml
 from kaibo.errors import FormatError, MissingError
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.claims import Claim, Judgement, Outcome, judge
+from kaibo.words import given
 
 ORDER = ("benford", "scaling", "task_vectors", "trajectories", "llama_family")
 """The studies that ship, in the order in which they are read."""
@@ -125,10 +126,11 @@ def declared(name: str) -> Declared:
         near = get_close_matches(name, shipped(), 1)
         hint = f"did you mean {near[0]}?" if near else f"the studies that ship: {', '.join(shipped())}"
         raise MissingError("is no study: it has no study.py", file=name, next=hint)
-    study = _loaded(folder)
     words = _toml(folder / "words.toml")
     if "en" not in words:
         raise FormatError('has no table "en"', file=folder / "words.toml", next="question, source, method, follows")
+    given(folder / "words.toml")  # its notes are made while it is loaded
+    study = _loaded(folder)
     full = _toml(folder / "full.toml") if (folder / "full.toml").is_file() else {}
     return Declared(study, folder, tuple(_claims(folder / "claims.toml")), words, full)
 

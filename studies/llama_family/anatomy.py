@@ -77,14 +77,14 @@ def only_largest(grouped: dict[str, bool]) -> bool:
 
 
 UNMEASURED = (
-    ("rope", "needs models trained with both kinds of positions; kaibo context shows how far a given model reads"),
-    ("unlimited", "a library that cuts texts up; the model reads no more than its context at once"),
+    ("rope", kaibo.note("family_why_2")),
+    ("unlimited", kaibo.note("family_why_6")),
     (
         "credit",
-        "an attribution is read, not measured; the LLaMA paper credits GPT-3 with pre-normalisation, PaLM with SwiGLU",
+        kaibo.note("family_why_7"),
     ),
-    ("rlhf", "no table of the review has a row to judge it by"),
-    ("elyza-tokens", "no table of the review has a row to judge it by"),
-    ("elyza-gpt35", "no table of the review has GPT-3.5 beside ELYZA in Japanese"),
+    ("rlhf", kaibo.note("family_why_8")),
+    ("elyza-tokens", kaibo.note("family_why_8")),
+    ("elyza-gpt35", kaibo.note("family_why_9")),
 )
 """What no config and no table can judge, and why."""

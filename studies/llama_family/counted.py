@@ -22,10 +22,7 @@ def outcomes(folder: Path) -> list[kaibo.Outcome]:
     """What the config of Llama 2 7B says of the context, and what counting says of RMSNorm and of grouped queries."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     rms, layer = (operations(norm, int(config["hidden_size"])) for norm in (rms_norm, layer_norm))
-    gqa = (
-        "the slower half holds: eight heads of keys and values are read for each token where MQA reads one; no two "
-        "models here differ in them alone, so better or not cannot be told"
-    )
+    gqa = kaibo.note("family_why_3")
     return [
         kaibo.Outcome("context-shared", one_sequence(config), n=1),
         kaibo.Outcome("yarn", reach(config, FACTOR), n=1),

@@ -110,9 +110,7 @@ def in_english(said: tuple[Said, ...]) -> kaibo.Outcome:
     """Whether no answer of a Llama 2 chat model has any kana in it."""
     own = [one for one in said if re.search(r"llama-2.*chat", one.model, re.IGNORECASE)]
     if not own:
-        return kaibo.Outcome(
-            "answers-english", None, why="no Llama 2 chat model was given: --models hf:meta-llama/Llama-2-7b-chat-hf"
-        )
+        return kaibo.Outcome("answers-english", None, why=kaibo.note("family_why_11"))
     return kaibo.Outcome("answers-english", not any(KANA.search(one.text) for one in own), n=len(own))
 
 

@@ -108,7 +108,7 @@ def japanese(name: str, row: Any, own: bool) -> list[kaibo.Outcome]:
     english = [one for one in row.benchmarks if "英語" in one or "english" in one.lower()]
     second = kaibo.Outcome(f"{name}.pc2_english", heaviest(row, 1) in english, own=own, n=n)
     if not english:
-        second = kaibo.Outcome(f"{name}.pc2_english", None, n=n, why="the table has no column of English")
+        second = kaibo.Outcome(f"{name}.pc2_english", None, n=n, why=kaibo.note("claim_no_english"))
     return [second, kaibo.Outcome(f"{name}.pc3_semantic", heaviest(row, 2) == "GLP_意味解析", own=own, n=n)]
 
 

@@ -76,12 +76,12 @@ LEADS = (
     "larger_first",
 )
 SHAPE_NOTES = (
-    "linearity and breakthroughness as BIG-bench defines them; along FLOPs each run is read at nine even places",
-    "null: the 95 % quantile of the absolute value where scores differ by their standard errors only",
+    kaibo.note("trajectory_shapes"),
+    kaibo.note("trajectory_shapes_null"),
 )
 LEAD_NOTES = (
-    "p: how often equal curves with this noise have as large a lead somewhere; q after correction over the pairs",
-    "a lead with q below 0.05 is clear; of several sizes each is held against the next",
+    kaibo.note("trajectory_leads"),
+    kaibo.note("trajectory_clear"),
 )
 
 

@@ -71,7 +71,7 @@ def test_each_way_is_what_a_script_in_numpy_gives() -> None:
     assert found[MEAN].l2 == pytest.approx(np.mean([np.linalg.norm(one.astype(np.float64)) for one in tensors]))
     halves = [np.abs(one).astype(np.float16) for one in tensors]
     squares = sum(float(np.float16((half * half).sum(dtype=np.float64))) for half in halves)
-    row = found[BY_TENSOR.format(form="float16")]
+    row = found[BY_TENSOR["float16"]]
     assert row.l2 == math.sqrt(squares)
     assert row.l1 == sum(float(np.float16(half.sum(dtype=np.float64))) for half in halves)
     assert row.l2_error == pytest.approx(row.l2 / found[RIGHT].l2 - 1)
@@ -90,7 +90,7 @@ def test_small_changes_break_the_bound_in_float16_and_a_mean_breaks_it_always() 
     for sigma in (1e-3, 5e-5):
         for row in norm_ways([("x", ways_of(gaussian(sigma)))]).rows:
             held[sigma, row.way] = row.holds
-    half = BY_TENSOR.format(form="float16")
+    half = BY_TENSOR["float16"]
     assert (held[1e-3, half], held[5e-5, half]) == (True, False)
     assert {held[sigma, RIGHT] for sigma in (1e-3, 5e-5)} == {True}
     assert {held[sigma, MEAN] for sigma in (1e-3, 5e-5)} == {False}
@@ -98,11 +98,7 @@ def test_small_changes_break_the_bound_in_float16_and_a_mean_breaks_it_always() 
 
 def test_squares_that_all_vanish_and_sums_out_of_range_are_no_numbers_and_say_why() -> None:
     for sigma, said in ((1e-6, "L2 is zero: every square vanished"), (1e3, "a sum left the range of the type")):
-        (row,) = (
-            row
-            for row in norm_ways([("x", ways_of(gaussian(sigma)))]).rows
-            if row.way == BY_TENSOR.format(form="float16")
-        )
+        (row,) = (row for row in norm_ways([("x", ways_of(gaussian(sigma)))]).rows if row.way == BY_TENSOR["float16"])
         assert row.holds is None
         assert row.why["holds"] == said
         assert math.isnan(row.times)

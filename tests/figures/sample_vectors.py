@@ -7,7 +7,7 @@ from kaibo.chapters.norms.rows import SizeRow, WayRow
 from kaibo.chapters.norms.ways import BY_TENSOR, MEAN, REPORTED, RIGHT
 from kaibo.vocabulary import Finding
 
-HOWS = (RIGHT, BY_TENSOR.format(form="float16"), BY_TENSOR.format(form="bfloat16"), MEAN)
+HOWS = (RIGHT, BY_TENSOR["float16"], BY_TENSOR["bfloat16"], MEAN)
 CELLS = ("SFT 1e-5", "DPO 1e-5", "SFT→DPO 1e-5")
 
 

@@ -10,7 +10,6 @@ from kaibo.chapters.dissect.sentences import SENTENCES, sentence
 from kaibo.errors import UsageError
 from kaibo.figures.names import distinct, model_name, model_names, short
 from kaibo.words import bytes_in_words, count_in_words, heading, percent, word
-from kaibo.words import said as said_in
 from kaibo.words.catalogue import LANGUAGES, everything, table, word_files
 
 
@@ -55,86 +54,6 @@ def test_a_sentence_spells_out_hostile_names_and_cuts_long_ones():
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert len(text) < 300
-
-
-def test_every_note_and_remark_that_kaibo_makes_is_known_in_japanese():
-    from kaibo.chapters.corrupt.corruption import NOTES as CORRUPTION
-    from kaibo.chapters.diff.change_spectra import NOTES as CHANGES
-    from kaibo.chapters.diff.differences import CURVE_NOTE
-    from kaibo.chapters.diff.differences import NOTES as DIFFERENCES
-    from kaibo.chapters.diff.distances import NOTES as DISTANCES
-    from kaibo.chapters.diff.seeds import NOTES as SEEDS
-    from kaibo.chapters.digits.benford import NOTES as DIGITS
-    from kaibo.chapters.digits.families import NOTES as GROUPS
-    from kaibo.chapters.eval.accuracy import NOTES as EVALUATION
-    from kaibo.chapters.fine_tunes import changes as fine_tunes
-    from kaibo.chapters.fine_tunes import pairs as fine_tune_pairs
-    from kaibo.chapters.norms import ask as norms
-    from kaibo.chapters.norms import ways as norm_ways
-    from kaibo.chapters.rescale.ask import NOTES as RESCALING
-    from kaibo.chapters.rescale.law_trial import NOTES as TRIAL
-    from kaibo.chapters.score.perplexity import NOTES as PERPLEXITY
-    from kaibo.chapters.score.token_losses import NOTES as LOSSES
-    from kaibo.chapters.series.following import NOTES as SERIES
-    from kaibo.chapters.spectrum.effective_ranks import NOTES as SPECTRA
-    from kaibo.chapters.stats.statistics import NOTES as STATS
-    from kaibo.chapters.trends import whole as trends
-    from kaibo.models.anatomy import architecture
-
-    shared = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 100}
-    config = {
-        "model_type": "llama",
-        "num_key_value_heads": 2,
-        "intermediate_size": 128,
-        "tie_word_embeddings": True,
-        "max_position_embeddings": 4096,
-        "rope_scaling": {"rope_type": "linear", "factor": 4.0},
-        **shared,
-    }
-    noted = [
-        *EVALUATION,
-        *CORRUPTION,
-        *PERPLEXITY,
-        *LOSSES,
-        *CHANGES,
-        *SERIES,
-        *SPECTRA,
-        *DIFFERENCES,
-        CURVE_NOTE,
-        *DISTANCES,
-        *SEEDS,
-        *DIGITS,
-        *RESCALING,
-        *TRIAL,
-        *GROUPS,
-        *STATS,
-        *norm_ways.NOTES,
-        norm_ways.SIZE_NOTE,
-        *(norm_ways.RIGHT, norm_ways.MEAN, norm_ways.REPORTED),
-        *(way.format(form=form) for way in (norm_ways.BY_TENSOR, norm_ways.RUNNING) for form in norm_ways.FORMS),
-        *norms.NOTES,
-        norms.STEP_NOTE,
-        *fine_tunes.NOTES,
-        *(fine_tunes.KEPT_NOTE, fine_tunes.RANK_NOTE, fine_tunes.MAP_NOTE),
-        *(*fine_tune_pairs.NOTES, *fine_tune_pairs.RATIO_NOTES, *fine_tune_pairs.METHOD_NOTES),
-        *(text for name, notes in vars(trends).items() if name.endswith("NOTES") for text in notes),
-    ]
-    said = [*noted, *architecture(config, model="x").remarks]
-    assert len(said) > 8
-    assert [text for text in said if said_in(text, "ja") == text] == []
-    assert all(said_in(text, "en") == text for text in said)
-
-
-def test_what_a_note_says_of_a_model_or_a_tensor_is_known_too():
-    said = "tuned: embedding: aligned by token, 64 rows of 64 and 66, 3 of them re-numbered"
-    assert said_in(said, "ja") == (
-        "tuned: embedding: トークンで対応させました（64 行と 66 行のうち 64 行、うち 3 行は番号が変わっています）"
-    )
-    assert said_in(said, "en") == said
-
-
-def test_a_note_that_no_table_knows_stays_as_it_is():
-    assert said_in("something else", "ja") == "something else"
 
 
 def test_bell_curves_are_not_called_heavy():
@@ -189,16 +108,3 @@ def test_names_that_are_different_look_different(texts):
 
 def test_the_words_hold_no_ideographic_slips():
     assert not [key for key, texts in everything().items() if re.search("[，．]", texts["ja"])]
-
-
-@pytest.mark.parametrize("key", [key for key in everything() if key.startswith("notes.")])
-def test_no_note_is_taken_for_another_one(key):
-    blanks = {name: f"x{place}" for place, name in enumerate(sorted(braces(everything()[key]["en"])))}
-    assert said_in(word(key, "en", **blanks), "ja") == word(key, "ja", **blanks)
-
-
-def test_what_is_said_together_is_known_part_by_part():
-    parts = "2 tensors, a with b the first: fused in the base (q k v); the names differ, paired by layer and role"
-    said = said_in(parts, "ja")
-    assert said.startswith("2 個のテンソル（最初は a with b）: ベースでは結合されています（q k v）; 名前が")
-    assert said_in("shape 4×2 against 2×2", "ja") == "形状が異なります（4×2 と 2×2）"

@@ -16,6 +16,7 @@ from kaibo.vocabulary.kinds import Kind
 DECLARING = (
     "census.rows",
     "context.rows",
+    "correlate.opened",
     "correlate.relation",
     "correlate.rows",
     "corrupt.rows",
@@ -45,10 +46,12 @@ DECLARING = (
     "series.rows",
     "spectrum.rows",
     "stats.rows",
+    "table.opened",
     "table.rows",
     "tour.rows",
     "train.ask",
     "train.rows",
+    "trajectories.opened",
     "trajectories.rows",
     "trends.rows",
 )

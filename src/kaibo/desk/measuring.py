@@ -17,6 +17,7 @@ from kaibo.vocabulary import Finding, Model, Row
 from kaibo.vocabulary.findings import BUFFER
 from kaibo.vocabulary.kinds import R
 from kaibo.vocabulary.seen import seen_note, with_seen
+from kaibo.words import Note, note
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def with_notes(finding: Finding[R], collected: Sequence[Collected]) -> Finding[R
     """The finding with the share of each model that it saw, and what was noted while the models were opened."""
     shares = {one.model.address: one.model.seen for one in collected}
     found = with_seen(finding, lambda row: shares[row.model])
-    notes = tuple(note for one in collected for note in notes_of(one))
+    notes = tuple(told for one in collected for told in notes_of(one))
     return Finding(found.kind, found.rows, (*found.notes, *notes), found.provenance)
 
 
@@ -103,18 +104,19 @@ def measurable(collected: Iterable[Collected], on_error: OnError | None = None) 
     return found
 
 
-def stored_in(model: Model) -> str:
+def stored_in(model: Model) -> Note:
     """What a model holds beside weights, in words: `3 tensors of I32, U8`."""
     others = model.not_weights
-    return f"{len(others)} tensors of {', '.join(sorted({tensor.dtype.name for tensor in others})) or 'nothing'}"
+    kinds = ", ".join(sorted({tensor.dtype.name for tensor in others}))
+    return note("stored_tensors", count=len(others), kinds=kinds or note("nothing"))
 
 
-def notes_of(collected: Collected) -> tuple[str, ...]:
+def notes_of(collected: Collected) -> tuple[Note, ...]:
     """What a reader of a model's numbers should know about how it was opened."""
     others = collected.model.not_weights
     kinds = ", ".join(sorted({tensor.dtype.name for tensor in others}))
-    listed = (f"{len(others)} tensors are not weights ({kinds}) and are not measured",) if others else ()
+    listed = (note("not_weights", count=len(others), kinds=kinds),) if others else ()
     buffers = sum(tensor.role == BUFFER for tensor in collected.model.weights)
-    left_out = (f"{buffers} buffers (masks, frequencies) are counted but left out of digits and statistics",)
+    left_out = (note("buffers", count=buffers),)
     seen = seen_note(collected.model.seen, stored_in(collected.model))
     return (*collected.model.notes, *listed, *(left_out if buffers else ()), *((seen,) if seen else ()))

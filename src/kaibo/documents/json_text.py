@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from kaibo.documents.reading import JSON_LIMIT, Path, place, read_bytes, text_of
 from kaibo.documents.strict_json import DIGITS, WHITE, Cursor
 from kaibo.errors import FormatError
+from kaibo.words import note
 
 DEPTH = 128
 """How deep objects and lists may be nested."""
@@ -72,7 +73,7 @@ def json_line(line: bytes | str, file: Path, number: int, offset: int = 0) -> An
     return found
 
 
-MISSING, TWICE = "holds NaN or infinity, read as missing", "names a key twice; the last one counts"
+MISSING, TWICE = note("json_missing"), note("json_twice")
 
 
 def _value(text: str, file: Path, notes: list[str] | None, where: Callable[[int], str]) -> Any:

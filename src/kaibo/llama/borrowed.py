@@ -21,6 +21,7 @@ from kaibo.llama.loading import checked_device, dtype_named
 from kaibo.llama.quantised import bits_settings, packed_needs
 from kaibo.models.addresses import Target
 from kaibo.vocabulary import Model
+from kaibo.words import note
 
 _CONTEXTS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 PROBE = 8
@@ -41,7 +42,7 @@ def borrow(
     rows = model.get_input_embeddings().weight.shape[0]
     return Causal(
         *(stored.address, stored.name, runs, "transformers", None, int(rows), context, trained, stored.config),
-        notes=(f"{stored.address}: run by transformers, as {type(model).__name__}",),
+        notes=(note("run_by", model=stored.address, kind=type(model).__name__),),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 
 from kaibo.errors import UsageError
 from kaibo.llama.tokens import Tokenizer
+from kaibo.words import Note
 
 
 class Kept(Protocol):
@@ -91,7 +92,7 @@ class Causal:
     template: str | None = None
     ends: frozenset[int] = frozenset()
     device: str = "cpu"
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def check_ids(self, ids: torch.Tensor) -> None:
         """Raises UsageError for ids outside the vocabulary, before an embedding (or a GPU) meets them."""

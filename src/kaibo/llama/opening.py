@@ -20,6 +20,7 @@ from kaibo.models import open_model
 from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
 from kaibo.vocabulary import Model
+from kaibo.words import about, note
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def _with_documents(opened: Causal, target: Target, documents: Mapping[str, Any]
     template = documents.get("chat_template")
     notes = opened.notes
     if tokenizer is not None and tokenizer.size > opened.vocabulary:
-        message = f"its tokenizer makes ids up to {tokenizer.size - 1}, the embedding has {opened.vocabulary} rows"
-        notes = (*notes, f"{opened.address}: {message}; texts that need them are refused")
+        told = note("tokenizer_larger", id=tokenizer.size - 1, rows=opened.vocabulary)
+        notes = (*notes, about(opened.address, told))
     return replace(
         opened,
         tokenizer=tokenizer,

@@ -21,6 +21,7 @@ from kaibo.models.pairing.vocabularies import vocabulary_of
 from kaibo.models.views import transposed
 from kaibo.models.weights import adapter_config_of, factors_of, is_adapter
 from kaibo.vocabulary import Model, Tensor
+from kaibo.words import Note, note
 
 Parts = dict[str, Tensor]
 
@@ -179,17 +180,14 @@ def _is_saved(config: AdapterConfig, name: str) -> bool:
     return bool(set(config.saved) & set(name.split(".")))
 
 
-def _contradicted(adapter: Adapter, updates: Sequence[Update]) -> Iterator[str]:
+def _contradicted(adapter: Adapter, updates: Sequence[Update]) -> Iterator[Note]:
     """Layers that the base stores otherwise than the config says: the base counts."""
     said = adapter.config.transposed
     known = [one for one in updates if said is not None and not one.weight.role.startswith("embedding")]
     matrices = [one.weight.canonical for one in known if one.factors.transposed is not said]
     if matrices:
-        stored = "outputs × inputs" if said else "inputs × outputs"
-        yield (
-            f"{CONFIG} says fan_in_fan_out = {str(said).lower()}; the base stores {len(matrices)} of the adapted "
-            f"matrices {stored} ({matrices[0]} the first), and that counts, as in PEFT"
-        )
+        key = "adapter_outputs_first" if said else "adapter_inputs_first"
+        yield note(key, file=CONFIG, value=str(said).lower(), count=len(matrices), first=matrices[0])
 
 
 def _update(adapter: Adapter, module: str, parts: Parts, places: _Places, wholes: Mapping[str, Tensor]) -> Update:
@@ -281,20 +279,18 @@ def _times(shape: Iterable[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def notes_on(adapter: Adapter, base: Model) -> tuple[str, ...]:
+def notes_on(adapter: Adapter, base: Model) -> tuple[Note, ...]:
     """What an adapter is, and whether it names another base than the one it was given."""
     ranks = Counter(
         held[key].shape[0] for held in adapter.modules.values() for key in ("a", "embedding_a") if key in held
     )
     shown = ", ".join(f"r = {rank} (× {count})" for rank, count in sorted(ranks.items()))
-    kind = f"{adapter.target.address} is an adapter: {adapter.config.kind}, {shown}"
-    formed = "ΔW is formed in float64 and rounded once to float32; nothing is merged"
-    told = [f"{kind}; {formed}"]
+    told = [note("adapter_formed", address=adapter.target.address, kind=f"{adapter.config.kind}, {shown}")]
     if adapter.wholes:
-        told.append(f"{adapter.target.address} replaces {len(adapter.wholes)} tensors whole")
+        told.append(note("adapter_whole", address=adapter.target.address, count=len(adapter.wholes)))
     named = adapter.config.base
     if named is not None and os.path.basename(named.rstrip("/")) not in _names(base):
-        told.append(f"it names {escaped(named)} as its base; {base.address} was given and fits its shapes")
+        told.append(note("adapter_base", named=escaped(named), base=base.address))
     return tuple(told)
 
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, UsageError
 from kaibo.models.places.folder import LocalFile
+from kaibo.words import Note, note
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
@@ -34,7 +35,7 @@ class Target:
     shown: str
     root: str
     file: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     blobs: str | None = None
 
     def path(self, name: str) -> str:
@@ -132,9 +133,15 @@ def _folder_target(address: str, where: str, real: str, name: str | None) -> Tar
     if revision is None or os.path.islink(os.path.join(snapshots, revision)):
         raise MissingError("holds no snapshot that refs/main names", file=address, next="name a folder of snapshots/")
     shown = os.path.join(where, "snapshots", revision)
-    note = f"the cache's snapshot {revision} is read"
     root = os.path.join(snapshots, revision)
-    return Target(address, f"{found[1]}/{found[2]}", shown, root, notes=(note,), blobs=_blobs_of(root))
+    return Target(
+        address,
+        f"{found[1]}/{found[2]}",
+        shown,
+        root,
+        notes=(note("cached_snapshot", revision=revision),),
+        blobs=_blobs_of(root),
+    )
 
 
 def _cached_revision(real: str, snapshots: str) -> str | None:

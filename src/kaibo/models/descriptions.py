@@ -14,6 +14,7 @@ from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
 from kaibo.models.anatomy.makers import PARAMS, as_config
+from kaibo.words import Note, note, quoted
 
 CONFIG_LIMIT = 1 << 24
 DOCUMENT_LIMIT = 1 << 24
@@ -31,7 +32,7 @@ class Described:
 
     config: Mapping[str, Any] = field(default_factory=dict)
     documents: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 def describe(target: Target, config: str = "config.json") -> Described:
@@ -52,7 +53,7 @@ def describe(target: Target, config: str = "config.json") -> Described:
         found.documents["chat_template"] = template
     notice = _notice(target)
     if notice:
-        found.notes.append(notice)
+        found.notes.append(quoted(notice))
     return found
 
 
@@ -70,19 +71,19 @@ def read_object(target: Target, name: str) -> Mapping[str, Any]:
     return _object(target, name, CONFIG_LIMIT, []) or {}
 
 
-def _document(target: Target, name: str, notes: list[str]) -> Mapping[str, Any] | None:
+def _document(target: Target, name: str, notes: list[Note]) -> Mapping[str, Any] | None:
     try:
         return _object(target, name, DOCUMENT_LIMIT, notes)
     except PolicyError:
-        notes.append(f"{name} is a link out of the folder and was not read")
+        notes.append(note("link_out", name=name))
         return None
 
 
-def _template(target: Target, documents: Mapping[str, Any], notes: list[str]) -> str | None:
+def _template(target: Target, documents: Mapping[str, Any], notes: list[Note]) -> str | None:
     try:
         raw = _bytes(target, TEMPLATE, DOCUMENT_LIMIT, notes)
     except PolicyError:
-        notes.append(f"{TEMPLATE} is a link out of the folder and was not read")
+        notes.append(note("link_out", name=TEMPLATE))
         raw = None
     if raw is not None:
         return raw.decode("utf-8", "backslashreplace")
@@ -93,32 +94,32 @@ def _template(target: Target, documents: Mapping[str, Any], notes: list[str]) ->
     return inline if isinstance(inline, str) else None
 
 
-def _object(target: Target, name: str, limit: int, notes: list[str]) -> Mapping[str, Any] | None:
+def _object(target: Target, name: str, limit: int, notes: list[Note]) -> Mapping[str, Any] | None:
     raw = _bytes(target, name, limit, notes)
     if raw is None:
         return None
     try:
         return parsed(raw, name, notes)
     except FormatError as problem:
-        notes.append(f"{name} {problem.message} and was not used")
+        notes.append(note("document_unused", name=name, what=problem.message))
         return None
 
 
-def _bytes(target: Target, name: str, limit: int, notes: list[str]) -> bytes | None:
+def _bytes(target: Target, name: str, limit: int, notes: list[Note]) -> bytes | None:
     if not os.path.lexists(target.inside(name)):
         return None
     try:
         file = target.opened(name)
         if file.size > limit:
-            notes.append(f"{name} is {file.size} bytes long and was not read (limit {limit})")
+            notes.append(note("document_long", name=name, size=file.size, limit=limit))
             return None
         return file.read(0, file.size)
     except (MissingError, FormatError) as problem:
-        notes.append(f"{name} {problem.message} and was not used")
+        notes.append(note("document_unused", name=name, what=problem.message))
         return None
 
 
-def parsed(raw: bytes, name: str, notes: list[str]) -> Mapping[str, Any]:
+def parsed(raw: bytes, name: str, notes: list[Note]) -> Mapping[str, Any]:
     """A JSON object from a stranger, kept harmless: NaN and infinities become None, with a note.
 
     Raises FormatError for what is no JSON object, however deeply it is nested.
@@ -130,5 +131,5 @@ def parsed(raw: bytes, name: str, notes: list[str]) -> Mapping[str, Any]:
     value = json_value(raw, name, odd)
     if not isinstance(value, dict):
         raise FormatError("is not a JSON object", file=name)
-    notes.extend(f"{name} {what}" for what in odd)
+    notes.extend(note("document_says", name=name, what=what) for what in odd)
     return value

@@ -21,6 +21,7 @@ from kaibo.models.rows import chosen_rows
 from kaibo.models.views import shifted
 from kaibo.models.weights import LOOKED_FOR, SINGLE, Opened, open_weights
 from kaibo.vocabulary import Model, Tensor
+from kaibo.words import Note, note
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Description:
     name: str
     config: Mapping[str, Any]
     documents: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     family: str | None = None
     files: tuple[str, ...] = ()
     tensors: tuple[Tensor, ...] | None = None
@@ -73,7 +74,7 @@ def open_description(address: str | os.PathLike[str], *, trust_shards: bool = Fa
             not_fetched = text.startswith("hf:")
             if not described.config or not (not_fetched or problem.message == LOOKED_FOR):
                 raise
-            notes = (*notes, "the weights were not fetched" if not_fetched else "no weights are here")
+            notes = (*notes, note("not_fetched") if not_fetched else note("no_weights"))
         else:
             return _description(model)
     return Description(text, target.name, described.config, described.documents, notes)

@@ -25,12 +25,13 @@ from kaibo.models.formats.shards import (
     parse_index,
 )
 from kaibo.models.places.folder import LocalFile
+from kaibo.words import Note, note
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 INDEX_LIMIT = 100_000_000
 CONFIG_LIMIT = 1 << 24
-FACTORS = "the stored factors A and B are measured; `kaibo diff BASE ADAPTER` measures what they add, ΔW"
+FACTORS = note("adapter_factors")
 LOOKED_FOR = "no weights found (looked for *.safetensors, *.gguf, *.bin)"
 
 Held = dict[str, tuple[Contents, LocalFile]]
@@ -41,7 +42,7 @@ class Opened:
     """What a model's weight files hold, by file name relative to the folder."""
 
     files: Held
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     use: Mapping[str, str] = field(default_factory=dict)  # tensor -> file, where several hold it
     adapter: AdapterConfig | None = None
 
@@ -60,8 +61,7 @@ def open_weights(target: Target, *, trust: bool = False) -> Opened:
         index_name = INDEX if INDEX in names else indexes[0]
         index = _read_index(target, index_name)
         if SINGLE in names and SINGLE not in index.shards:
-            note = f"both {SINGLE} and {index_name} are here; {SINGLE} was used"
-            return _open_files(target, [SINGLE], (note,))
+            return _open_files(target, [SINGLE], (note("both_here", file=SINGLE, index=index_name),))
         return _open_indexed(target, index, weights, trust)
     if not any(name.endswith(".safetensors") for name in weights) and weights:
         return _open_gguf(target, weights)
@@ -96,8 +96,8 @@ def _open_named(target: Target, file: str, trust: bool) -> Opened:
         ]
         return _open_gguf(target, names)
     part = shard is not None and int(shard[3]) > 1
-    note = (f"{file} is one shard of several; name the folder for the whole model",) if part else ()
-    return Opened({file: (formats.read(place, file), place)}, note)
+    notes = (note("one_shard", file=file),) if part else ()
+    return Opened({file: (formats.read(place, file), place)}, notes)
 
 
 def _open_gguf(target: Target, names: list[str]) -> Opened:
@@ -119,7 +119,7 @@ def _open_gguf(target: Target, names: list[str]) -> Opened:
     return Opened({places[path][0]: (held, places[path][1]) for path, held in contents.items()}, opened.notes)
 
 
-def _open_files(target: Target, names: list[str], notes: tuple[str, ...]) -> Opened:
+def _open_files(target: Target, names: list[str], notes: tuple[Note, ...]) -> Opened:
     return Opened({name: _open_one(target, name) for name in names}, notes)
 
 
@@ -158,10 +158,10 @@ def _open_indexed(target: Target, index: Index, weights: list[str], trust: bool)
         next_step = "--trust-shards uses what the shards hold"
         raise FormatError(found.sentence, file=target.address, next=next_step)
     if found.faults:
-        notes.append(f"{found.sentence}; what the shards hold was used")
+        notes.append(note("shards_used", what=found.sentence))
     total = sum(entry.end - entry.begin for contents, _ in files.values() for entry in contents.entries)
     if index.total is not None and index.total != total:
-        notes.append(f"the index says that all tensors take {index.total} bytes, they take {total}")
+        notes.append(note("index_total", said=index.total, total=total))
     return Opened(files, tuple(notes), _holders(held, index.shard_of))
 
 
@@ -219,7 +219,7 @@ def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
         opened = open_weights(folder, trust=trust)
         files = {os.path.join(inner[0], name): value for name, value in opened.files.items()}
         use = {tensor: os.path.join(inner[0], file) for tensor, file in opened.use.items()}
-        return Opened(files, (*opened.notes, f"the weights of the subfolder {inner[0]} were used"), use)
+        return Opened(files, (*opened.notes, note("subfolder", name=inner[0])), use)
     if inner:
         message = f"no weights here, but in the subfolders {listed(inner)}"
         raise MissingError(message, file=target.address, next="name one of them")
@@ -283,9 +283,9 @@ def _is_weights(name: str) -> bool:
     return name.endswith(".safetensors") and not name.startswith("adapter_") and name not in ADAPTERS
 
 
-def _stray(weights: list[str], used: Sequence[str]) -> tuple[str, ...]:
+def _stray(weights: list[str], used: Sequence[str]) -> tuple[Note, ...]:
     stray = sorted(set(weights) - set(used))
-    return (f"not used: {listed(stray)}",) if stray else ()
+    return (note("files_not_used", names=listed(stray)),) if stray else ()
 
 
 def _holders(held: Mapping[str, list[str]], preferred: Mapping[str, str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from kaibo.documents.json_text import json_line
 from kaibo.documents.reading import DATA_LIMIT, read_bytes, text_of
 from kaibo.errors import FormatError, escaped
 from kaibo.recipes.schema import Data, Kind
+from kaibo.words import Note, also, note
 
 Fields = dict[str, Any]
 LINE_LIMIT = 16 << 20
@@ -70,18 +71,18 @@ class Rows:
         return digest.hexdigest()
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What was left out, counted, with the first places."""
         return (
-            *_told("rows cannot be used", self.bad),
-            *_told("rows have no partner of the same prompt", self.unpaired),
+            *_told("rows_bad", self.bad),
+            *_told("rows_unpaired", self.unpaired),
         )
 
 
 def read_rows(data: Data, kind: Kind) -> Rows:
     """The rows of a recipe's data.
 
-    For dpo with `rejected` files the rows of both sides are joined by prompt, the k-th of a prompt with the k-th.
+    For dpo with `rejected` files the rows of both sides are combined by prompt, the k-th of a prompt with the k-th.
     Raises MissingError for files that are not there, FormatError where no row at all can be used, NetworkError for
     the hub.
     """
@@ -319,9 +320,9 @@ def _paragraphs(file: str) -> Iterator[tuple[Source, Any]]:
             lines = []
 
 
-def _told(what: str, rows: Sequence[BadRow]) -> tuple[str, ...]:
+def _told(key: str, rows: Sequence[BadRow]) -> tuple[Note, ...]:
     if not rows:
         return ()
     shown = "; ".join(row.sentence for row in rows[:3])
-    more = f"; and {len(rows) - 3:,} more (run.json lists them)" if len(rows) > 3 else ""
-    return (f"{len(rows):,} {what}: {shown}{more}",)
+    told = note(key, count=f"{len(rows):,}", rows=shown)
+    return (told if len(rows) <= 3 else also(told, note("rows_more", count=f"{len(rows) - 3:,}")),)

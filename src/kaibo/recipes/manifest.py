@@ -23,14 +23,12 @@ from kaibo.errors import FormatError, MissingError
 from kaibo.recipes.account import read_account
 from kaibo.recipes.nursery_plan import Planned
 from kaibo.recipes.writing import read_object
+from kaibo.words import note
 
 MANIFEST = "nursery.json"
 VERSION = 1
 
-NOTICE = (
-    "Learned from the documentation of the running Python and from generated text: "
-    "the people and events in it do not exist."
-)
+NOTICE = note("nursery_texts")
 
 
 @dataclass(frozen=True)

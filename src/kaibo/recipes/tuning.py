@@ -15,6 +15,7 @@ from kaibo.recipes.account import CHECKPOINTS, storing
 from kaibo.recipes.data import Rows
 from kaibo.recipes.schema import Recipe
 from kaibo.recipes.workshop import Base, Workshop
+from kaibo.words import Note, note
 
 if TYPE_CHECKING:
     from kaibo.recipes.arguments import Job
@@ -28,7 +29,7 @@ class Trained:
     watch: Watch
     steps: int
     seconds: float
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def tune(recipe: Recipe, rows: Rows, base: Base, shop: Workshop) -> Trained:
@@ -91,7 +92,7 @@ def _speaks(rows: Rows, tokenizer: Any, base: Base) -> None:
         raise FormatError(message, file=base.address, next="write the rows as prompt and completion in plain text")
 
 
-def _left_out(rows: Rows, trainer: Any, recipe: Recipe) -> tuple[str, ...]:
+def _left_out(rows: Rows, trainer: Any, recipe: Recipe) -> tuple[Note, ...]:
     """What the trainer did to rows that are too long, counted: it drops some in silence."""
     length = recipe.training.max_length
     kept = trainer.train_dataset
@@ -104,8 +105,8 @@ def _left_out(rows: Rows, trainer: Any, recipe: Recipe) -> tuple[str, ...]:
     else:
         answers = zip(kept["prompt_ids"], kept["chosen_ids"], kept["rejected_ids"], strict=True)
         cut = sum(len(prompt) + max(len(one), len(other)) > length for prompt, one, other in answers)
-    left = (f"{gone:,} rows are left out: their prompt alone fills {length} tokens",) if gone else ()
-    return (*left, *((f"{cut:,} rows are cut at {length} tokens",) if cut else ()))
+    left = (note("rows_left_out", count=f"{gone:,}", length=length),) if gone else ()
+    return (*left, *((note("rows_cut", count=f"{cut:,}", length=length),) if cut else ()))
 
 
 def _name_base(model: Any, base: Base) -> None:

@@ -2,7 +2,6 @@
 
 - `terminal`: compact tables, and the summary of a dissection
 - `page`: one self-contained HTML page
-- `tour`: the stops of a tour, with the numbers in their sentences
 - `tables`: any finding as CSV, Markdown or LaTeX
 - `facts`: what a model is, in short facts; names without folders
 - `provenance`, `writing`: the mark of every file, and the folder that is written all or nothing
@@ -14,7 +13,6 @@ from kaibo.reports.page import Section, differences_section, facts_section, page
 from kaibo.reports.provenance import Mark
 from kaibo.reports.tables import to_csv
 from kaibo.reports.terminal import console, show, show_dissection
-from kaibo.reports.tour import show_tour
 from kaibo.reports.writing import write_output
 
 __all__ = [
@@ -29,7 +27,6 @@ __all__ = [
     "sentences_section",
     "show",
     "show_dissection",
-    "show_tour",
     "to_csv",
     "to_latex",
     "to_markdown",

@@ -137,7 +137,7 @@ def _value(value: Any, language: str) -> str:
 
 
 def _why(one: Judgement, language: str) -> str:
-    return "; ".join(escaped(said(str(reason), language), 1000) for reason in _reasons(one.why))
+    return "; ".join(escaped(said(reason, language), 1000) for reason in _reasons(one.why))
 
 
 def _reasons(why: Mapping[str, str]) -> list[str]:

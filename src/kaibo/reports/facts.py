@@ -11,7 +11,7 @@ from kaibo.errors import escaped
 from kaibo.figures.names import model_name, model_names
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.architecture import Architecture
-from kaibo.words import bytes_in_words, count_in_words, heading, said, word
+from kaibo.words import bytes_in_words, changed, count_in_words, heading, said, word
 
 Fact = tuple[str, str]
 
@@ -46,7 +46,7 @@ def published(findings: Iterable[Finding[Any]]) -> list[Finding[Any]]:
         dataclasses.replace(
             finding,
             rows=tuple(_renamed(row, names) for row in finding.rows),
-            notes=tuple(published_text(note, names) for note in finding.notes),
+            notes=tuple(changed(told, lambda text: published_text(text, names)) for told in finding.notes),
             provenance={},
         )
         for finding in found

@@ -22,9 +22,9 @@ from kaibo.figures.names import model_name
 from kaibo.reports.bundle import START, inline_safe, source_hash, vega_bundle
 from kaibo.reports.claims import ClaimGroup, Tally
 from kaibo.reports.facts import Fact, published, without_folders
-from kaibo.reports.tables import numeric, read, spoken, to_csv
+from kaibo.reports.tables import numeric, read, spoken, title_of, to_csv
 from kaibo.vocabulary import Finding
-from kaibo.words import heading, said, word
+from kaibo.words import Note, heading, said, word
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -34,18 +34,6 @@ OPEN_ROWS = 12
 
 MOST_ROWS = 1000
 """Rows that stand in the page itself; the CSV holds them all."""
-
-
-LABELS = {
-    "digit-shares": "page.by_digit",
-    "changes": "page.changes",
-    "unmatched": "page.unmatched",
-    "adapters": "page.adapters",
-    "storing": "page.storing",
-    "overlaps": "page.overlaps",
-    "quantised": "page.quantised",
-}
-"""What stands above a table that is not one of a level."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +80,7 @@ class Section:
     tables: tuple[PageTable, ...] = ()
     commands: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
 
 
 def facts_section(facts: Sequence[Fact], language: str = "en") -> Section:
@@ -115,9 +103,10 @@ def section(
     shown = published([findings] if isinstance(findings, Finding) else findings)
     first = shown[0]
     drawn = charts(first, [name for name in shown_by(first) if drawings is None or name in drawings], language)
-    title = word(f"page.{first.kind}", language)
-    tables = tuple(page_table(finding, language) for finding in _tabled(shown))
-    notes = tuple(dict.fromkeys(said(text, language) for finding in shown for text in finding.notes))
+    title = title_of(first.kind, language)
+    tabled = _tabled(shown)
+    tables = tuple(page_table(finding, language) for finding in tabled)
+    notes = tuple(dict.fromkeys(said(text, language) for finding in (*shown, *tabled) for text in finding.notes))
     return Section(str(first.kind), title, charts=drawn, tables=tables, notes=notes)
 
 
@@ -159,7 +148,7 @@ def page_table(finding: Finding[Any], language: str = "en") -> PageTable:
     """A finding as the page shows it; its CSV has every column, unrounded, under the names of JSON."""
     table = read(finding)
     level = getattr(finding.rows[0], "by", None) if finding.rows else None
-    label = word(LABELS.get(str(finding.kind), f"page.by_{level}" if level else "page.table"), language)
+    label = word(finding.kind.label or (f"page.by_{level}" if level else "page.table"), language)
     headings = tuple((name, heading(name, language), numeric(table, place)) for place, name in enumerate(table.columns))
     rows = tuple(tuple(spoken(table, row, language)) for row in table.rows[:MOST_ROWS])
     file = "-".join(["kaibo", str(finding.kind), *([f"by-{level}"] if level else [])])

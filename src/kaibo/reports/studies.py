@@ -17,7 +17,6 @@ from kaibo.reports.claims import VERDICTS, claim_groups, counted, style, surenes
 from kaibo.reports.facts import published
 from kaibo.reports.page import Chart, PageTable, Section, charts, page, page_table
 from kaibo.reports.tables import to_csv
-from kaibo.reports.tour import tour_sentences
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.claims import CLAIMS, Judgement
@@ -118,15 +117,18 @@ def _findings(report: StudyReport, language: str) -> Iterator[Section]:
 def _finding_section(anchor: str, key: str, finding: Finding[Any], texts: Mapping[str, Any], language: str) -> Section:
     """A finding with what it shows and its drawings; several of one kind may stand on a page."""
     about = texts["abouts"].get(key) or texts["abouts"].get(key.partition("-")[0])
-    table = replace(page_table(finding.kind.tabled(finding)[-1], language), csv=to_csv(finding))
+    tabled = [one for one in finding.kind.tabled(finding) if one.rows]
+    first, *others = [page_table(one, language) for one in tabled or [finding]]
+    first = replace(first, csv=to_csv(finding), file=f"kaibo-{finding.kind}-{_slug(key)}.csv")
+    others = [replace(one, file=one.file.replace(".csv", f"-{_slug(key)}.csv"), folded=True) for one in others]
     return Section(
         f"finding-{anchor}",
         _title(key, texts["titles"]),
         paragraphs=(about,) if about else (),
-        sentences=tour_sentences(finding, language) if str(finding.kind) == "tour" else (),
+        sentences=finding.kind.told(finding, language),
         charts=_placed(charts(finding, shown_by(finding), language), anchor),
-        tables=(replace(table, file=f"kaibo-{finding.kind}-{_slug(key)}.csv"),),
-        notes=tuple(dict.fromkeys(said(text, language) for text in finding.notes)),
+        tables=(first, *others),
+        notes=tuple(dict.fromkeys(said(text, language) for one in (finding, *tabled) for text in one.notes)),
     )
 
 

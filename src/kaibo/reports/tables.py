@@ -12,6 +12,8 @@ from typing import Any
 from kaibo.reports.cells import cell
 from kaibo.reports.columns import columns_read
 from kaibo.vocabulary import Finding
+from kaibo.vocabulary.kinds import Kind
+from kaibo.words import known, word
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 NEGATIVE = re.compile(r"-\d[\d,]*(\.\d+)?([eE][+-]?\d+)?\Z")
@@ -45,6 +47,12 @@ def read(finding: Finding[Any]) -> Table:
     return Table(
         columns, tuple(tuple(getattr(row, name) for name in columns) for row in finding.rows), finding.kind.terms
     )
+
+
+def title_of(kind: Kind[Any], language: str = "en") -> str:
+    """What stands above a finding of a kind: its own title, else that of its first figure, else that it is a table."""
+    keys = (f"page.{kind}", kind.label, *(drawing.title for drawing in kind.figures.values()), "page.table")
+    return word(next(key for key in keys if known(key)), language)
 
 
 def _fields(record: Any) -> dict[str, Any]:

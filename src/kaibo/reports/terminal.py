@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from kaibo.errors import escaped
 from kaibo.reports.facts import Fact
 from kaibo.reports.fitting import fitted, plain
-from kaibo.reports.tables import Table, read
+from kaibo.reports.tables import Table, read, title_of
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.terminals import guarded
 from kaibo.words import said, word
@@ -44,19 +44,27 @@ def console(file: IO[str] | None = None) -> Console:
 
 
 def show(finding: Finding[Any], *, to: Console | None = None, language: str = "en", rows: int = MOST_ROWS) -> None:
-    """Prints a finding as a table, laid out as it fits the console; see `fitted`.
+    """Prints a finding as the tables that its kind opens it to, laid out as they fit the console; see `fitted`.
 
-    At most `rows` rows; a last line says how many there are in all.
+    At most `rows` rows of each; a last line says how many there are in all. Several tables have headings.
     """
     out = console() if to is None else to
-    table = read(finding)
-    cut = Table(table.columns, table.rows[:rows], table.terms)
-    for drawn in fitted(cut, out.width, language):
+    tabled = [one for one in finding.kind.tabled(finding) if one.rows] or [finding]
+    for one in tabled:
+        if len(tabled) > 1:
+            out.print(plain(title_of(one.kind, language), "bold"))
+        _show_table(read(one), out, language, rows)
+        if len(tabled) > 1:
+            out.print()
+    for text in dict.fromkeys(text for one in (*tabled, finding) for text in one.notes):
+        out.print(plain(escaped(said(text, language), 2000), "dim"))
+
+
+def _show_table(table: Table, out: Console, language: str, rows: int) -> None:
+    for drawn in fitted(Table(table.columns, table.rows[:rows], table.terms), out.width, language):
         out.print(drawn)
     if len(table) > rows:
         out.print(plain(word("page.first_rows", language, count=rows, total=f"{len(table):,}"), "dim"))
-    for text in finding.notes:
-        out.print(plain(escaped(said(text, language), 2000), "dim"))
 
 
 def show_dissection(

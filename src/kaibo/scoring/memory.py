@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.vocabulary import Model
+from kaibo.words import Note, about, note
 
 LOGITS_AT_ONCE = 1 << 22
 """Logits that are there at once where they cannot be made in tiles, whatever the length: 16 MiB in float32."""
@@ -46,11 +47,10 @@ class Memory:
         """All of them."""
         return self.weights + self.activations + self.logits + self.logs + self.process
 
-    def note(self, address: str) -> str:
+    def note(self, address: str) -> Note:
         """The sentence that is told before anything is scored."""
-        parts = {"weights": self.weights, "activations": self.activations, "logits": self.logits, "logs": self.logs}
-        listed = ", ".join(f"{name} {_mebibytes(size)}" for name, size in parts.items())
-        return f"{address}: scoring needs about {_mebibytes(self.total)} of memory ({listed}, libraries the rest)"
+        names = ("total", "weights", "activations", "logits", "logs")
+        return about(address, note("memory", **{name: _mebibytes(getattr(self, name)) for name in names}))
 
 
 def give_back() -> None:

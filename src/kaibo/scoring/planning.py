@@ -13,6 +13,7 @@ from kaibo.scoring.texts import Document
 from kaibo.scoring.tokens import Encoded, Lead, Tokenizer
 from kaibo.scoring.windows import Window, Windowing, windows
 from kaibo.vocabulary import Function, LogKey
+from kaibo.words import Note, note
 
 SCORING_VERSION = 2
 """Raised when the same text would be scored otherwise under the same settings."""
@@ -66,7 +67,7 @@ class Plan:
     vocabulary: int
     tokenizer_hash: str
     settings_hash: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     borrowed: bool = False
 
     @property
@@ -152,19 +153,24 @@ def _notes(
     windowing: Windowing,
     settings: ScoreSettings,
     context: int | None,
-) -> list[str]:
+) -> list[Note]:
     longest = max(len(one) for one in encoded)
     found = []
     if longest + 1 > windowing.context:
         found.append(
-            f"texts longer than {windowing.context} tokens are read in windows of {windowing.context}, "
-            f"{windowing.stride} new tokens each, with at least {windowing.context - windowing.stride} before them"
+            note(
+                "windows",
+                window=windowing.context,
+                size=windowing.context,
+                stride=windowing.stride,
+                before=windowing.context - windowing.stride,
+            )
         )
     if len(once) < len(documents):
-        found.append(f"{len(documents) - len(once)} texts are there twice and scored once")
+        found.append(note("texts_twice", count=len(documents) - len(once)))
     empty = [document.name for document, one in zip(once, encoded, strict=True) if not len(one)]
     if empty:
-        found.append(f"{len(empty)} texts are empty ({empty[0]})")
+        found.append(note("texts_empty", count=len(empty), name=empty[0]))
     if any(document.skipped for document in once):
-        found.append("a byte-order mark is left out; byte spans count from the file's first byte")
+        found.append(note("byte_order_mark"))
     return found

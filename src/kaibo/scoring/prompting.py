@@ -15,6 +15,7 @@ from kaibo.documents.templates import RefusedTemplateError, rendered, value_of
 from kaibo.errors import FormatError, UsageError
 from kaibo.scoring.task_data import Rows, read_rows
 from kaibo.scoring.task_files import Prompt, Task
+from kaibo.words import Note, note
 
 ALONE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
 """A template that is one expression: its value is taken as it is, a list as a list."""
@@ -51,7 +52,7 @@ class Paper:
     shots: int
     questions: tuple[Question, ...] = field(repr=False)
     hash: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def papers(
@@ -71,8 +72,8 @@ def papers(
     forms = [(task.prompts[k % len(task.prompts)], task.seed + k // len(task.prompts)) for k in range(possible)]
     made = [_paper(task, prompt, seed, data, pool, count, limit) for prompt, seed in forms]
     if possible < variants:
-        note = f"{task.name} has {possible} forms without worked examples; more come with --shots"
-        made[0] = Paper(**{**vars(made[0]), "notes": (*made[0].notes, note)})
+        told = note("eval_forms", task=task.name, count=possible)
+        made[0] = Paper(**{**vars(made[0]), "notes": (*made[0].notes, told)})
     return made
 
 
@@ -89,9 +90,9 @@ def _paper(task: Task, prompt: Prompt, seed: int, data: Rows, pool: Rows, count:
     held_out = set(drawn) if pool is data else set()
     places = [place for place in range(len(data)) if place not in held_out][:limit]
     questions = tuple(_question(task, prompt, data, place, before) for place in places)
-    notes = [f"{count} rows of the data are worked examples and are not asked"] if held_out else []
+    notes = [note("eval_held_out", count=count)] if held_out else []
     equal = sum(len(set(one.endings)) < len(one.endings) and len(set(one.contexts)) == 1 for one in questions)
-    notes += [f"{equal} questions have equal options; the first of them counts"] if equal else []
+    notes += [note("eval_equal", count=equal)] if equal else []
     said = "\0".join((task.hash, data.hash, prompt.name, before, str(count), pool.hash))
     variant = f"{prompt.name}" + (f" · examples {seed}" if count else "")
     return Paper(task, prompt, variant, count, questions, hashlib.sha256(said.encode()).hexdigest()[:32], tuple(notes))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kaibo.errors import MissingError, UsageError, missing_extra
 from kaibo.models.tokenizer_files import check_tokenizer
+from kaibo.words import Note, note
 
 if TYPE_CHECKING:
     from kaibo.scoring.plain_tokenizers import Plain
@@ -120,33 +121,33 @@ class Tokenizer:
         characters = np.array(found.offsets, np.int64).reshape(-1, 2)
         return Encoded(ids, characters, byte_spans(document, found.tokens, characters))
 
-    def notes(self, lead: Lead, texts: Sequence[str] = ()) -> list[str]:
+    def notes(self, lead: Lead, texts: Sequence[str] = ()) -> list[Note]:
         """What a reader should know of the token before a text: that there is none, or that there may be two."""
         if self.bos is None:
-            return ["the tokenizer has no beginning-of-sequence token: the first token of a text is not scored"]
+            return [note("bos_missing")]
         return [*self._notes(lead), *self._doubled(lead, texts)]
 
-    def _notes(self, lead: Lead) -> list[str]:
+    def _notes(self, lead: Lead) -> list[Note]:
         if self.bos is None or lead == "always" or (lead == "auto" and self.adds_bos):
             return []
         shown = self.token(self.bos)
         if lead == "never" and self.adds_bos:
-            return [f"the tokenizer puts {shown} before a text; --bos never leaves it out"]
-        return [f"the tokenizer has {shown} and puts it before no text; --bos always does"] if lead == "auto" else []
+            return [note("bos_left_out", token=shown)]
+        return [note("bos_none", token=shown)] if lead == "auto" else []
 
-    def _doubled(self, lead: Lead, texts: Sequence[str]) -> Iterator[str]:
+    def _doubled(self, lead: Lead, texts: Sequence[str]) -> Iterator[Note]:
         """Where a second one might come from: the tokenizer's own doing, its chat template, or the texts."""
         if self.bos is None or not self.lead(lead):
             return
         shown = self.token(self.bos)
         if self._begins() >= 2:
-            yield f"the tokenizer puts {shown} before a text {self._begins()} times; one is read"
+            yield note("bos_times", token=shown, count=self._begins())
         template = self._template or ""
         if "bos_token" in template or shown in template:
-            yield f"its chat template writes {shown}, too: score what it rendered with --bos never"
+            yield note("bos_template", token=shown)
         spelled = sum(text.startswith(shown) for text in texts)
         if spelled:
-            yield f"{spelled} texts begin with {shown}, which is read as text behind the token itself; --bos never?"
+            yield note("bos_spelled", count=spelled, token=shown)
 
     def _begins(self) -> int:
         """How many of these tokens the tokenizer itself puts before a text."""

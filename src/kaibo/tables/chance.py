@@ -13,6 +13,7 @@ import numpy as np
 
 from kaibo.errors import UsageError
 from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions
+from kaibo.words import note
 
 
 @cache
@@ -54,6 +55,6 @@ def above_chance(table: ScoreTable, told: Mapping[str, float] | None = None) -> 
             raise UsageError(f'"{name}" has no maximum to normalise by', next=f"say its unit: --unit '{name}=percent'")
         level = float(levels[name] or 0.0)
         values[:, place] = (values[:, place] / highest - level) / (1.0 - level)
-    told_notes = ", ".join(f"{name} {level:g}" for name, level in levels.items() if level)
-    note = f"scores above chance, (value − chance) / (1 − chance): {told_notes or 'all chance levels are 0'}"
-    return replace(table, values=values, units=fractions(len(table.benchmarks)), notes=(*table.notes, note))
+    listed = ", ".join(f"{name} {level:g}" for name, level in levels.items() if level)
+    above = note("table_above_chance", levels=listed or note("table_chance_zero"))
+    return replace(table, values=values, units=fractions(len(table.benchmarks)), notes=(*table.notes, above))

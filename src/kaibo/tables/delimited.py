@@ -17,6 +17,7 @@ from kaibo.tables.cells import MISSING, is_missing, plain_text, scan_distinct
 from kaibo.tables.headers import names_models
 from kaibo.tables.sheets import Column, Grid, Hints, Sheet, sheet_of, unique_headers
 from kaibo.tables.text import decode
+from kaibo.words import Note, note
 
 EXACT = 2.0**53
 """The first integer whose neighbour a float64 cannot tell apart."""
@@ -54,7 +55,7 @@ def _delimiter(header: str, path: Path) -> str:
     return max(",\t;", key=outside.count)
 
 
-def _grid(text: str, path: Path, notes: tuple[str, ...]) -> Grid:
+def _grid(text: str, path: Path, notes: tuple[Note, ...]) -> Grid:
     nul = text.find("\0")
     if nul >= 0:
         raise FormatError(f"line {text.count(chr(10), 0, nul) + 1}: a NUL byte; this is no text table", file=path)
@@ -108,7 +109,7 @@ def _through_arrow(data: bytes, path: Path, hints: Hints) -> Sheet | None:
     from pyarrow import csv as arrow_csv
 
     plain = data.removeprefix(codecs.BOM_UTF8)
-    notes = ("read as UTF-8 with a byte order mark",) if len(plain) < len(data) and hints.encoding is None else ()
+    notes = (note("table_encoding", name="UTF-8 (BOM)"),) if len(plain) < len(data) and hints.encoding is None else ()
     header = _plain_header(plain, path)
     if header is None or hints.decimal or not _ordinary(plain):
         return None

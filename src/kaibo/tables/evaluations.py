@@ -13,6 +13,7 @@ from kaibo.tables.harness import Results, Score, known_model, unit_of_metric
 from kaibo.tables.names import family_of
 from kaibo.tables.runs import one_name_a_run
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, note
 
 Row = tuple[str, int | None]
 """A model and a training step."""
@@ -122,22 +123,21 @@ def _facts(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     return {"parameters": size, "tokens": tokens, "flops": 6.0 * size * tokens, "step": step}
 
 
-def _notes(results: Sequence[Results], merged: dict[Row, _Merged]) -> tuple[str, ...]:
+def _notes(results: Sequence[Results], merged: dict[Row, _Merged]) -> tuple[Note, ...]:
     shots = sorted({score.shots for one in merged.values() for score in one.scores if score.shots is not None})
-    notes = [f"{len(results)} result files of lm-evaluation-harness" + (f", {shots} shots" if shots else "")]
+    files = note("harness_files", count=len(results))
+    notes = [note("harness_shots", files=files, shots=", ".join(map(str, shots))) if shots else files]
     several = {row: one for row, one in merged.items() if one.replaced}
     if several:
         model, one = next((row[0], one) for row, one in several.items())
         example = f"{escaped(model, 60)}: {', '.join(escaped(task, 40) for task in one.replaced[:3])}"
-        notes.append(
-            f"{len(several)} models have several dated files of one task; the newest of each task is used ({example})"
-        )
+        notes.append(note("harness_newest", count=len(several), example=example))
     partial = Counter(task for one in results for task in one.partial)
     if partial:
         tasks = ", ".join(escaped(task, 40) for task in list(partial)[:5])
-        notes.append(f"evaluated on a part of their examples (--limit) in some files: {tasks}")
+        notes.append(note("harness_partial", tasks=tasks))
     groups = list(dict.fromkeys(task for one in results for task in one.groups))
     if groups:
         shown = ", ".join(escaped(task, 40) for task in groups[:5]) + (" …" if len(groups) > 5 else "")
-        notes.append(f"aggregates of other tasks in the table: {shown}")
+        notes.append(note("harness_aggregates", names=shown))
     return tuple(notes)

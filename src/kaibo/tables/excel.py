@@ -12,6 +12,7 @@ from typing import Any
 
 from kaibo.errors import FormatError, KaiboError, UsageError, escaped, missing_extra
 from kaibo.tables.sheets import Grid, Hints, Sheet, sheet_of, text_of
+from kaibo.words import also, note
 
 UNPACKED = 64 << 20
 """Bytes that the parts of a workbook may unpack to: about a million cells, half a minute of reading."""
@@ -56,7 +57,8 @@ def read_excel(data: bytes, path: Path, hints: Hints) -> Sheet:
         said = escaped((str(error).splitlines() or [""])[0], 200)
         raise FormatError(f"no workbook that can be read ({type(error).__name__}: {said})", file=path) from error
     others = [escaped(other, 60) for other in book.sheetnames if other != name]
-    notes = (f'read the sheet "{escaped(name, 60)}"' + (f"; not read: {', '.join(others)}" if others else ""),)
+    read = note("table_sheet", name=escaped(name, 60))
+    notes = (also(read, note("table_not_read", names=", ".join(others))) if others else read,)
     return sheet_of(Grid(path, grid.header, grid.rows, grid.lines, notes, "row", typed=True), hints)
 
 

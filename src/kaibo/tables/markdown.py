@@ -7,6 +7,7 @@ from pathlib import Path
 from kaibo.errors import FormatError, UsageError
 from kaibo.tables.names import without_links
 from kaibo.tables.sheets import Grid, Hints, Sheet, sheet_of
+from kaibo.words import Note, note
 
 
 def read_markdown(text: str, path: Path, hints: Hints) -> Sheet:
@@ -18,11 +19,11 @@ def read_markdown(text: str, path: Path, hints: Hints) -> Sheet:
     wanted = int(hints.sheet) if hints.sheet and hints.sheet.isdigit() else 1
     if not 1 <= wanted <= len(heads):
         raise UsageError(f"{path} has {len(heads)} tables", next="--sheet 1 is the first")
-    notes = (f"read table {wanted} of {len(heads)}",) if len(heads) > 1 else ()
+    notes = (note("table_of_page", place=wanted, count=len(heads)),) if len(heads) > 1 else ()
     return sheet_of(_grid(lines, heads[wanted - 1], path, notes), hints)
 
 
-def _grid(lines: list[str], rule: int, path: Path, notes: tuple[str, ...]) -> Grid:
+def _grid(lines: list[str], rule: int, path: Path, notes: tuple[Note, ...]) -> Grid:
     header = _cells(lines[rule - 1])
     rows: list[list[str]] = []
     numbers: list[int] = []

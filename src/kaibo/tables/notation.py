@@ -9,6 +9,7 @@ import numpy as np
 
 from kaibo.errors import FormatError, UsageError, escaped
 from kaibo.tables.cells import Notation, Scan
+from kaibo.words import Note, further, note
 
 MOSTLY_NUMBERS = 0.5
 """The share of numbers among its filled cells from which a column says something about the file's notation."""
@@ -36,7 +37,7 @@ class Written:
 
 def notations(
     names: Sequence[str], scans: Sequence[Scan | None], written: Written
-) -> tuple[list[Notation], tuple[str, ...]]:
+) -> tuple[list[Notation], tuple[Note, ...]]:
     """The notation of each column (None stands for a column of texts) and notes on what was not plain to see.
 
     A column's own cells decide, then what the user told, then the other columns of the file, then the range.
@@ -96,11 +97,10 @@ def _usual(name: str, found: Scan, written: Written) -> Notation:
     )
 
 
-def _notes(inferred: Sequence[str], decided: Mapping[str, Notation]) -> tuple[str, ...]:
+def _notes(inferred: Sequence[str], decided: Mapping[str, Notation]) -> tuple[Note, ...]:
     notes = []
-    for notation, meaning in (("comma", "a decimal comma"), ("point", "a comma between thousands")):
+    for notation, key in (("comma", "table_decimal_comma"), ("point", "table_thousands_comma")):
         columns = [f'"{escaped(name, 60)}"' for name in inferred if decided[name] == notation]
         if columns:
-            more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
-            notes.append(f"read with {meaning}, as in the other columns: {', '.join(columns[:5])}{more}")
+            notes.append(note(key, columns=", ".join(columns[:5]) + further(columns, 5)))
     return tuple(notes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kaibo.tables.averages import Average, averages, near_duplicates
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, note
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Overview:
     empty: tuple[str, ...]
     averages: tuple[Average, ...]
     near_duplicates: tuple[tuple[str, str, float], ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def overview(table: ScoreTable) -> Overview:
@@ -39,7 +40,7 @@ def overview(table: ScoreTable) -> Overview:
     )
     means = averages(table)
     notes = tuple(
-        f'"{one.benchmark}" is the {"mean" if one.equal else "weighted mean"} of {", ".join(one.members)}'
+        note("table_mean" if one.equal else "table_weighted", name=one.benchmark, members=", ".join(one.members))
         for one in means
     )
     return Overview(

@@ -18,6 +18,7 @@ from kaibo.tables.shipped import shipped_bytes, sources
 from kaibo.tables.text import decode, read_bytes
 from kaibo.tables.wide import wide
 from kaibo.vocabulary.scores import ScoreTable, nearest
+from kaibo.words import quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,4 +133,4 @@ def _shipped(name: str, hints: Hints) -> ScoreTable:
     units = {**source.get("units", {}), **hints.units}
     sheet = read_delimited(shipped_bytes(name), Path(f"{name}.csv"), hints)
     table = wide(replace(sheet, source=name), replace(hints, units=units))
-    return replace(table, name=name, notes=(f"{source['title']}: {source['source']}", *table.notes))
+    return replace(table, name=name, notes=(quoted(f"{source['title']}: {source['source']}"), *table.notes))

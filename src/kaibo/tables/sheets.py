@@ -14,6 +14,7 @@ from kaibo.errors import FormatError
 from kaibo.tables.cells import Cells, Scan, cells_of, is_missing, loses_digits, plain_text, scan
 from kaibo.tables.headers import names_models
 from kaibo.tables.notation import Written, notations
+from kaibo.words import Note, note
 
 MOSTLY = 0.5
 """A column is meant as numbers when more than this share of its filled cells are numbers."""
@@ -50,7 +51,7 @@ class Sheet:
     source: str
     columns: tuple[Column, ...]
     rows: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""
@@ -70,7 +71,7 @@ class Grid:
     header: tuple[str, ...]
     rows: Sequence[Sequence[str | None]]
     lines: Sequence[int]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     word: str = "line"
     typed: bool = False
     delimiter: str = ""
@@ -119,7 +120,7 @@ def sheet_of(grid: Grid, hints: Hints) -> Sheet:
             columns.append(_numbers(name, found, cells, grid))
             rewritten += cells.rewritten
     if rewritten:
-        notes = (*notes, f"{rewritten:,} cells with full-width digits or other signs were read as plain numbers")
+        notes = (*notes, note("table_rewritten", count=f"{rewritten:,}"))
     return Sheet(str(grid.path), tuple(columns), len(grid.rows), (*grid.notes, *notes, *told))
 
 
@@ -133,7 +134,7 @@ def _kept(texts: Sequence[str | None]) -> list[str | None]:
 
 def unique_headers(
     header: Sequence[str], path: Path, dedupe: bool
-) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[int, ...], tuple[Note, ...]]:
     """The headers (trimmed; `Unnamed: 0` and so on where there is none, as pandas names them), their places and notes.
 
     A header that occurs twice is refused.
@@ -151,7 +152,7 @@ def unique_headers(
             f"headers that occur twice: {', '.join(twice[:5])}", file=path, next="--dedupe keeps the first of each"
         )
     keep = tuple(sorted(seen.values()))
-    notes = (f"left out later columns with the same header: {', '.join(twice[:5])}",) if twice else ()
+    notes = (note("table_headers_twice", names=", ".join(twice[:5])),) if twice else ()
     return tuple(names[place] or f"Unnamed: {place}" for place in keep), keep, notes
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from kaibo.documents import reading as documents
 from kaibo.errors import FormatError, UsageError
 from kaibo.tables.encodings import codec_of, japanese_encoding
+from kaibo.words import Note, note
 
 LARGEST = 2 << 30
 """Bytes of the largest table that is read: a table of scores is not larger, and it is held in memory."""
@@ -19,7 +20,7 @@ NAMES = "utf-8, utf-16, shift_jis, euc_jp, cp1252"
 """Encodings to name in messages; each is one that `--encoding` takes."""
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_SHOWN = {"utf-8-sig": "UTF-8 with a byte order mark", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+_SHOWN = {"utf-8-sig": "UTF-8 (BOM)", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 _SHOWN |= {
     "cp932": "Shift_JIS",
     "euc_jp": "EUC-JP",
@@ -53,7 +54,7 @@ def _unpacked(data: bytes, path: Path) -> bytes:
     return unpacked
 
 
-def decode(data: bytes, path: Path, encoding: str | None = None) -> tuple[str, tuple[str, ...]]:
+def decode(data: bytes, path: Path, encoding: str | None = None) -> tuple[str, tuple[Note, ...]]:
     """The text of a table and notes about its encoding.
 
     Tried in order: a byte order mark, UTF-16 without one, strict UTF-8, then Shift_JIS (as Windows writes it) and
@@ -65,7 +66,7 @@ def decode(data: bytes, path: Path, encoding: str | None = None) -> tuple[str, t
     guess = _encoding(data, path)
     if guess == "utf-8":
         return data.decode(), ()
-    return _strict(data, path, guess), (f"read as {_SHOWN[guess]}",)
+    return _strict(data, path, guess), (note("table_encoding", name=_SHOWN[guess]),)
 
 
 def _strict(data: bytes, path: Path, encoding: str) -> str:

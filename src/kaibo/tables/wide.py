@@ -28,6 +28,7 @@ from kaibo.tables.names import canonical, family_of, shown_name
 from kaibo.tables.sheets import Column, Hints, Sheet
 from kaibo.tables.units import unit_of
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, further, note
 
 
 def wide(sheet: Sheet, hints: Hints) -> ScoreTable:
@@ -63,9 +64,9 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
             texts = column.as_texts
             families = tuple(texts[row] or names[place] for place, row in enumerate(keep))
         elif fact is not None and fact.name not in facts:
-            facts[fact.name], note = _fact(column, fact.name, fact.scale)
+            facts[fact.name], told = _fact(column, fact.name, fact.scale)
             facts[fact.name] = facts[fact.name][keep]
-            notes += (note,) if note else ()
+            notes += (told,) if told else ()
         elif column.numbers is None or _says_no_score(column, hints):
             texts = column.as_texts
             labels[column.name] = tuple(texts[row] for row in keep)
@@ -74,7 +75,7 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
             scores.append(column)
     if families is None:
         families = tuple(family_of(name) for name in names)
-        notes += ("families are guessed from the names (what stands before the size)",)
+        notes += (note("table_families_guessed"),)
     values = (
         np.column_stack([c.numbers[keep] for c in scores if c.numbers is not None])
         if scores
@@ -125,11 +126,10 @@ def _counts_rows(column: Column) -> bool:
     return bool(up[0] in (0.0, 1.0) and (up == up[0] + np.arange(len(up))).all())
 
 
-def _row_number_note(column: Column) -> tuple[str, ...]:
+def _row_number_note(column: Column) -> tuple[Note, ...]:
     if not is_row_number(column.name) and not _counts_rows(column):
         return ()
-    name = escaped(column.name, 60)
-    return (f"\"{name}\" numbers the rows and is no score (--unit '{name}=points' makes it one)",)
+    return (note("table_row_number", name=escaped(column.name, 60)),)
 
 
 def _is_flag(column: Column) -> bool:
@@ -167,13 +167,13 @@ def _listed(sheet: Sheet) -> str:
     )
 
 
-def _model_names(sheet: Sheet, naming: Column) -> tuple[list[str], tuple[str, ...]]:
+def _model_names(sheet: Sheet, naming: Column) -> tuple[list[str], tuple[Note, ...]]:
     """The names, made distinct by size or step where the column alone does not tell the models apart."""
     raw = [shown_name(text or "") for text in naming.texts or ()]
     for place, name in enumerate(raw):
         if not name:
             raise FormatError(f"row {place + 1} has no model name", file=sheet.source)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     for headers, joiner in ((SIZE_HEADERS, " "), (CHECKPOINT_HEADERS, "@")):
         beside = next((c for c in sheet.columns if header_key(without_brackets(c.name)) in headers), None)
         if beside is not None and len(set(raw)) < len(raw):
@@ -181,18 +181,18 @@ def _model_names(sheet: Sheet, naming: Column) -> tuple[list[str], tuple[str, ..
             together = [f"{name}{joiner}{text}" if text else name for name, text in zip(raw, texts, strict=True)]
             if len(set(together)) > len(set(raw)):
                 raw = together
-                notes += (f'models are named by "{naming.name}" and "{beside.name}" together',)
+                notes += (note("table_named_by", first=naming.name, second=beside.name),)
     return raw, notes
 
 
-def _once(names: list[str], sheet: Sheet, dedupe: bool) -> tuple[tuple[str, ...], NDArray[np.intp], tuple[str, ...]]:
+def _once(names: list[str], sheet: Sheet, dedupe: bool) -> tuple[tuple[str, ...], NDArray[np.intp], tuple[Note, ...]]:
     folded = [canonical(name) if "/" not in name else _whole_key(name) for name in names]
     counts = Counter(folded)
     if len(counts) == len(names):
         return tuple(names), np.arange(len(names)), ()
     twice = [key for key, count in counts.items() if count > 1]
     shown = ", ".join(f'"{escaped(key, 80)}" ({counts[key]} rows)' for key in twice[:5])
-    more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
+    more = further(twice, 5)
     if not dedupe:
         raise FormatError(
             f"{len(twice)} models occur more than once: {shown}{more}", file=sheet.source,
@@ -200,24 +200,24 @@ def _once(names: list[str], sheet: Sheet, dedupe: bool) -> tuple[tuple[str, ...]
         )  # fmt: skip
     first = {key: place for place, key in reversed(list(enumerate(folded)))}
     keep = np.array(sorted(first.values()), dtype=np.intp)
-    return tuple(names[row] for row in keep), keep, (f"kept the first row of models that occur twice: {shown}{more}",)
+    return tuple(names[row] for row in keep), keep, (note("table_models_twice", names=shown + more),)
 
 
 def _whole_key(name: str) -> str:
     return canonical(name.replace("/", "\0")).replace("\0", "/")  # a/m and b/m are two models inside one table
 
 
-def _fact(column: Column, name: str, scale: float) -> tuple[NDArray[np.float64], str]:
+def _fact(column: Column, name: str, scale: float) -> tuple[NDArray[np.float64], Note | None]:
     if column.numbers is None:
         amounts = np.array([read_amount(text) for text in column.texts or ()])
-        return amounts * scale, ""
+        return amounts * scale, None
     numbers = column.numbers
     largest = np.nanmax(numbers) if not np.isnan(numbers).all() else np.nan
     if scale == 1.0 and name == "parameters" and largest < 1e5:
-        return numbers * 1e9, f'"{column.name}" is read as thousands of millions of parameters (largest {largest:g})'
+        return numbers * 1e9, note("table_billions", name=column.name, largest=f"{largest:g}")
     if scale == 1.0 and name == "tokens" and largest < 1e4:
-        return numbers * 1e12, f'"{column.name}" is read as millions of millions of tokens (largest {largest:g})'
-    return numbers * scale, ""
+        return numbers * 1e12, note("table_trillions", name=column.name, largest=f"{largest:g}")
+    return numbers * scale, None
 
 
 def _long_columns(sheet: Sheet) -> tuple[Column, Column, Column | None, Column | None] | None:
@@ -260,7 +260,7 @@ def _pivoted(
         sheet, rows, row_of, {naming.name, benchmark.name, value.name, *(c.name for c in (metric, step) if c)}
     )
     columns += [Column(title, cells[:, place], originals=_empty(cells[:, place])) for title, place in column_of.items()]
-    return Sheet(sheet.source, tuple(columns), len(row_of), (*sheet.notes, "one row a score; made wide"))
+    return Sheet(sheet.source, tuple(columns), len(row_of), (*sheet.notes, note("table_made_wide")))
 
 
 def _facts_beside(

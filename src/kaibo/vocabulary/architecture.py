@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kaibo.words import Note
+
 
 @dataclass(frozen=True)
 class Norm:
@@ -128,8 +130,8 @@ class Architecture:
     training_flops: int | None = None
     chat_template: str | None = None
     special_tokens: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-    malformed: tuple[str, ...] = ()
+    remarks: tuple[Note, ...] = ()
+    malformed: tuple[Note, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
 
     def cache_after(self, tokens: int) -> dict[str, int]:

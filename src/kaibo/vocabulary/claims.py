@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from kaibo.vocabulary.kinds import Kind
+from kaibo.words import Note, note
 
 Verdict = Literal[
     "reproduced",
@@ -150,13 +151,13 @@ def verdict_on(claim: Claim, ours: Outcome | None) -> tuple[Verdict, str]:
     'cannot tell'
     """
     if ours is None or not (ours.known or ours.n is not None):
-        return "not measured", ours.why if ours and ours.why else "its inputs were not given"
+        return "not measured", ours.why if ours and ours.why else note("claim_inputs")
     if not ours.known:
-        return "cannot tell", ours.why or "what was measured holds both"
+        return "cannot tell", ours.why or note("claim_undecided")
     if ours.scale != claim.scale:
         return _direction(claim, ours)
     if isinstance(claim.reported, bool) or isinstance(ours.value, bool):
-        return ("reproduced", "it holds") if claim.reported == ours.value else ("differs", "it does not hold")
+        return ("reproduced", note("claim_holds")) if claim.reported == ours.value else ("differs", note("claim_fails"))
     return _by_tolerance(claim, ours) if ours.own else _by_interval(claim, ours)
 
 
@@ -164,19 +165,17 @@ def _by_tolerance(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
     """On the source's own data what it reported can be computed again: the tolerance decides, no interval."""
     value, (least, most) = float(ours.value or 0.0), claim.ends
     inside = value - claim.slack <= most and least <= value + claim.slack
-    near = f"within {claim.slack:g} of ours" if max(claim.absolute, claim.relative) else "ours"
-    return ("reproduced" if inside else "differs"), f"the reported value is {'' if inside else 'not '}{near}"
+    return ("reproduced" if inside else "differs"), _beside(claim, "in_value" if inside else "out_value")
 
 
 def _by_interval(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
     """On other data: outside our interval it differs; inside, only an interval that excludes the opposite counts."""
     (low, high), (least, most) = ours.ends, claim.ends
-    widened = f" widened by {claim.slack:g}" if max(claim.absolute, claim.relative) else ""
     if not (low - claim.slack <= most and least <= high + claim.slack):
-        return "differs", f"the reported value lies outside our interval{widened}"
+        return "differs", _beside(claim, "out_interval")
     if low <= claim.alternative <= high:
-        return "cannot tell", f"our interval also holds {claim.alternative:g}, which would say the opposite"
-    return "reproduced", f"the reported value lies in our interval{widened}, and its opposite does not"
+        return "cannot tell", note("claim_both", alternative=f"{claim.alternative:g}")
+    return "reproduced", _beside(claim, "in_interval")
 
 
 def _direction(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
@@ -184,9 +183,16 @@ def _direction(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
     if isinstance(claim.reported, bool) or isinstance(ours.value, bool):
         same = claim.reported == ours.value
     elif ours.ends[0] <= claim.alternative <= ours.ends[1] and ours.low is not None:
-        return "cannot tell", f"our interval also holds {claim.alternative:g}, which would say the opposite"
+        return "cannot tell", note("claim_both", alternative=f"{claim.alternative:g}")
     else:
         middle, value = sum(claim.ends) / 2 - claim.alternative, float(ours.value or 0.0) - claim.alternative
         same = (middle > 0) - (middle < 0) == (value > 0) - (value < 0)
-    shown = "shows the same direction" if same else "does not show the same direction"
-    return (SEEN if same else NOT_SEEN), f"measured at another scale ({ours.scale}), which {shown}"
+    key = "claim_elsewhere" if same else "claim_elsewhere_not"
+    return (SEEN if same else NOT_SEEN), note(key, scale=ours.scale)
+
+
+def _beside(claim: Claim, key: str) -> Note:
+    """How the reported value lies to ours, with the tolerance where there is one."""
+    if max(claim.absolute, claim.relative):
+        return note(f"claim_{key}", slack=f"{claim.slack:g}")
+    return note(f"claim_{key}_exact")

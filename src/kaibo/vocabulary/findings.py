@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol
 from kaibo.errors import escaped, missing_extra
 from kaibo.vocabulary.census import Census
 from kaibo.vocabulary.kinds import Kind, R
+from kaibo.words import Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ class Finding(Generic[R]):
 
     kind: Kind[R]
     rows: tuple[R, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[R]:

@@ -36,6 +36,8 @@ class Kind(Generic[R]):
       to show, a function `has(finding, name)`
     - `words`: a TOML file with its texts in English and Japanese; a chapter's `words.toml` is found without being named
     - `terms`: the columns whose values are words themselves, and the section of the word table that has them
+    - `label`: the key of what stands above its table, where that is no table of a level
+    - `tells`: its module `told` says it in sentences, which stand above its tables
     - `opens`: its module `opened` makes of it the findings that are tabled in its place (a row of many numbers becomes
       a row for each number)
 
@@ -56,6 +58,8 @@ class Kind(Generic[R]):
     words: Path | None = None
     terms: Mapping[str, str] = field(default_factory=dict)
     opens: bool = False
+    label: str = ""
+    tells: bool = False
 
     def __str__(self) -> str:
         """Its name, as JSON and file names have it."""
@@ -78,6 +82,13 @@ class Kind(Generic[R]):
         module = import_module(f"{self.home}.draw") if self.home and self.figures else None
         has = vars(module).get("has") if module else None
         return tuple(name for name in self.figures if has is None or has(finding, name))
+
+    def told(self, finding: Any, language: str = "en") -> tuple[str, ...]:
+        """What it says in sentences."""
+        said: tuple[str, ...] = ()
+        if self.tells and finding.rows:
+            said = import_module(f"{self.home}.told").sentences(finding, language)
+        return said
 
     def tabled(self, finding: Any) -> tuple[Any, ...]:
         """The findings that are shown as tables for this one: itself, or what it opens to."""

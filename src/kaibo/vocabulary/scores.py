@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.errors import UsageError
+from kaibo.words import Note
 
 Floats = NDArray[np.float64]
 Unit = Literal["fraction", "percent", "points"]
@@ -54,7 +55,7 @@ class ScoreTable:
     labels: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     originals: Mapping[tuple[str, str], str] = field(default_factory=dict)
     stderr: Floats | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def holes(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kaibo.vocabulary.findings import Finding
 from kaibo.vocabulary.kinds import R
+from kaibo.words import Note, note
 
 ENOUGH = 0.9
 """Of the parameters must be decoded, so that anything is concluded about the model."""
@@ -28,7 +29,7 @@ def _judged(row: Any, share: float) -> Any:
     withheld: dict[str, Any] = dict.fromkeys(names.intersection(VERDICTS))
     if share >= ENOUGH or not withheld:
         return dataclasses.replace(row, seen=share)
-    why = {**row.why, **dict.fromkeys(withheld, f"only {in_percent(share)} of the parameters were seen")}
+    why = {**row.why, **dict.fromkeys(withheld, note("seen_only", share=in_percent(share)))}
     return dataclasses.replace(row, seen=share, why=why, **withheld)
 
 
@@ -41,11 +42,10 @@ def in_percent(share: float) -> str:
     return f"{min(100 * share, 99.99 if share < 1 else 100):.4g} %"
 
 
-def seen_note(share: float, stored: str) -> str | None:
+def seen_note(share: float, stored: str) -> Note | None:
     """The sentence about a model of which not everything was seen; `stored` says what it holds."""
     if share == 1.0:
         return None
     if share == 0.0:
-        return f"nothing in it is measurable: it holds {stored}"
-    said = f"{in_percent(share)} of its parameters were decoded and measured"
-    return f"{said}; below 90 % no verdict is given, only numbers" if share < ENOUGH else said
+        return note("seen_nothing", stored=stored)
+    return note("seen_little" if share < ENOUGH else "seen_share", share=in_percent(share))

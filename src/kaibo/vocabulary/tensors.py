@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.vocabulary.dtypes import DType, Patterns
+from kaibo.words import Note
 
 Buffer = NDArray[np.uint8]
 """Room for one chunk, owned by a worker and used again for every chunk it reads."""
@@ -70,7 +71,7 @@ class Model:
     tensors: tuple[Tensor, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     documents: Mapping[str, Any] = field(default_factory=dict)
     undecoded: int = 0
 

@@ -9,20 +9,26 @@ Each subject keeps its texts in a `words.toml` of its own folder; what all share
 """
 
 from kaibo.words.catalogue import LANGUAGES, given, heading, known, word
-from kaibo.words.notes import Note, note, said
-from kaibo.words.numbers import bytes_in_words, count_in_words, count_unit, percent, rounded
+from kaibo.words.notes import Note, about, also, changed, combined, note, quoted, said
+from kaibo.words.numbers import bytes_in_words, count_in_words, count_unit, further, percent, rounded
 
 __all__ = [
     "LANGUAGES",
     "Note",
+    "about",
+    "also",
     "bytes_in_words",
+    "changed",
+    "combined",
     "count_in_words",
     "count_unit",
+    "further",
     "given",
     "heading",
     "known",
     "note",
     "percent",
+    "quoted",
     "rounded",
     "said",
     "word",

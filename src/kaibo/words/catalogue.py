@@ -30,13 +30,17 @@ def table(path: Path) -> dict[str, Texts]:
 
 
 @cache
-def _sections() -> dict[str, list[str]]:
-    """Which files hold which section: a file is parsed when one of its words is first asked for."""
-    found: dict[str, list[str]] = {}
+def _homes() -> dict[str, Path]:
+    """Which file holds which word: a file is parsed when one of its words is first asked for."""
+    found: dict[str, Path] = {}
     for path in word_files():
+        section = ""
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.startswith("["):
-                found.setdefault(line.strip("[] "), []).append(str(path))
+                section = line.strip("[] ")
+            elif "=" in line and not line.startswith("#"):
+                name = line.partition("=")[0].strip(' "')
+                found[f"{section}.{name}"] = path
     return found
 
 
@@ -46,7 +50,7 @@ _given: dict[str, dict[str, Texts]] = {}
 
 def given(path: Path) -> None:
     """Adds the word table of a stranger's folder; its words are looked up before those that ship."""
-    _given.setdefault(str(path), table(path))
+    _given[str(path)] = table(path)
 
 
 def texts(key: str) -> Texts | None:
@@ -54,10 +58,8 @@ def texts(key: str) -> Texts | None:
     for own in _given.values():
         if key in own:
             return own[key]
-    for path in _sections().get(key.partition(".")[0], ()):
-        if key in (held := _table(Path(path))):
-            return held[key]
-    return None
+    home = _homes().get(key)
+    return None if home is None else _table(home)[key]
 
 
 def everything() -> dict[str, Texts]:

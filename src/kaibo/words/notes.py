@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kaibo.words.catalogue import everything, known, word
+from kaibo.words.catalogue import known, word
 
 
 class Note(str):
@@ -26,8 +24,12 @@ class Note(str):
         """The sentence in a language; values that are notes themselves are said in it too."""
         return word(self.key, language, **{name: said(value, language) for name, value in self.values.items()})
 
+    def with_texts(self, change: Callable[[str], str]) -> Note:
+        """The same note with every text among its values changed, also in the notes among them."""
+        return note(self.key, **{name: changed(value, change) for name, value in self.values.items()})
 
-def note(key: str, **values: Any) -> Note:
+
+def note(key: str, /, **values: Any) -> Note:
     """The note under `notes.KEY` of a word table, its {blanks} filled. Raises KeyError where no table has it."""
     full = key if known(key) else f"notes.{key}"
     made = Note(word(full, "en", **values))
@@ -35,66 +37,44 @@ def note(key: str, **values: Any) -> Note:
     return made
 
 
+def about(subject: str, text: str) -> Note:
+    """What is said of a model, a tensor or a task by its name.
+
+    >>> about("tuned", note("diff_tokens", rows=64, base=64, tuned=66)).said("ja")
+    'tuned: トークンで対応させました（64 行と 66 行のうち 64 行）'
+    """
+    return note("terms.about", subject=subject, text=text)
+
+
+def quoted(text: str) -> Note:
+    """Words of others, shown as they came in every language: a title, the message of an error."""
+    return note("terms.plain", text=text)
+
+
+def also(text: Note | str, more: Note | str) -> Note:
+    """Two notes as one, `; ` between them."""
+    return note("terms.also", text=text, more=more)
+
+
+def combined(parts: Iterable[Note | str]) -> Note | str:
+    """Several notes as one, `; ` between them; "" where there is none.
+
+    >>> combined([note("pair_slot"), "", note("lone_no_row")])
+    'the names differ, paired by layer and role; the two have no row in common'
+    """
+    whole: Note | str = ""
+    for part in parts:
+        whole = also(whole, part) if whole and part else whole or part
+    return whole
+
+
 def said(value: Any, language: str) -> Any:
-    """A value as it is said in a language: a note in its words, a sentence that the tables know, else as it is.
+    """A value as it is said in a language: a note in its words, anything else as it is."""
+    return value.said(language) if isinstance(value, Note) else value
 
-    >>> said("Only the tokens of the answer are counted, the same ones under every format.", "ja")[:12]
-    '数えるのは応答のトークン'
-    """
+
+def changed(value: Any, change: Callable[[str], str]) -> Any:
+    """A text, or every text among the values of a note, changed; anything else as it is."""
     if isinstance(value, Note):
-        return value.said(language)
-    return value if language == "en" or not isinstance(value, str) else _found(value, language)
-
-
-LONGEST = 4_000
-"""Characters of a sentence that is looked up; what is longer is shown as it came."""
-
-DEEPEST = 8
-"""How many `: ` of one sentence are taken for the names of what it is about."""
-
-
-def _found(text: str, language: str, depth: int = 0) -> str:
-    if len(text) > LONGEST:
-        return text
-    for key, pieces in _sentences():
-        found = _filled(pieces, text)
-        if found is not None:
-            return word(key, language, **found)
-    subject, colon, rest = text.partition(": ")  # what is said of a model or a tensor by name
-    if colon and depth < DEEPEST:
-        return f"{_found(subject, language, DEEPEST)}: {_found(rest, language, depth + 1)}"
-    parts = text.split("; ")
-    return "; ".join(_found(part, language, DEEPEST) for part in parts) if len(parts) > 1 else text
-
-
-@cache
-def _sentences() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Each English sentence of the tables cut at its blanks: text, blank's name, text, blank's name, …, text."""
-    return tuple(
-        (key, tuple(re.split(r"\{(\w+)\}", texts["en"])))
-        for key, texts in everything().items()
-        if key.startswith("notes.")
-    )
-
-
-def _filled(pieces: tuple[str, ...], text: str) -> dict[str, str] | None:
-    """What stands in the blanks of a sentence, each as short as can be and never empty; None where it does not fit.
-
-    Each text is looked for once, from left to right, so the work grows with the length of the sentence.
-    """
-    first, last = pieces[0], pieces[-1]
-    if len(pieces) == 1:
-        return {} if text == first else None
-    if "\n" in text or not text.startswith(first) or not text.endswith(last):
-        return None
-    found: dict[str, str] = {}
-    place, end = len(first), len(text) - len(last)
-    for name, following in zip(pieces[1:-2:2], pieces[2:-1:2], strict=True):
-        after = text.find(following, place + 1, end)
-        if after < 0:
-            return None
-        found[name] = text[place:after]
-        place = after + len(following)
-    if end <= place:
-        return None
-    return {**found, pieces[-2]: text[place:end]}
+        return value.with_texts(change)
+    return change(value) if isinstance(value, str) else value

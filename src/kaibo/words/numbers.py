@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 THOUSANDS = {
@@ -76,3 +77,12 @@ def count_unit(count: float, language: str = "en") -> tuple[float, str]:
         if count >= max(size, 1e5):
             return size, name
     return 1.0, ""
+
+
+def further(of: Sequence[object], shown: int) -> str:
+    """What stands behind the first few of a list: how many more there are.
+
+    >>> further("abcdefg", 5), further("abc", 5)
+    (' … (+2)', '')
+    """
+    return f" … (+{len(of) - shown})" if len(of) > shown else ""

@@ -20,7 +20,7 @@ def census(
     Raises KaiboError's family as described in `kaibo.errors`.
     """
     collected = list(measured(models, settings, on_error))
-    notes = tuple(note for one in collected for note in notes_of(one))
+    notes = tuple(told for one in collected for told in notes_of(one))
     provenance = {"models": {one.model.address: one.model_id for one in collected}, "kaibo": __version__}
     return Finding(CENSUS, tuple(_row(one) for one in collected), notes, provenance)
 

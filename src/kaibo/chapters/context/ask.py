@@ -18,6 +18,7 @@ from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import ContextRow
+from kaibo.words import Note, note
 
 if TYPE_CHECKING:
     from kaibo.llama.causal import Causal
@@ -58,18 +59,18 @@ def context(
     chosen, how = options or ContextOptions(), running or Running()
     words = own_text() if text is None else read_text(Path(text))
     rows: list[ContextRow] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     for rope in chosen.ropes:
         causal = opened(model, replace(how, rope=None if rope == "none" else rope))
         rows += _curves(causal, rope, words, chosen)
-        notes += [note for note in (*causal.notes, *_limits(causal, chosen)) if note not in notes]
-    notes.append("Intervals are 95 %: Student's over windows for losses, Wilson's over prompts for passkeys.")
+        notes += [told for told in (*causal.notes, *_limits(causal, chosen)) if told not in notes]
+    notes.append(note("intervals_context"))
     return Finding(CONTEXT, tuple(rows), tuple(notes), {"kaibo": __version__, "models": {os.fspath(model): None}})
 
 
-def _limits(causal: Causal, chosen: ContextOptions) -> Iterator[str]:
+def _limits(causal: Causal, chosen: ContextOptions) -> Iterator[Note]:
     if _farthest(causal, chosen) < int(_trained(causal) * chosen.up_to):
-        yield f"{causal.address}: its positions end at {_trained(causal):,}, so nothing is measured beyond"
+        yield note("positions_end", model=causal.address, length=f"{_trained(causal):,}")
 
 
 def _trained(causal: Causal) -> int:

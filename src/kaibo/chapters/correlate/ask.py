@@ -23,15 +23,16 @@ from kaibo.tables.names import keys, read_aliases
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, Row
 from kaibo.vocabulary.scores import nearest
+from kaibo.words import Note, note
 
 MOST_PAIRS = 5000
 
 
-def _kinds() -> Mapping[str, tuple[Callable[[list[Row]], Finding[Any]], str]]:
+def _kinds() -> Mapping[str, tuple[Callable[[list[Row]], Finding[Any]], Note]]:
 
     return {
-        "digits": (lambda rows: benford.digits(rows, "model"), "first digits of the weights"),
-        "stats": (lambda rows: statistics.stats(rows, "model"), "moments, norms and tails of the weights"),
+        "digits": (lambda rows: benford.digits(rows, "model"), note("measure_digits")),
+        "stats": (lambda rows: statistics.stats(rows, "model"), note("measure_stats")),
     }
 
 
@@ -83,9 +84,7 @@ def _scores(store: Store) -> dict[str, dict[str, float]]:
 
 def measures(*, store: Address | None = None) -> Finding[MeasureRow]:
     """Every `store:NAME` that `correlate` takes, with how many models have it."""
-    meanings = {kind: meaning for kind, (_, meaning) in _kinds().items()} | {
-        "scores": "scores of a table kept with `kaibo table --keep`"
-    }
+    meanings = {kind: meaning for kind, (_, meaning) in _kinds().items()} | {"scores": note("measure_scores")}
     rows = tuple(
         MeasureRow(name, len(values), meanings[name.split(".")[0]])
         for name, values in sorted(stored_measures(store).items())
@@ -146,9 +145,9 @@ def _pair(
     return Pair(a, b, xs, ys, held[0] if held else None, joined(held[1]) if held else {})
 
 
-def _renamed(pairs: list[Pair]) -> tuple[str, ...]:
+def _renamed(pairs: list[Pair]) -> tuple[Note, ...]:
     lost = sorted({m for p in pairs[:1] for m in set(p.x_values) ^ set(p.y_values)})
-    return (f"models with only one of the two: {', '.join(lost[:20])}",) if lost else ()
+    return (note("correlate_lone", names=", ".join(lost[:20])),) if lost else ()
 
 
 def _columns(

@@ -50,4 +50,4 @@ def measures(json: options.Json = False, language: options.Language = "en", stor
     from kaibo.chapters.correlate.ask import measures as listed
 
     with answering("measures", as_json=json) as answer:
-        tables.present(answer, listed(store=store), language=language)
+        options.present(answer, listed(store=store), language=language)

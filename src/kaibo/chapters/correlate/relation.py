@@ -17,6 +17,7 @@ from kaibo.uncertainty.permutation import permutation_p
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Drawing, Kind
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 
@@ -71,13 +72,39 @@ class CorrelateRow:
     partial: Association | None
     influence: tuple[Influence, ...]
     points: tuple[Point, ...]
-    why: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, Note] = field(default_factory=dict)
+
+    @property
+    def n_models(self) -> int:
+        """`n` under the name that tables give it."""
+        return self.n
+
+    @property
+    def needed_models(self) -> int | None:
+        """`needed` under the name that tables give it."""
+        return self.needed
 
 
 CORRELATE = Kind(
     "correlate",
     CorrelateRow,
     __package__,
+    opens=True,
+    columns=(
+        "x",
+        "y",
+        "n_models",
+        "pearson",
+        "low",
+        "high",
+        "p",
+        "permutation_p",
+        "q",
+        "spearman",
+        "kendall",
+        "needed_models",
+    ),
+    label="relation.pairs",
     figures={"scatter": Drawing("scatter", "relation.title", "relation.scatter_caption")},
 )
 
@@ -100,8 +127,8 @@ def correlate(pairs: Sequence[Pair], seed: int = 0) -> Finding[CorrelateRow]:
     if len(rows) > 1:
         corrected = benjamini_hochberg([row.p for row in rows])
         rows = [replace(row, q=q) for row, q in zip(rows, corrected, strict=True)]
-    scope = (f"q: Benjamini–Hochberg over {len(rows)} pairs",) if len(rows) > 1 else ()
-    notes = ("intervals: Fisher's z (Pearson), Bonett and Wright (Spearman), Fieller (Kendall)", *scope)
+    scope = (note("correlate_q", count=len(rows)),) if len(rows) > 1 else ()
+    notes = (note("correlate_intervals"), *scope)
     return Finding(CORRELATE, tuple(rows), notes, {"kaibo": __version__, "seed": seed})
 
 
@@ -109,11 +136,11 @@ def _row(pair: Pair, seed: int) -> CorrelateRow:
     points = _points(pair)
     both = [(p.model, p.x, p.y) for p in points if p.x is not None and p.y is not None]
     x, y = np.array([a for _, a, _ in both], dtype=float), np.array([b for _, _, b in both], dtype=float)
-    why: dict[str, str] = {}
+    why: dict[str, Note] = {}
     if len(x) < 3:
-        why["pearson"] = f"{len(x)} models have both; a correlation needs three"
+        why["pearson"] = note("correlate_few", count=len(x))
     elif np.ptp(x) == 0 or np.ptp(y) == 0:
-        why["pearson"] = f"{pair.x if np.ptp(x) == 0 else pair.y} is the same for every model"
+        why["pearson"] = note("correlate_constant", name=pair.x if np.ptp(x) == 0 else pair.y)
     if why:
         lost = dict.fromkeys(("p", "low", "high", "spearman", "kendall", "needed"), why["pearson"]) | why
         nan = math.nan
@@ -134,9 +161,9 @@ def _row(pair: Pair, seed: int) -> CorrelateRow:
         )
     r, rank, tau = (association(x, y, kind, seed) for kind in ("pearson", "spearman", "kendall"))
     if math.isnan(r.low):
-        why |= dict.fromkeys(("low", "high"), "an interval needs four models")
+        why |= dict.fromkeys(("low", "high"), note("correlate_four"))
     if math.isnan(tau.low):
-        why |= dict.fromkeys(("kendall_low", "kendall_high"), "this interval needs five models")
+        why |= dict.fromkeys(("kendall_low", "kendall_high"), note("correlate_five"))
     return CorrelateRow(
         pair.x, pair.y, len(x), r.r, r.p, r.low, r.high, r.permutation_p, rank.r, rank.low, rank.high,
         rank.permutation_p, tau.r, tau.low, tau.high, tau.permutation_p, needed(r.r), None, pair.third,

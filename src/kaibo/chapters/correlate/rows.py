@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaibo.vocabulary.kinds import Kind
+from kaibo.words import Note
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,12 @@ class MeasureRow:
 
     name: str
     models: int
-    meaning: str
+    meaning: Note
+
+    @property
+    def measure(self) -> str:
+        """What `correlate` takes for it."""
+        return f"store:{self.name}"
 
 
-MEASURES = Kind("measures", MeasureRow, __package__)
+MEASURES = Kind("measures", MeasureRow, __package__, columns=("measure", "models", "meaning"))

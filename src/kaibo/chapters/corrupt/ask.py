@@ -21,6 +21,7 @@ from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.scoring.texts import Document, Errors, read_texts
 from kaibo.scoring.tokens import Tokenizer
 from kaibo.vocabulary import Finding, TokenLog
+from kaibo.words import Note
 
 SHARES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -85,7 +86,7 @@ def corrupt(
     settings, report = settings or Settings(), on_error or raising
     maker = _Maker(read_texts(texts, errors), what)
     found: list[CorruptedText] = []
-    notes: dict[str, None] = {}
+    notes: dict[Note, None] = {}
     several = checkpoints(models)
     with ahead_of(several, how) as ahead:
         scorer = Scorer(how, settings, open_store(settings.store), ahead)

@@ -21,11 +21,12 @@ from kaibo.chapters.score.perplexity import OTHER_TOKENS, clusters, safe_exp
 from kaibo.uncertainty.intervals import mean_interval, ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
+from kaibo.words import note
 
 NOTES = (
-    "floor is what the best of all models reaches in expectation: a replaced unit costs the entropy of its draw.",
-    "One text may lie below the floor by luck, no model does on average.",
-    "Published perplexities of 10,969 … 6,503 on random words lie below OPT's vocabulary of 50,272: not uniform.",
+    note("corrupt_floor"),
+    note("corrupt_luck"),
+    note("corrupt_published"),
 )
 
 

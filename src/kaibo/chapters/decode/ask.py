@@ -19,14 +19,13 @@ from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.words import note
 
 if TYPE_CHECKING:
     from kaibo.llama import Sampling
     from kaibo.scoring.decoding import Decoded, Joint
 
-NOTES = (
-    "mass is the part of Σ w·p above zero, mean over the tokens; for A-B the total variation distance of the two.",
-)
+NOTES = (note("decode_mass"),)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,15 @@ from kaibo.uncertainty.discovery import benjamini_hochberg
 from kaibo.uncertainty.intervals import block_mean
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
+from kaibo.words import note
 
 LEVEL = 0.05
 LEAST = 16
 """Tokens below which a sequence says nothing."""
 
 NOTES = (
-    "rise: nats per token under the last checkpoint less those under the first; above 0 is inverse scaling.",
-    "Its 95 % interval is over blocks of neighbouring tokens; q is corrected over the sequences (Benjamini–Hochberg).",
+    note("inverse_rise"),
+    note("inverse_interval"),
 )
 
 

@@ -18,18 +18,17 @@ from kaibo.chapters.diff.rows import (
 )
 from kaibo.vocabulary import By, Finding
 from kaibo.vocabulary.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
+from kaibo.words import Note, note
 
 T = TypeVar("T")
 
 STORING_NOTES = (
-    "Storing rounds W + ΔW once to the grid; deleted: the share of ΔW ≠ 0 that leaves the stored value as it was.",
-    "The error is ‖stored − W − ΔW‖ ÷ ‖ΔW‖; that of the base ‖rounded W − W‖ ÷ ‖ΔW‖, what the grid does to W alone.",
-    "nf4: blocks of 64 as bitsandbytes packs them; int8: by rows as LLM.int8(); linear layers only, no table or head.",
+    note("storing_deleted"),
+    note("storing_error"),
+    note("storing_grids"),
 )
-QUANTISED_NOTES = ("Resolution of a grid: L1 and L2 of rounding the base to it; linear layers only, no table or head.",)
-OVERLAP_NOTES = (
-    "Overlap: mean squared cosine of the principal angles between the spaces of B·A; by chance it is rank ÷ dimension.",
-)
+QUANTISED_NOTES = (note("quantised"),)
+OVERLAP_NOTES = (note("overlaps"),)
 AGREE = 1e-5
 """How far the norm that the factors give and the one that was counted may be apart; float32 gives 6e-8 a value."""
 
@@ -49,8 +48,7 @@ def adapters(rows: Sequence[LowRankRow], by: By = "model") -> Finding[AdapterRow
     """What each adapter is, at a level. Where the two norms of a plain update disagree, a note says so."""
     found = tuple(_adapter(members, by, key) for key, members in _grouped(rows, lambda row: row.at, by))
     wrong = [row.at.tensor for row in rows if row.plain and row.streamed is not None and not _agree(row)]
-    told = "the factors' norm is not the one that was counted"
-    notes = [f"{len(wrong)} tensors, first {tensor}: {told}" for tensor in wrong[:1]]
+    notes = [note("adapter_norm", count=len(wrong), tensor=tensor) for tensor in wrong[:1]]
     return Finding(ADAPTERS, found, tuple(notes))
 
 
@@ -88,7 +86,7 @@ def storing(rows: Sequence[RoundingRow], by: By = "model") -> Finding[StoringRow
     return Finding(STORING, tuple(found), (*sentences, *STORING_NOTES) if found else ())
 
 
-def merged_sentence(row: StoringRow) -> str:
+def merged_sentence(row: StoringRow) -> Note:
     """What storing would do, in one sentence.
 
     >>> merged_sentence(StoringRow("b", "x/a", "model", None, "bf16", 9, 9, 0.7, 0.73, 0.0))
@@ -96,9 +94,9 @@ def merged_sentence(row: StoringRow) -> str:
     """
     name = row.tuned.rstrip("/").rpartition("/")[2]
     if math.isnan(row.deleted):
-        return f"{name} merged into {row.grid}: there is nothing to lose, ΔW is zero."
+        return note("storing_nothing", name=name, grid=row.grid)
     deleted, error = (f"{100 * share:.3g}" for share in (row.deleted, row.relative_error))
-    return f"{name} merged into {row.grid}: {deleted} % of its entries vanish and the error is {error} % of it."
+    return note("storing_merged", name=name, grid=row.grid, deleted=deleted, error=error)
 
 
 def _by_grid(members: Sequence[RoundingRow]) -> Iterator[list[RoundingRow]]:
@@ -120,7 +118,7 @@ def _storing(members: Sequence[RoundingRow], by: By, key: str | int | None) -> S
         deleted=sum(one.deleted for one in sums) / moved if moved else math.nan,
         relative_error=_relative(sums, lambda one: one.error_square, square),
         base_error=_relative(sums, lambda one: one.base_square, square),
-        why={} if square else dict.fromkeys(("deleted", "relative_error", "base_error"), "nothing changed"),
+        why={} if square else dict.fromkeys(("deleted", "relative_error", "base_error"), note("ways_nothing")),
     )
 
 

@@ -48,6 +48,7 @@ from kaibo.store import Store
 from kaibo.vocabulary import By, CrossRow, Finding, Model, Tensor
 from kaibo.vocabulary.resolved import ByContent
 from kaibo.vocabulary.seen import with_seen
+from kaibo.words import Note, about, note
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def gathered(
     found = differences.differences(rows, by, top, of=of, resolved=resolved)
     norms = with_seen(found, lambda row: seen[row.base, row.tuned])
     crosses, signs = ((), ()) if together is None else (together.crosses, together.signs)
-    notes = dict.fromkeys((*(note for one in compared for note in _notes(one)), *_apart(compared, crosses)))
+    notes = dict.fromkeys((*(told for one in compared for told in _notes(one)), *_apart(compared, crosses)))
     pairs = distances.pairs(crosses, "model", top, of)
     order = distances.order(pairs.rows)
     return Differences(
@@ -259,21 +260,20 @@ def _unmatched(one: Compared, lone: Unmatched) -> UnmatchedRow:
     return UnmatchedRow(*addressed, lone.side, lone.tensor, lone.shape, lone.n, lone.share, lone.why)
 
 
-def _notes(one: Compared) -> Iterator[str]:
+def _notes(one: Compared) -> Iterator[Note]:
     tuned = os.path.basename(one.tuned.model.address.rstrip("/"))
     yield from one.base.model.notes
     yield from one.tuned.model.notes
-    for note in one.pairing.notes:
-        yield f"{tuned}: {note}"
-    yield f"{tuned}: {one.pairing.coverage_note}"
+    for told in (*one.pairing.notes, one.pairing.coverage_note):
+        yield about(tuned, told)
     for side in ("base", "tuned"):
         lone = [found for found in one.pairing.unmatched if found.side == side]
         if lone:
             share = 100 * sum(found.share for found in lone)
-            yield f"{tuned}: {len(lone)} tensors or parts of them are only in the {side}, {share:.3g} % of its values"
+            yield about(tuned, note(f"diff_lone_{side}", count=len(lone), share=f"{share:.3g}"))
 
 
-def _apart(compared: Sequence[Compared], crosses: Sequence[CrossRow]) -> Iterator[str]:
+def _apart(compared: Sequence[Compared], crosses: Sequence[CrossRow]) -> Iterator[Note]:
     """What two tuned models share with the base and not with each other, since other rows of it meet theirs."""
     met: dict[tuple[str, str], set[str]] = {}
     for row in crosses:
@@ -284,4 +284,4 @@ def _apart(compared: Sequence[Compared], crosses: Sequence[CrossRow]) -> Iterato
         left = len(both - met.get(names, set()))
         if left:
             a, b = (os.path.basename(name.rstrip("/")) for name in names)
-            yield f"{a} and {b}: {left} tensors meet other rows of the base in each and are left out of their distance"
+            yield note("diff_apart", a=a, b=b, count=left)

@@ -73,6 +73,6 @@ def spectra_of_change(compared: Compared, settings: Settings) -> tuple[list[Spec
 def _together(found: list[Finding[ChangeSpectrum]]) -> Finding[ChangeSpectrum]:
     rows = tuple(row for one in found for row in one.rows)
     models = {model: identity for one in found for model, identity in one.provenance["models"].items()}
-    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    notes = tuple(dict.fromkeys(told for one in found for told in one.notes))
     kaibo = found[0].provenance["kaibo"] if found else ""
     return Finding(DIFF_SPECTRUM, rows, notes, {"models": models, "kaibo": kaibo})

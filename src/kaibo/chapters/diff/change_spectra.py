@@ -25,10 +25,11 @@ from kaibo.chapters.spectrum.effective_ranks import key_of
 from kaibo.chapters.spectrum.gaussian_matrix import gaussian
 from kaibo.chapters.spectrum.singular_values import measures_of
 from kaibo.vocabulary import Census, Finding, PairRow, Spectrum, SpectrumRow, points
+from kaibo.words import note
 
 NOTES = (
-    "rank counts singular values of Δ above the rounding of its type; low: they hold most of Δ, the rest is noise",
-    "the noise of storing is √(mean ulp²/12) per entry, its edge that times √m + √n",
+    note("change_rank"),
+    note("change_noise"),
 )
 
 TOLERANCE = 1.25

@@ -35,6 +35,7 @@ from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, Points, joined, points, sums
 from kaibo.vocabulary.points import digit_counts
 from kaibo.vocabulary.resolved import ByContent
+from kaibo.words import note
 
 PERCENTS = (20.0,)
 
@@ -42,12 +43,12 @@ CURVE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0,
 """Percents at which the norm@k curve is drawn."""
 
 NOTES = (
-    "Δ = tuned − base, formed in float32 from the stored values; relative is ‖Δ‖ ÷ ‖base‖.",
-    "Differences of 16-bit models are full of ties: `reference` keeps all ties, `exact` what is asked, never a zero.",
-    "The resolution of a type is what rounding each weight once would do on average: L2² = Σ ulp²/12, L1 = Σ ulp/4.",
+    note("diff_formed"),
+    note("diff_ties"),
+    note("diff_resolution"),
 )
 
-CURVE_NOTE = "The curve is read from the census: each norm lies within the bound beside it; --top resolves it exactly."
+CURVE_NOTE = note("diff_curve")
 
 # The exponent of the least subnormal of each type; ulp is never less than 2 to it.
 _LEAST = {
@@ -232,7 +233,7 @@ def _why(joint: Joint, nonzero: int, own: Resolution | None) -> dict[str, str]:
     elif not (joint.base_square and joint.tuned_square):
         why = dict.fromkeys(("relative", "cosine"), "one of the two is zero everywhere")
     if not nonzero:
-        why["mae"] = "nothing changed"
+        why["mae"] = note("ways_nothing")
     if joint.one_ulp is None:
         why["one_ulp"] = "stored in different types"
     if own is None:

@@ -34,14 +34,15 @@ from kaibo.errors import UsageError
 from kaibo.vocabulary import LEVELS, By, Crossed, CrossRow, Finding, SignRow, Signs, crossed, sums
 from kaibo.vocabulary.findings import BUFFER
 from kaibo.vocabulary.points import digit_counts
+from kaibo.words import note
 
 Placed = TypeVar("Placed", CrossRow, SignRow)
 
-FEW = "more than ten pairs are not counted one by one"
+FEW = note("diff_more")
 
 NOTES = (
-    "Distances between tuned models are those of their direct difference; cosines are between task vectors.",
-    "A position is in conflict where one task vector is above zero and another below.",
+    note("diff_pairs"),
+    note("diff_conflict"),
 )
 
 
@@ -161,7 +162,7 @@ def _conflict(members: Sequence[SignRow], by: By, key: Key) -> ConflictRow:
         *(by, key, signs.n, signs.moved, signs.conflicting),
         conflict=signs.conflicting / signs.n if signs.n else math.nan,
         conflict_moved=signs.conflicting / signs.moved if signs.moved else math.nan,
-        why={} if signs.moved else {"conflict_moved": "nothing changed"},
+        why={} if signs.moved else {"conflict_moved": note("ways_nothing")},
     )
 
 

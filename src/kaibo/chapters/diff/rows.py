@@ -9,6 +9,7 @@ from typing import Any
 from kaibo.chapters.spectrum.singular_values import Interval
 from kaibo.vocabulary import By
 from kaibo.vocabulary.kinds import Drawing, Kind
+from kaibo.words import note
 
 Why = Mapping[str, str]
 
@@ -424,18 +425,19 @@ class ChangeSpectrum:
     def said(self) -> str:
         """The rank in words: `rank 8 (numerically)`, `full rank`, `no change`."""
         if self.rank is None:
-            return "unknown"
+            return note("rank_unknown")
         if self.spectral_norm == 0.0:
-            return "no change"
+            return note("rank_none")
         if self.low_rank:
-            return f"rank {self.rank} (numerically)"
-        return "full rank" if self.rank == min(self.shape) else f"{self.rank} above rounding"
+            return note("rank_low", rank=self.rank)
+        return note("rank_full") if self.rank == min(self.shape) else note("rank_above", rank=self.rank)
 
 
 ADAPTERS = Kind(
     "adapters",
     AdapterRow,
     __package__,
+    label="diff.adapters",
     columns=(
         "tuned",
         "by",
@@ -453,6 +455,7 @@ CHANGES = Kind(
     "changes",
     ChangeRow,
     __package__,
+    label="diff.changes",
     columns=(
         "tuned",
         "what",
@@ -571,6 +574,7 @@ OVERLAPS = Kind(
     "overlaps",
     OverlapFound,
     __package__,
+    label="diff.overlaps",
     columns=(
         "a",
         "b",
@@ -608,6 +612,7 @@ QUANTISED = Kind(
     "quantised",
     QuantisedRow,
     __package__,
+    label="diff.quantised",
     columns=(
         "tuned",
         "by",
@@ -646,6 +651,7 @@ STORING = Kind(
     "storing",
     StoringRow,
     __package__,
+    label="diff.storing",
     columns=(
         "tuned",
         "by",
@@ -682,6 +688,7 @@ UNMATCHED = Kind(
     "unmatched",
     UnmatchedRow,
     __package__,
+    label="diff.unmatched",
     columns=(
         "tuned",
         "side",

@@ -21,6 +21,7 @@ from kaibo.chapters.diff.rows import SEEDS, PairwiseRow, SeedRow
 from kaibo.uncertainty.permutation import arrangements, drawn_labellings, every_labelling
 from kaibo.uncertainty.resampling import interval
 from kaibo.vocabulary import Finding
+from kaibo.words import note
 
 DRAWS = 2000
 MOST_RELABELLINGS = 10_000
@@ -28,9 +29,9 @@ LEAST_MODELS = 3
 """Models that a data set needs for the bootstrap; of two, half of the draws hold no pair at all."""
 
 NOTES = (
-    "The ratio is the mean distance between data sets ÷ that between seeds of one, over pairs of different seeds.",
-    "Its interval is a 95 % bootstrap over models, 2,000 draws; of few models it is too narrow.",
-    "p cannot fall below the smallest p beside it, which is what so few models can give at most.",
+    note("seeds_ratio"),
+    note("seeds_interval"),
+    note("seeds_least"),
 )
 
 Floats = NDArray[np.float64]

@@ -21,6 +21,7 @@ from kaibo.chapters.digits.rows import DIGITS, DigitsRow
 from kaibo.uncertainty.resampling import expanded, row_weights
 from kaibo.vocabulary import By, Census, Finding, Row, sums
 from kaibo.vocabulary.points import digit_counts
+from kaibo.words import note
 
 Floats = NDArray[np.float64]
 
@@ -38,9 +39,9 @@ LEAST_TENSORS = 5
 FEW = f"an interval over tensors needs {LEAST_TENSORS} of them"
 
 NOTES = (
-    "Shares are of the nonzero finite values; zeros stand apart.",
-    "The interval of the MAE is the MAE ± how far the shares move over tensors drawn again (95 %), also near 0.",
-    "No chi-square p-value is given: with this many values, which are not independent, any departure is significant.",
+    note("shares"),
+    note("bootstrap"),
+    note("chi_square"),
 )
 
 

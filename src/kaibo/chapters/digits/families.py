@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from kaibo.chapters.digits.rows import DIGIT_COURSE, DIGIT_GROUPS, DigitGroupRow, DigitsRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.words import note
 
 NOTES = (
-    "The interval of the MAE is the MAE ± how far the shares move over tensors drawn again (95 %), also near 0.",
-    "A difference between two models of one seed each may be the seed's: nothing here says how much a seed moves it.",
+    note("bootstrap"),
+    note("groups_seed"),
 )
 
 

@@ -26,7 +26,7 @@ class DigitShare:
     mixture: float | None
 
 
-DIGIT_SHARES = Kind("digit-shares", DigitShare, __package__)
+DIGIT_SHARES = Kind("digit-shares", DigitShare, __package__, label="page.by_digit")
 
 
 def opened(finding: Finding[DigitsRow]) -> tuple[Finding[Any], ...]:

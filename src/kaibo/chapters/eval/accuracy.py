@@ -24,12 +24,13 @@ from kaibo.uncertainty.intervals import wilson
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
+from kaibo.words import note
 
 NOTES = (
-    "acc_norm divides by the option's characters, acc_bytes by its bytes; equal options: the first counts.",
-    "stderr is over passages where questions share them (clusters), else over questions; the interval is 95 %.",
-    "chance is what guessing gives; a prompt's wording alone can move a score further than its interval (--variants).",
-    "options are cut where the encoded prompt ends, spaces at its end moved to the option, as lm-evaluation-harness.",
+    note("eval_norm"),
+    note("eval_error"),
+    note("eval_chance"),
+    note("eval_cut"),
 )
 
 

@@ -24,6 +24,7 @@ from kaibo.scoring.task_files import read_task
 from kaibo.store import Store
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
+from kaibo.words import Note, about
 
 if TYPE_CHECKING:
     from kaibo.llama import Causal
@@ -85,7 +86,7 @@ def evaluate(
     return answer_of([one.sitting for one in sat], notes_of(asked), store)
 
 
-def answer_of(sittings: list[Sitting], notes: Iterable[str], store: Store) -> Evaluations:
+def answer_of(sittings: list[Sitting], notes: Iterable[Note], store: Store) -> Evaluations:
     """The findings of sittings, with their scores recorded in the store's table of scores."""
     scores = evaluation(sittings)
     origins = {(one.model, one.task): one.origin for one in reversed(sittings)}  # a row's value is its first form's
@@ -105,10 +106,10 @@ def read_papers(tasks: Address | Iterable[Address], options: EvalOptions) -> lis
     return [paper for one in several for paper in one]
 
 
-def notes_of(asked: Iterable[Paper]) -> Iterator[str]:
+def notes_of(asked: Iterable[Paper]) -> Iterator[Note]:
     """What a reader of the scores should know of the questions."""
     for paper in asked:
-        yield from (f"{paper.task.name}: {note}" for note in paper.notes)
+        yield from (about(paper.task.name, told) for told in paper.notes)
 
 
 @dataclass

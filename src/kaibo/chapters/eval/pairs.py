@@ -16,12 +16,13 @@ from kaibo.uncertainty.exact import clustered_sign_test
 from kaibo.uncertainty.resampling import clustered_interval
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting
+from kaibo.words import note
 
 Floats = NDArray[np.float64]
 COMPARED = 16
 """Every two of so many models are compared; two of a hundred checkpoints are 4,950 pairs, which nobody reads."""
 
-MANY = "more than 16 models: each is compared with the last one only."
+MANY = note("eval_many")
 
 
 def paired(sittings: Sequence[Sitting], seed: int = 0) -> Finding[EvalPair]:

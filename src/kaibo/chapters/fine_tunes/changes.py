@@ -23,18 +23,17 @@ from kaibo.chapters.fine_tunes.rows import (
 from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, PairRow
+from kaibo.words import note
 
 DRAWS = 2000
 
 NOTES = (
-    "Norms are exact; the resolution of a type is what rounding each weight of the base once to it does on average.",
-    "A change shorter than the resolution of bfloat16 is mostly lost where the model is stored in it.",
+    note("fine_tunes_norms"),
+    note("fine_tunes_lost"),
 )
-KEPT_NOTE = "Means over the fine-tunes of a cell; low and high are the least and the greatest of them."
-RANK_NOTE = (
-    "Means over the matrices of a role and all fine-tunes of a cell; the interval is a 95 % bootstrap over them."
-)
-MAP_NOTE = "‖Δ‖ ÷ ‖base‖ as the root mean square over the fine-tunes of a cell."
+KEPT_NOTE = note("fine_tunes_kept")
+RANK_NOTE = note("fine_tunes_ranks")
+MAP_NOTE = note("fine_tunes_map")
 
 Named = Mapping[str, FineTune]
 Item = TypeVar("Item")
@@ -143,7 +142,7 @@ def _rank(cell: str, role: str, rows: Sequence[ChangeSpectrum], rng: np.random.G
         low, high = (float(end) for end in interval(row_weights(ranks.size, DRAWS, rng) @ ranks / ranks.size))
     stable = fmean(row.stable_rank for row in rows if row.stable_rank is not None)
     above = median(row.rank for row in rows if row.rank is not None)
-    why = {} if low is not None else dict.fromkeys(("erank_low", "erank_high"), "fewer than three matrices")
+    why = {} if low is not None else dict.fromkeys(("erank_low", "erank_high"), note("fine_tunes_few_matrices"))
     most = max(min(row.shape) for row in rows)
     return RankRow(cell, role, len(rows), float(ranks.mean()), low, high, stable, float(above), most, why)
 

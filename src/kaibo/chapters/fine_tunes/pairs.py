@@ -29,19 +29,18 @@ from kaibo.uncertainty.intervals import mean_interval
 from kaibo.uncertainty.resampling import interval, row_weights
 from kaibo.version import __version__
 from kaibo.vocabulary import CrossRow, Finding, crossed
+from kaibo.words import note
 
 DRAWS = 2000
 LEAST_PAIRS = 3
 WHOLE = "all"
 
-NOTES = ("Distances are norms of the direct difference of two fine-tunes of one cell, over all weights.",)
+NOTES = (note("fine_tunes_apart"),)
 RATIO_NOTES = (
-    "The ratio is the mean distance between data sets ÷ that between seeds of one, over pairs of different seeds.",
-    "The interval over tensors says how far the parts of the model agree, not what other seeds would give.",
+    note("seeds_ratio"),
+    note("fine_tunes_tensors"),
 )
-METHOD_NOTES = (
-    "‖a‖ ÷ ‖b‖ and cosine are of changes on the same data under the same seed; intervals are Student's t over pairs.",
-)
+METHOD_NOTES = (note("fine_tunes_methods"),)
 
 Named = Mapping[str, FineTune]
 Crosses = Sequence[CrossRow]
@@ -96,7 +95,7 @@ def _ratios(cell: str, part: str, rows: Crosses, own: Named, rng: np.random.Gene
         low, high = (None, None) if row.ratio is None else _over_tensors(rows, own, row.distance_norm, rng)
         why = dict(row.why)
         if low is None:
-            why |= dict.fromkeys(("tensors_low", "tensors_high"), "fewer than three tensors that changed")
+            why |= dict.fromkeys(("tensors_low", "tensors_high"), note("fine_tunes_few_tensors"))
         by_seed = {own[one.a].seed: getattr(one, row.distance_norm) for one in whole if _other_data(own, one.a, one.b)}
         yield RatioRow(
             cell=cell,
@@ -244,12 +243,10 @@ def _method(a: str, b: str, rate: float, each: Sequence[tuple[float, float]], co
     why = (
         {}
         if low is not None
-        else dict.fromkeys(
-            ("ratio_low", "ratio_high", "cosine_low", "cosine_high"), "an interval needs three pairs of fine-tunes"
-        )
+        else dict.fromkeys(("ratio_low", "ratio_high", "cosine_low", "cosine_high"), note("fine_tunes_few_pairs"))
     )
     if conflict is None:
-        why["sign_conflict"] = "the two start from different models"
+        why["sign_conflict"] = note("fine_tunes_other_start")
     return MethodRow(
         a=a,
         b=b,

@@ -13,6 +13,7 @@ from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import GeneratedRow
+from kaibo.words import Note, note
 
 if TYPE_CHECKING:
     from kaibo.llama.causal import Causal
@@ -73,10 +74,10 @@ def generate(
     return Finding(GENERATE, (row,), (*causal.notes, *_notes(causal, written.ended, row)), provenance)
 
 
-def _notes(causal: Causal, ended: str, row: GeneratedRow) -> tuple[str, ...]:
+def _notes(causal: Causal, ended: str, row: GeneratedRow) -> tuple[Note, ...]:
     full = causal.context is not None and row.prompt_tokens + row.tokens >= causal.context
     if ended == "limit" and full:
-        return (f"the context of {causal.context:,} tokens is full",)
+        return (note("context_full", length=f"{causal.context:,}"),)
     return ()
 
 

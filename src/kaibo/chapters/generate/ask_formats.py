@@ -19,6 +19,7 @@ from kaibo.documents.json_text import json_line
 from kaibo.documents.reading import read_text
 from kaibo.errors import FormatError, KaiboError, UsageError
 from kaibo.vocabulary import Finding
+from kaibo.words import Note, note
 
 if TYPE_CHECKING:
     from kaibo.llama.causal import Causal
@@ -79,7 +80,7 @@ def prompt_formats(
     if not asked or set(wanted) - set(FORMATS):
         raise UsageError("wants chats, and formats of its list", next=f"formats: {', '.join(FORMATS)}")
     found: list[FormattedAnswers] = []
-    notes: dict[str, None] = {}
+    notes: dict[Note, None] = {}
     for address in addresses(models):
         try:
             causal = opened(address, running)
@@ -95,18 +96,18 @@ def prompt_formats(
 
 def _measured(
     causal: Causal, asked: Sequence[Chat], wanted: Sequence[str]
-) -> tuple[list[FormattedAnswers], tuple[str, ...]]:
+) -> tuple[list[FormattedAnswers], tuple[Note, ...]]:
     from kaibo.scoring.chats import answer_nats
 
     there = [name for name in wanted if name != "own" or causal.template is not None]
-    notes = [] if there == list(wanted) else [f"{causal.address} has no chat template: nothing to count costs from"]
+    notes = [] if there == list(wanted) else [note("formats_no_template", model=causal.address)]
     prompts = {name: _prompts(causal, asked, name) for name in there}
     answers = [tokenizer_of(causal).encode(one.answer, begin=False) for one in asked]
     kept = [place for place, answer in enumerate(answers) if _fits(causal, prompts, place, answer)]
     if not kept:
         raise UsageError("no chat fits its context", file=causal.address, next="give shorter chats")
     if len(kept) < len(asked):
-        notes.append(f"{len(asked) - len(kept)} chats do not fit the context of {causal.context:,} tokens")
+        notes.append(note("formats_long", count=len(asked) - len(kept), length=f"{causal.context:,}"))
     found = []
     for name in there:
         nats = answer_nats(causal, [(prompts[name][place], answers[place]) for place in kept])

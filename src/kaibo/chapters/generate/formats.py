@@ -13,6 +13,7 @@ from kaibo.chapters.generate.rows import FORMATS, FormatRow
 from kaibo.uncertainty.intervals import student
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.words import note
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ def formats(measured: Iterable[FormattedAnswers]) -> Finding[FormatRow]:
     return Finding(FORMATS, rows, (SAME,) if rows else (), {"kaibo": __version__})
 
 
-SAME = "Only the tokens of the answer are counted, the same ones under every format."
+SAME = note("formats_same")
 
 
 def _row(one: FormattedAnswers, right: FormattedAnswers | None) -> FormatRow:

@@ -17,6 +17,7 @@ from kaibo.models.formats import StoredTensor
 from kaibo.models.packings import group_of
 from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding, Tensor
+from kaibo.words import Note, note
 
 
 def inspect(
@@ -36,7 +37,7 @@ def inspect(
     """
     report = on_error or raising
     rows: list[Architecture] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     lengths = [_length(text) for text in contexts]
     for address in addresses(models):
         try:
@@ -122,18 +123,18 @@ def _from_headers(found: Architecture, tensors: Sequence[Tensor]) -> Architectur
         parameters=total,
         parameters_by_role=by_role,
         weights_bytes={str(bits): -(-total * bits // 8) for bits in (32, 16, 8, 4)},
-        remarks=("Parameters are counted from the headers of the weights.", *_promised(found, total)),
+        remarks=(note("headers"), *_promised(found, total)),
         why=why,
     )
 
 
-def _promised(found: Architecture, total: int) -> tuple[str, ...]:
+def _promised(found: Architecture, total: int) -> tuple[Note, ...]:
     """How many parameters the config promises, where it is another number; of several parts, the language model's."""
     if found.parameters is None:
         return ()
     promised = found.parameters_whole or found.parameters
-    said = [] if promised == total else [f"The config promises {promised:,} parameters."]
-    return (*said, *([f"{found.parameters:,} are the language model's."] if found.parameters_whole else []))
+    said = [] if promised == total else [note("promised", count=f"{promised:,}")]
+    return (*said, *([note("promised_text", count=f"{found.parameters:,}")] if found.parameters_whole else []))
 
 
 def _tensor_rows(tensor: Tensor) -> Iterator[TensorRow]:

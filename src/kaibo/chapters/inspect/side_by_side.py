@@ -19,6 +19,7 @@ from kaibo.chapters.inspect.rows import (
 )
 from kaibo.version import __version__
 from kaibo.vocabulary import Architecture, Finding
+from kaibo.words import note
 
 BITS = (32, 16, 8, 4)
 GROUPS = ("embedding", "attention", "mlp", "norm", "head", "other")
@@ -55,7 +56,7 @@ def side_by_side(models: Iterable[Architecture], *, card: int = CARD, extended: 
     )
 
 
-CODES = "Codes alone: the scales of a 4-bit format add 3 to 13 %, and one text's cache at full context is at 16 bit."
+CODES = note("codes_alone")
 
 
 def _roles(row: Architecture) -> list[RoleShare]:

@@ -11,6 +11,7 @@ from kaibo.chapters.law.laws import INTERVAL_NOTE, Laws
 from kaibo.chapters.law.rows import FORECAST, ForecastRow
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Finding
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 
@@ -25,10 +26,11 @@ def forecast(
     value = float(law_.predict(x)[0])
     low, high = law_.prediction_interval(x)
     outside = bool(law_.extrapolated(x)[0])
-    notes: tuple[str, ...] = (laws.settings.split.sentence, INTERVAL_NOTE)
+    notes: tuple[Note, ...] = (laws.settings.split.sentence, INTERVAL_NOTE)
     if outside:
         ends = ", ".join(f"{a:.3g} … {b:.3g}" for a, b in zip(law_.low, law_.high, strict=True))
-        notes += (f"warning: {name} = {', '.join(f'{v:.3g}' for v in x[0])} lies outside the training range ({ends})",)
+        at = ", ".join(f"{value:.3g}" for value in x[0])
+        notes += (note("forecast_outside", predictor=name, at=at, range=ends),)
     row = ForecastRow(model, laws.row.target, name, value, float(low[0]), float(high[0]), outside)
     return Finding(FORECAST, (row,), notes, laws.finding.provenance)
 

@@ -21,6 +21,7 @@ from kaibo.uncertainty.resampling import family_weights, interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 MOST_COMPONENTS = 5
@@ -55,7 +56,7 @@ class Prepared:
     imputation: Imputation | None
     axes: Axes | None
     columns: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def prepare(table: ScoreTable, target: str, settings: LawSettings) -> Prepared:
@@ -66,11 +67,11 @@ def prepare(table: ScoreTable, target: str, settings: LawSettings) -> Prepared:
     unit = table.units[table.benchmarks.index(target)] if target in table.benchmarks else "points"
     y = y / 100.0 if unit == "percent" else y
     y = (y - settings.chance) / (1 - settings.chance)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     if settings.fit.form in ("power", "chinchilla") and _PERPLEXITY.search(target):
-        y, notes = np.log(y), (f"{target} is a perplexity; the law is of its logarithm, nats per token",)
+        y, notes = np.log(y), (note("law_of_logarithm", target=target),)
     elif settings.fit.form in ("power", "chinchilla") and unit in ("fraction", "percent"):
-        y, notes = 1.0 - y, (f"the law is of the error 1 − {target}, which falls",)
+        y, notes = 1.0 - y, (note("law_of_error", target=target),)
     train = settings.split.train(table.flops, y, settings.fit.seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         size, flops = np.log(table.fact("parameters"))[:, None], np.log(table.flops)[:, None]
@@ -99,7 +100,7 @@ def _for_power(known: Mapping[str, Floats], form: str, target: str) -> dict[str,
 
 def _component_scores(
     table: ScoreTable, columns: Sequence[str], train: NDArray[np.bool_]
-) -> tuple[Floats, Imputation, Axes, tuple[str, ...], tuple[str, ...]]:
+) -> tuple[Floats, Imputation, Axes, tuple[str, ...], tuple[Note, ...]]:
     part, scaled = one_unit(table.only(columns), standardise=False)
     fitting, notes = usable(part.rows(train))
     part = part.only(fitting.benchmarks)
@@ -130,10 +131,10 @@ class Laws:
     settings: LawSettings
 
     @property
-    def _bounds(self) -> tuple[str, ...]:
+    def _bounds(self) -> tuple[Note, ...]:
         """Which floors ran into their bound: the data do not show where the law levels off."""
         named = [name for name, law in self.fitted.items() if law.form.log_errors and law.theta[0] <= law.form.low[0]]
-        return (f"no floor E can be seen in the data ({', '.join(named)}); it is taken as 0",) if named else ()
+        return (note("law_no_floor", names=", ".join(named)),) if named else ()
 
     @property
     def finding(self) -> Finding[LawRow]:
@@ -147,10 +148,7 @@ class Laws:
 FOLD_DRAWS, FOLD_STARTS = 250, 8
 """Bootstrap draws and starts of the law that is fitted anew without each family."""
 
-INTERVAL_NOTE = (
-    "intervals: 95 %, bootstrap over the training families; components are held as fitted on the training models; a "
-    "prediction interval adds the scatter of the training models"
-)
+INTERVAL_NOTE = note("law_intervals")
 
 
 def fit_laws(table: ScoreTable, target: str, settings: LawSettings | None = None) -> Laws:
@@ -210,7 +208,7 @@ def _row(
     tested = [one for one in residuals if test[prepared.table.models.index(one.model)]]
     inside = [one.low <= one.observed <= one.high for one in tested if not math.isnan(one.low)]
     others = [name for name in fitted if name != chosen and not name.startswith("PC")]
-    why = {} if tested else {"test_mse": "no model was held out", "coverage": "no model was held out"}
+    why = {} if tested else dict.fromkeys(("test_mse", "coverage"), note("law_none_held_out"))
     return LawRow(
         target=target,
         form=fitted[chosen].form.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaibo.vocabulary.kinds import Drawing, Kind
+from kaibo.words import Note
 
 Interval = tuple[float, float]
 
@@ -72,7 +73,7 @@ class LawRow:
     cross_validated: tuple[float, ...] = ()
     nested_error: float | None = None
     reference: str | None = None
-    why: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, Note] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,4 +103,4 @@ LAW = Kind(
         "errors": Drawing("errors", "law.errors_title", "law.errors_caption"),
     },
 )
-FORECAST = Kind("forecast", ForecastRow, __package__)
+FORECAST = Kind("forecast", ForecastRow, __package__, label="law.forecast")

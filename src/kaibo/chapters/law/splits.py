@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.errors import UsageError
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 
@@ -24,15 +25,10 @@ class Split:
     value: float = 0.0
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Note:
         """The split, as the output prints it."""
-        return {
-            "flops": f"trained on models of at most {self.value:g} FLOPs, tested on the rest",
-            "top": f"tested on the {100 * self.value:g} % with the highest targets",
-            "random": f"tested on {100 * self.value:g} % of the models, at random",
-            "family": "each family predicted by the other families",
-            "none": "trained on all models",
-        }[self.kind]
+        shown = self.value if self.kind == "flops" else 100 * self.value
+        return note(f"split_{self.kind}", value=f"{shown:g}")
 
     def train(self, flops: Floats, target: Floats, seed: int) -> NDArray[np.bool_]:
         """The mask of training models, shape (models,). Raises UsageError where one side would be empty."""

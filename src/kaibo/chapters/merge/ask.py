@@ -28,6 +28,7 @@ from kaibo.store.disk import held
 from kaibo.version import __version__
 from kaibo.vocabulary import DTYPES, DType, Finding, Model
 from kaibo.vocabulary.merging import Ballot, Recipe
+from kaibo.words import Note
 
 TYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 """Types of the output by the names that configs use."""
@@ -76,7 +77,7 @@ class Merge:
     by_layer: Finding[ConflictRow]
     by_role: Finding[ConflictRow]
     cells: Finding[ConflictRow]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     model: Model = field(repr=False)
     written: Written | None = None
 

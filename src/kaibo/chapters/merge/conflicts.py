@@ -11,6 +11,7 @@ from kaibo.chapters.merge.rows import CONFLICT_MAP, CONFLICTS, ConflictRow
 from kaibo.version import __version__
 from kaibo.vocabulary import LEVELS, By, Finding
 from kaibo.vocabulary.merging import Ballot
+from kaibo.words import Note, about, note
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,21 @@ def conflicts(polled: Sequence[Polled], by: By = "model", tuned: Sequence[str] =
     return Finding(CONFLICTS, tuple(rows), NOTES, _source(tuned))
 
 
-def nonfinite_notes(polled: Sequence[Polled], tuned: Sequence[str]) -> tuple[str, ...]:
+def nonfinite_notes(polled: Sequence[Polled], tuned: Sequence[str]) -> tuple[Note, ...]:
     """What each tuned model brings into the merge that is no number: how much, in which tensor first."""
     found = []
     for place, address in enumerate(tuned):
         broken = {one.tensor: one.ballot.nonfinite[place] for one in polled if one.ballot.nonfinite[place]}
         if broken:
             first, name = next(iter(broken)), os.path.basename(address.rstrip("/")) or address
-            where = f"{sum(broken.values())} in {len(broken)} tensors, first {broken[first]} in {first}"
-            found.append(f"{name}: values that are NaN or infinite go into the merge: {where}")
+            counts = {"count": sum(broken.values()), "tensors": len(broken), "first": broken[first]}
+            found.append(about(name, note("merge_nonfinite", **counts, tensor=first)))
     return tuple(found)
 
 
 NOTES = (
-    "Conflict is the share of positions with an entry after trimming where entries of both signs meet.",
-    "Elected is the share of kept entries that have the sign that won; the others are left out of the merge.",
+    note("merge_conflict"),
+    note("merge_elected"),
 )
 
 

@@ -11,6 +11,7 @@ from kaibo.documents.fields import read, unknown
 from kaibo.documents.yaml_text import read_yaml
 from kaibo.errors import FormatError, UsageError
 from kaibo.vocabulary.merging import Divide, Method, Recipe, Scope, Tie, Ties, Vote
+from kaibo.words import Note, about, note
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "method": get_args(Method),
@@ -37,7 +38,7 @@ class Request:
     tuned: tuple[str, ...]
     recipe: Recipe
     dtype: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def asked(base: str, tuned: Sequence[str], like: str, chosen: Mapping[str, Any]) -> Request:
@@ -89,11 +90,7 @@ def from_mergekit(path: str) -> Request:
     if base is None:
         raise _refused(path, "base_model", "there is none")
     recipe, dtype = _recipe(path, method, base, config), config.out_dtype or config.dtype
-    notes = (
-        ()
-        if dtype in (None, "float32")
-        else (f"{path}: sums are formed in float64 and stored as {dtype}; mergekit computes in {dtype} throughout",)
-    )
+    notes = () if dtype in (None, "float32") else (about(str(path), note("merge_dtype", dtype=dtype)),)
     tuned = tuple(one.model for one in config.models if one.model != base)
     return Request(base, tuned, recipe, dtype, notes)
 

@@ -25,10 +25,11 @@ from kaibo.models.pairing import Pair, Pairing
 from kaibo.store import Store
 from kaibo.vocabulary import DType, Model, Tensor
 from kaibo.vocabulary.merging import WHOLE, Recipe, Rule, Trim
+from kaibo.words import Note, about, note
 
 BUFFER = "buffer"
 
-LAID_OUT = "it is laid out otherwise there"
+LAID_OUT = note("merge_laid_out")
 
 Whole = dict[str, tuple[Pair, ...]]
 
@@ -52,7 +53,7 @@ class Plan:
     tuned: tuple[Model, ...]
     recipe: Recipe
     outputs: tuple[Merged | Tensor, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -101,11 +102,11 @@ def plan_merge(
     return Plan(base, tuple(side.model for side in sides), recipe, outputs, notes)
 
 
-def _whole(base: Model, sides: Sequence[Side], partial: bool) -> tuple[Whole, tuple[str, ...]]:
+def _whole(base: Model, sides: Sequence[Side], partial: bool) -> tuple[Whole, tuple[Note, ...]]:
     """The pairs of each tensor that every tuned model has in full, by the base's canonical name."""
     found = [{id(pair.base): pair for pair in side.pairing.pairs} for side in sides]
     whole: Whole = {}
-    notes: list[str] = []
+    notes: list[Note] = []
     for tensor in base.weights:
         if tensor.role == BUFFER:
             continue
@@ -119,11 +120,13 @@ def _whole(base: Model, sides: Sequence[Side], partial: bool) -> tuple[Whole, tu
             message = f"has no counterpart in {lacking.model.address}: {why}"
             next_step = "--partial leaves such tensors as they are in the base"
             raise FormatError(message, file=base.address, tensor=tensor.name, next=next_step)
-        notes.append(f"{tensor.canonical} stays as it is in the base: {lacking.model.address}: {why}")
+        notes.append(note("merge_stays", tensor=tensor.canonical, why=about(lacking.model.address, why)))
     for side in sides:
-        notes += [f"{side.model.address}: {note}" for note in side.pairing.notes]
+        notes += [about(side.model.address, told) for told in side.pairing.notes]
         extra = [lone for lone in side.pairing.unmatched if lone.side == "tuned"]
-        notes += [f"{side.model.address}: {lone.tensor} is left out ({lone.why})" for lone in extra]
+        notes += [
+            about(side.model.address, note("left_out_tensor", tensor=lone.tensor, why=lone.why)) for lone in extra
+        ]
     return whole, tuple(notes)
 
 

@@ -16,9 +16,10 @@ from kaibo.models.derived.difference import difference_of
 from kaibo.models.pairing import pair_models
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, Tensor
+from kaibo.words import note
 
-NOTES = ("L1 ≤ √n·L2, L2 ≤ L1 and L2 ≤ √(L1·L∞) hold for every vector of n values.",)
-STEP_NOTE = "Step: L1, or the square of L2, is a whole multiple of it; sums added in full precision have none."
+NOTES = (note("norms_rule"),)
+STEP_NOTE = note("norms_steps")
 
 BUFFER_BYTES = 4 << 20
 

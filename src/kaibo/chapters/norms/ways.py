@@ -19,6 +19,7 @@ from kaibo.chapters.norms.consistency import SLACK, step_of_square, step_of_sum
 from kaibo.chapters.norms.rows import NORM_SIZES, NORM_WAYS, NormsRow, SizeRow, WayRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.words import note
 
 
 class Form(NamedTuple):
@@ -31,17 +32,17 @@ class Form(NamedTuple):
 
 FORMS = {"float16": Form(11, -24, 65504.0), "bfloat16": Form(8, -133, float.fromhex("0x1.fep127"))}
 
-RIGHT = "right: squared and added in 64 bits"
-BY_TENSOR = "{form}: squares and tensor sums rounded to it"
-RUNNING = "{form}: value after value added in it"
-MEAN = "L2 a mean over tensors, L1 a sum"
-REPORTED = "as reported"
+RIGHT = note("ways_right")
+BY_TENSOR, RUNNING = ({form: note(key, form=form) for form in FORMS} for key in ("ways_by_tensor", "ways_running"))
+"""Of each type: every square and every tensor's sum rounded to it; and value after value added in it."""
+MEAN = note("ways_mean")
+REPORTED = note("ways_reported")
 
 NOTES = (
-    "Each operation rounds to nearest as the type does; sums within a tensor are exact before they are rounded.",
-    "L1 ÷ L2 is at most √n for every vector of n values, whatever made it.",
+    note("ways_rounding"),
+    note("ways_bound"),
 )
-SIZE_NOTE = "The same difference made larger and smaller; a row that was reported stands at its own mean |Δ| = L1 ÷ n."
+SIZE_NOTE = note("ways_sizes")
 
 LEAST_NORMAL, HALF = np.float32(2.0**-14), np.float32(0.5)
 
@@ -100,9 +101,9 @@ class Ways:
         """L1 and L2 in every way, the right one first."""
         yield RIGHT, math.fsum(self.absolute), math.sqrt(math.fsum(self.square))
         for form, (absolute, square) in self.by_tensor.items():
-            yield BY_TENSOR.format(form=form), absolute, math.sqrt(square)
+            yield BY_TENSOR[form], absolute, math.sqrt(square)
         for form, (absolute, square) in self.running.items() if self.serially else ():
-            yield RUNNING.format(form=form), absolute, math.sqrt(square)
+            yield RUNNING[form], absolute, math.sqrt(square)
         roots = [math.sqrt(square) for square in self.square]
         yield MEAN, math.fsum(self.absolute), math.fsum(roots) / max(len(roots), 1)
 
@@ -164,8 +165,8 @@ def _rows(pair: str, ways: Ways) -> Iterator[WayRow]:
 
 def _why(l1: float, l2: float) -> str:
     if math.isfinite(l1) and math.isfinite(l2):
-        return "L2 is zero: every square vanished" if l1 else "nothing changed"
-    return "a sum left the range of the type"
+        return note("ways_vanished") if l1 else note("ways_nothing")
+    return note("ways_range")
 
 
 def norm_sizes(taken: Iterable[tuple[str, Ways]], reported: Iterable[NormsRow] = ()) -> Finding[SizeRow]:

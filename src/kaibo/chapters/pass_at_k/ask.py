@@ -19,6 +19,7 @@ from kaibo.errors import UsageError
 from kaibo.sandbox import VERDICTS, Judged, Limits, Problem, chosen, problems, samples
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
+from kaibo.words import Note, about, note
 
 KS = (1, 10, 100)
 CURVE = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)
@@ -124,20 +125,20 @@ def _pairs(tallies: Mapping[str, Sequence[Tally]], ks: Sequence[int]) -> tuple[P
     return tuple(row for one, other in both for row in pairs_of(one, other, ks))
 
 
-def _ended(rows: Sequence[PassAtKRow]) -> list[str]:
+def _ended(rows: Sequence[PassAtKRow]) -> list[Note]:
     """How the samples of each file ended, a line each."""
     told = {row.model: ", ".join(f"{name} {count:,}" for name, count in row.verdicts.items() if count) for row in rows}
-    return [f"{model}: {counts}" for model, counts in told.items()]
+    return [about(model, counts) for model, counts in told.items()]
 
 
-def _notes(known: Mapping[str, Problem], tallies: Mapping[str, Sequence[Tally]], sandbox: str) -> list[str]:
+def _notes(known: Mapping[str, Problem], tallies: Mapping[str, Sequence[Tally]], sandbox: str) -> list[Note]:
     notes = [
-        f"{path}: {len(known) - len(several)} of {len(known)} problems have no judged samples and are left out"
+        about(path, note("samples_missing", count=len(known) - len(several), all=len(known)))
         for path, several in tallies.items()
         if len(several) < len(known)
     ]
     if sandbox == "none":
-        notes.append("samples ran without a sandbox, with the rights of whoever ran kaibo")
+        notes.append(note("no_sandbox"))
     return notes
 
 

@@ -17,6 +17,7 @@ from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Drawing, Kind
 from kaibo.vocabulary.scores import RANGES, ScoreTable, fractions
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -70,6 +71,11 @@ class FamilyLine:
     intercept: float
     r2: float
 
+    @property
+    def models(self) -> int:
+        """`n` under the name that tables give it."""
+        return self.n
+
 
 @dataclass(frozen=True)
 class ComponentsRow:
@@ -101,7 +107,7 @@ class ComponentsRow:
     mean_family_r2: float | None
     condition: float | None
     left_out: tuple[str, ...] = ()
-    why: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, Note] = field(default_factory=dict)
 
 
 PCA = Kind(
@@ -130,26 +136,24 @@ def valid_range(table: ScoreTable) -> tuple[Floats, Floats]:
     return np.minimum(low, seen_low), np.maximum(high, seen_high)
 
 
-def usable(table: ScoreTable) -> tuple[ScoreTable, tuple[str, ...]]:
+def usable(table: ScoreTable) -> tuple[ScoreTable, tuple[Note, ...]]:
     """The table without columns that say nothing (empty, constant) and models without a score, and notes on those."""
     notes = []
     here = ~np.isnan(table.values)
     tells = [bool(h.sum() >= 2 and np.ptp(c[h]) > 0) for c, h in zip(table.values.T, here.T, strict=True)]
     silent = [name for name, tell in zip(table.benchmarks, tells, strict=True) if not tell]
     if silent:
-        notes.append(f"left out, for they are empty or constant: {', '.join(silent)}")
+        notes.append(note("columns_silent", names=", ".join(silent)))
         table = table.only([name for name in table.benchmarks if name not in silent])
     scored: NDArray[np.bool_] = np.asarray(~np.isnan(table.values).all(axis=1))
     if not scored.all() and scored.any():
         nothing = [name for name, any_ in zip(table.models, scored, strict=True) if not any_]
-        notes.append(
-            f"left out, for they have no score here: {', '.join(nothing[:8])}{' …' if len(nothing) > 8 else ''}"
-        )
+        notes.append(note("models_silent", names=", ".join(nothing[:8]) + (" …" if len(nothing) > 8 else "")))
         table = table.rows(scored)
     return table, tuple(notes)
 
 
-def one_unit(table: ScoreTable, standardise: bool) -> tuple[ScoreTable, tuple[str, ...]]:
+def one_unit(table: ScoreTable, standardise: bool) -> tuple[ScoreTable, tuple[Note, ...]]:
     """The table with percent as fractions where both occur. Raises UsageError where scales cannot be compared."""
     units = set(table.units)
     if standardise or len(units) <= 1:
@@ -163,8 +167,8 @@ def one_unit(table: ScoreTable, standardise: bool) -> tuple[ScoreTable, tuple[st
     percent = np.array([unit == "percent" for unit in table.units])
     named = [name for name, is_percent in zip(table.benchmarks, percent, strict=True) if is_percent]
     values = np.where(percent, table.values / 100.0, table.values)
-    note = f"read as percent and divided by 100, as the other columns are fractions: {', '.join(named)}"
-    return replace(table, values=values, units=fractions(len(table.units))), (note,)
+    told = note("percent_divided", names=", ".join(named))
+    return replace(table, values=values, units=fractions(len(table.units))), (told,)
 
 
 def components(
@@ -189,7 +193,7 @@ def components(
 
 def _computed(
     table: ScoreTable, settings: ComponentSettings, left_out: tuple[str, ...]
-) -> tuple[ComponentsRow, tuple[str, ...]]:
+) -> tuple[ComponentsRow, tuple[Note, ...]]:
     imputation = fit_imputation(table.values, settings.imputation(table))
     kept = min(settings.components or 5, len(table.benchmarks), len(table.models) - 1)
     axes = fit_axes(imputation.filled, kept, settings.standardise)
@@ -204,11 +208,11 @@ def _computed(
         log_flops = np.where(flops > 0, np.log10(flops), np.nan)
     lines = family_lines(scores[:, 0], log_flops, table.families)
     well = [one.r2 for one in lines if one.n >= 3]
-    why = {} if well else {"mean_family_r2": "no family has three models with known training FLOPs"}
+    why = {} if well else {"mean_family_r2": note("pca_few_flops")}
     if len(set(table.families)) < LEAST_GROUPS:
-        why["explained_interval"] = f"an interval over families needs {LEAST_GROUPS} of them"
+        why["explained_interval"] = note("pca_few_families", count=LEAST_GROUPS)
     if np.isinf(axes.condition):
-        why["condition"] = "columns are linearly dependent, or there are no more models than columns"
+        why["condition"] = note("pca_dependent")
     row = ComponentsRow(
         models=table.models,
         benchmarks=table.benchmarks,
@@ -230,8 +234,7 @@ def _computed(
         left_out=left_out,
         why=why,
     )  # fmt: skip
-    shape = f"{len(table.models)} models and {len(table.benchmarks)} columns"
-    few = f"{shape}: with no more models than columns the later components are not determined"
+    few = note("pca_few_models", models=len(table.models), columns=len(table.benchmarks))
     return row, () if len(table.models) > len(table.benchmarks) else (few,)
 
 
@@ -309,7 +312,7 @@ def family_lines(score: Floats, log_flops: Floats, families: Sequence[str]) -> t
 
 
 def _nothing(table: ScoreTable, left_out: Sequence[str]) -> ComponentsRow:
-    reason = f"{len(table.models)} models and {len(table.benchmarks)} columns that vary; PCA needs three and two"
+    reason = note("pca_too_few", models=len(table.models), columns=len(table.benchmarks))
     why = dict.fromkeys(("explained", "loadings", "kept_components", "scores", "condition", "mean_family_r2"), reason)
     families = dict(zip(table.models, table.families, strict=True))
     return ComponentsRow(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.words import Note, note
+
 Floats = NDArray[np.float64]
 
 MOST_ITERATIONS = 10_000
@@ -25,11 +27,9 @@ class ImputationSettings:
     high: Floats | float = np.inf
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Note:
         """The settings, as the output prints them."""
-        scale = "standardised columns" if self.standardised else "the columns as they are"
-        how = f"iterated PCA with {self.components} component(s) on {scale}"
-        return f"missing cells filled by {how}, clipped to the valid range"
+        return note("filled_standardised" if self.standardised else "filled", components=self.components)
 
 
 @dataclass(frozen=True)

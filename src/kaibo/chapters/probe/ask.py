@@ -11,6 +11,7 @@ from kaibo.recipes.loading import require_training
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
+from kaibo.words import Note, about, note
 
 PROBE = Kind(
     "probe",
@@ -51,7 +52,7 @@ def probe(
     require_training()
     questions = prompts_for(prompts, language)
     rows: list[ProbeRow] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     for address in addresses(models):
         try:
             found, replies = asked(address, questions, max_tokens=max_tokens, device=device, base=base)
@@ -61,8 +62,9 @@ def probe(
         rows += found
         for row in found:
             shown = next(reply for reply in replies if reply.asked == row.asked)
-            notes += [] if row.answers else [f"{address}: asked {shown.prompt!r}, it says {shown.text[:120]!r}"]
+            notes += (
+                [] if row.answers else [about(address, note("probe_says", prompt=shown.prompt, text=shown.text[:120]))]
+            )
     if rows:
-        asked_of = f"{len(questions)} questions, greedy answers of at most {max_tokens} tokens; intervals in --json"
-        notes.insert(0, asked_of)
+        notes.insert(0, note("probe_asked", count=len(questions), tokens=max_tokens))
     return Finding(PROBE, tuple(rows), tuple(notes), {"kaibo": __version__})

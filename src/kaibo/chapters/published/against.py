@@ -13,6 +13,7 @@ from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, note
 
 AXES = ("parameters", "tokens", "flops")
 
@@ -36,14 +37,14 @@ def against(
     unknown = [
         name for name, place, some in zip(table.models, places, scored, strict=True) if some and math.isnan(place)
     ]
-    notes = [f"left out, since their {x} are not known: {', '.join(unknown)}"] if unknown else []
+    notes = [note("left_out_axis", axis=x, names=", ".join(unknown))] if unknown else []
     return Finding(AGAINST, tuple(rows), (*notes, *SAID[x]), {"table": table.name, "kaibo": __version__})
 
 
-SAID: Mapping[str, tuple[str, ...]] = {
-    "parameters": ("Sizes are the round numbers by which the tables call the models.",),
+SAID: Mapping[str, tuple[Note, ...]] = {
+    "parameters": (note("round_sizes"),),
     "tokens": (),
-    "flops": ("Training FLOPs are 6·N·D with the sizes and training tokens of the shipped tables.",),
+    "flops": (note("flops_of_tables"),),
 }
 """What is to be known of each axis."""
 

@@ -15,9 +15,10 @@ from kaibo.uncertainty.intervals import Z, mean_interval, newcombe
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, note
 
-UNKNOWN = "the number of questions is not known"
-NO_SHARE = "it is no share of right answers"
+UNKNOWN = note("questions_unknown")
+NO_SHARE = note("no_share")
 
 
 @dataclass(frozen=True)
@@ -91,21 +92,18 @@ def _sum(rows: Sequence[PairedRow]) -> PairedSum:
     return PairedSum(rows[0].one, rows[0].other, count, higher, mean.mean, low, high, sign_test(higher, lower))
 
 
-def _notes(rows: Sequence[PairedRow]) -> tuple[str, ...]:
+def _notes(rows: Sequence[PairedRow]) -> tuple[Note, ...]:
     """Which benchmarks have an interval, and from how many questions; which have none, and why."""
     known = {row.benchmark: row.questions for row in rows if row.questions is not None}
     unknown = {row.benchmark: row.why["difference_low"] for row in rows if row.questions is None}
     said = []
     if known:
         listed = ", ".join(f"{name} {count:,}" for name, count in known.items())
-        said = [f"questions of the test sets: {listed}", INDEPENDENT]
+        said = [note("questions_of", listed=listed), INDEPENDENT]
     for reason in dict.fromkeys(unknown.values()):
         listed = ", ".join(name for name, why in unknown.items() if why == reason)
-        said.append(f"no interval for {listed}, since {reason}")
+        said.append(note("no_interval", names=listed, why=reason))
     return tuple(said)
 
 
-INDEPENDENT = (
-    "Intervals take the two models' answers for independent; on the same questions they agree more, so the intervals "
-    "are too wide rather than too narrow."
-)
+INDEPENDENT = note("independent_answers")

@@ -13,6 +13,7 @@ from kaibo.uncertainty.intervals import wilson
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import note
 
 COLUMN = re.compile(r"(?P<benchmark>.+)@(?P<k>[0-9]{1,9})")
 SIZE = re.compile(r"(?<!\s)\s++[0-9.]++[BM]$")
@@ -32,7 +33,7 @@ def pass_curves(table: ScoreTable, sizes: Mapping[str, TestSize]) -> Finding[Pas
         for row in _of_benchmark(table, benchmark, sizes.get(benchmark))
     ]
     known = {row.benchmark: row.problems for row in rows if row.problems}
-    notes = [f"problems of the test sets: {', '.join(f'{name} {count:,}' for name, count in known.items())}"]
+    notes = [note("problems_of", listed=", ".join((f"{name} {count:,}" for name, count in known.items())))]
     return Finding(PASS_CURVES, tuple(rows), tuple(notes if known else ()), {"kaibo": __version__})
 
 

@@ -8,6 +8,7 @@ from kaibo.chapters.published.rows import SHARES, ShareRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import note
 
 
 def shares(table: ScoreTable, column: str, total: float, *, step: float, marked: str = "") -> Finding[ShareRow]:
@@ -25,8 +26,8 @@ def shares(table: ScoreTable, column: str, total: float, *, step: float, marked:
         low, share, high = (max(value + side, 0.0) / whole for side in (-step / 2, 0.0, step / 2))
         rows.append(ShareRow(name, place, share, low, high, share * total, low * total, high * total, name == marked))
     summed = math.fsum(row.share for row in rows)
-    notes = (f"The printed shares add up to {100 * summed:.2f} %.", ROUNDING)
+    notes = (note("shares_sum", sum=f"{100 * summed:.2f}"), ROUNDING)
     return Finding(SHARES, tuple(rows), notes, {"table": table.name, "total": total, "kaibo": __version__})
 
 
-ROUNDING = "Bounds are those of rounding: half a unit of the last printed digit to both sides."
+ROUNDING = note("shares_rounding")

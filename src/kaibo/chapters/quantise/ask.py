@@ -21,6 +21,7 @@ from kaibo.uncertainty.intervals import Interval, mean_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import QuantisedRow
+from kaibo.words import note
 
 WIDTHS: dict[str, Running] = {
     "bf16": Running(dtype="bfloat16"),  # first: the others are compared with it
@@ -30,9 +31,9 @@ WIDTHS: dict[str, Running] = {
 }
 LONGEST = 2048
 NOTES = (
-    "Memory is what the weights take once loaded, scales included; 8 and 4 bit leave embedding and head as they are.",
-    "The cost is nats per token more than bf16 over the same windows, with Student's 95 % interval over windows.",
-    "8 and 4 bit compute in bfloat16. bitsandbytes may repack 4-bit weights in place at their first use on a CPU.",
+    note("quantise_memory"),
+    note("quantise_cost"),
+    note("quantise_compute"),
 )
 
 Nats = NDArray[np.float32]
@@ -69,7 +70,7 @@ def quantise(
         else _absent(address, width, failed[width])
         for width in ("f32", "bf16", "int8", "nf4")
     ]
-    notes = (*NOTES, *(f"{width} could not be measured: {problem.line}" for width, problem in failed.items()))
+    notes = (*NOTES, *(note("quantise_failed", width=width, why=problem.line) for width, problem in failed.items()))
     return Finding(QUANTISE, tuple(rows), notes, {"kaibo": __version__, "models": {address: None}})
 
 

@@ -31,11 +31,12 @@ from kaibo.store import Store
 from kaibo.store.disk import held
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, Model
+from kaibo.words import note
 
 NOTES = (
-    "Every logit stays the same to the last bit: the factors are powers of two, and they cancel.",
-    "That holds while no activation leaves the normal numbers of its type: float32 and bfloat16 have room for it.",
-    "The range was reached by a search from several starts: it is at least as wide as this.",
+    note("rescale_same"),
+    note("rescale_room"),
+    note("rescale_search"),
 )
 
 

@@ -18,15 +18,16 @@ from kaibo.chapters.score.perplexity import clusters, safe_exp
 from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
+from kaibo.words import note
 
 Apart = tuple[float, float | None, float | None]
 """Nats per token, with the ends of the 95 % interval."""
 
 NOTES = (
-    "A control has as many levels a decade and the same relative error of the weights, and follows the law.",
-    "Costs are nats per token with a 95 % interval over blocks of the text, the same blocks of both models.",
-    "Each has three controls; the ends beside the difference are the lowest and the highest of the three intervals.",
-    "error is ‖w − w′‖ ÷ ‖w‖ over all weights; mae_rescaled is the distance after powers of two that change no logit.",
+    note("trial_control"),
+    note("trial_cost"),
+    note("trial_draws"),
+    note("trial_error"),
 )
 
 

@@ -20,6 +20,7 @@ from kaibo.scoring.memory import memory_of
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document, Errors, read_texts
 from kaibo.vocabulary import Finding
+from kaibo.words import Note
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def score(
     shown = shown or Shown()
     documents = read_texts(texts, errors)
     logs: list[ScoredText] = []
-    notes: dict[str, None] = {}
+    notes: dict[Note, None] = {}
     memory: dict[str, int] = {}
     for step, scored, bytes_ in _scored(models, documents, how, settings, on_error, shown):
         logs += texts_of(scored, step)

@@ -20,6 +20,7 @@ from kaibo.chapters.score.rows import SCORE, ScoreRow
 from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
+from kaibo.words import note
 
 DOCUMENTS, BLOCKS = 20, 64
 """From how many documents on they are the clusters of an interval; else how many blocks of tokens there are at most."""
@@ -28,9 +29,9 @@ LEAST = 16
 """Scored tokens below which no interval is given."""
 
 NOTES = (
-    "ppl = exp(nats ÷ scored tokens); the first token of a text is scored only where a token stands before it.",
-    "The interval is 95 %, over documents where there are 20 or more, else over blocks of neighbouring tokens.",
-    "uniform_ppl and unigram_ppl are what no knowledge and the text's own token frequencies would give.",
+    note("ppl"),
+    note("ppl_interval"),
+    note("ppl_nulls"),
 )
 
 OTHER_TOKENS = "models with other tokenizers are compared by bits per byte, not by token"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from kaibo.chapters.score.perplexity import ScoredText
 from kaibo.collect.scores import Scored
 from kaibo.scoring.words import words
+from kaibo.words import Note, note
 
 
 def texts_of(scored: Scored, step: int | None = None) -> Iterator[ScoredText]:
@@ -24,8 +25,8 @@ def texts_of(scored: Scored, step: int | None = None) -> Iterator[ScoredText]:
         )
 
 
-def first_ids(scored: Scored, count: int) -> str:
+def first_ids(scored: Scored, count: int) -> Note:
     """The exact ids that a model reads first, as a note."""
     first = " ".join(str(number) for number in scored.plan.first_ids(count))
     name = os.path.basename(scored.address.rstrip("/"))
-    return f"{name}: the first ids read are {first}"
+    return note("first_ids", model=name, ids=first)

@@ -13,13 +13,14 @@ from kaibo.chapters.score.rows import SCORE_CONTEXT, SCORE_TOKENS, ContextRow, T
 from kaibo.uncertainty.intervals import mean_interval
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding, TokenLog
+from kaibo.words import note
 
 MOST_TOKENS = 240
 """So many tokens of a text are shown one by one."""
 
 NOTES = (
-    f"The first {MOST_TOKENS} tokens of one text are shown.",
-    "Tokens are grouped by how many stood before them in their window; intervals are 95 % over single tokens.",
+    note("strip_first", count=MOST_TOKENS),
+    note("context_groups"),
 )
 
 

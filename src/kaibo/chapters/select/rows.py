@@ -23,5 +23,21 @@ class SelectRow:
     gap: float
     why: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def spent(self) -> float:
+        """`cost` under the name that tables give it."""
+        return self.cost
 
-SELECT = Kind("select", SelectRow, __package__)
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """`families` under the name that tables give them."""
+        return self.families
+
+
+SELECT = Kind(
+    "select",
+    SelectRow,
+    __package__,
+    columns=("budget", "value", "exact", "gap", "spent", "chosen"),
+    label="select.title",
+)

@@ -17,6 +17,7 @@ from kaibo.errors import UsageError
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ class Candidates:
     whole: Floats
 
 
-def candidates(table: ScoreTable, settings: SelectSettings) -> tuple[Candidates, tuple[str, ...]]:
+def candidates(table: ScoreTable, settings: SelectSettings) -> tuple[Candidates, tuple[Note, ...]]:
     """The families of a table with the Gram matrices of their component scores (imputed, centred over all models).
 
     With `largest`, only models up to that size can be chosen; XᵀX stays that of all models of the table.
@@ -60,7 +61,7 @@ def candidates(table: ScoreTable, settings: SelectSettings) -> tuple[Candidates,
     if settings.largest is not None:
         size = table.fact("parameters")
         allowed = np.nan_to_num(size, nan=np.inf) <= settings.largest
-        notes += (f"models of at most {settings.largest:g} parameters: {int(allowed.sum())} of {len(allowed)}",)
+        notes += (note("select_largest", most=f"{settings.largest:g}", count=int(allowed.sum()), all=len(allowed)),)
     price = _price(table, settings.cost)
     families = np.array(table.families, dtype=object)
     names = tuple(dict.fromkeys(families[allowed].tolist()))
@@ -98,7 +99,7 @@ def select(table: ScoreTable, budgets: Sequence[float], settings: SelectSettings
     if unknown:
         raise UsageError(f"no family {', '.join(unknown)}", next=f"families: {', '.join(found.names)}")
     rows = tuple(_choose(found, budget, settings) for budget in budgets)
-    notes += (f"V-optimality on {found.whole.shape[0]} components, at most {settings.most_families} families",)
+    notes += (note("select_optimality", components=found.whole.shape[0], families=settings.most_families),)
     return Finding(SELECT, rows, notes, {"table": table.name, "kaibo": __version__, "cost": settings.cost})
 
 
@@ -125,7 +126,7 @@ def _choose(found: Candidates, budget: float, settings: SelectSettings) -> Selec
     chosen[free[taken == 1]] = True
     names = tuple(name for name, one in zip(found.names, chosen, strict=True) if one)
     gap = 0.0 if exact else relaxed_bound(found.whole, grams, costs, budget - spent, left, start) - value
-    why = {} if np.isfinite(value) else {"value": "no choice within the budget spans the components"}
+    why = {} if np.isfinite(value) else {"value": note("select_none")}
     models = tuple(model for name in names for model in found.models[name])
     return SelectRow(budget, names, models, value, exact, float(found.costs[chosen].sum()), max(gap, 0.0), why)
 

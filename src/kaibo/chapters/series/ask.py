@@ -26,6 +26,7 @@ from kaibo.models.pairing.comparing import changes
 from kaibo.store import Failure, Store
 from kaibo.vocabulary import Finding, Model
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable
+from kaibo.words import Note, note
 
 SHOWN = 60
 """So many characters of a value that changed are shown."""
@@ -86,14 +87,12 @@ def series(
     )
 
 
-def _notes(found: Sequence[Checkpoint]) -> Iterator[str]:
+def _notes(found: Sequence[Checkpoint]) -> Iterator[Note]:
     """What a reader should know of the steps."""
     if any(one.unit == "epoch" for one in found):
-        yield "no name says a step: they are counted in epochs"
+        yield note("series_epochs")
     elif all(one.step is None for one in found):
-        yield (
-            "no name says a step: they are in the order of their names, without distances per step; --steps gives them"
-        )
+        yield (note("series_no_steps"))
 
 
 def _read(found: Sequence[Checkpoint], store: Store, settings: Settings, spectrum: bool, report: OnError) -> _Read:

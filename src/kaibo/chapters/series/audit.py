@@ -10,6 +10,7 @@ from itertools import pairwise
 from kaibo.chapters.series.rows import AuditRow
 from kaibo.chapters.series.rules import Jump, gaps
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable
+from kaibo.words import note
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,12 @@ def _identity(facts: Sequence[CheckpointFacts], path: Path) -> Iterator[AuditRow
         early = [place for place in places if not (last and facts[place].step is None and place > kept)]
         if early and last:
             end = facts[kept].name
-            text = f"{len(early)} of {len(facts)} checkpoints hold the very weights of {end}"
-            text += f" (content {facts[kept].model_id})"
+            counts = {"count": len(early), "total": len(facts)}
+            text = note("audit_equals_last", **counts, end=end, content=facts[kept].model_id)
             yield AuditRow("equals-last", (*_names(facts, early), end), text)
         elif early:
             both = sorted([kept, *early])
-            text = f"the same content {facts[kept].model_id} under {len(both)} names"
+            text = note("audit_same_content", content=facts[kept].model_id, count=len(both))
             yield AuditRow("same-content", _names(facts, both), text)
 
 
@@ -93,7 +94,7 @@ def _same_values(
     """Neighbours of different content whose weights are equal: saved again in another type, for instance."""
     for at in range(len(path.places) - 1):
         if local.get((at, at + 1)) == 0.0:
-            text = "the same values, stored in another way: their distance is 0"
+            text = note("audit_same_values")
             yield AuditRow("same-content", _names(facts, path.places[at : at + 2]), text)
 
 
@@ -105,15 +106,15 @@ def _steps(facts: Sequence[CheckpointFacts], unreadable: Sequence[Unreadable]) -
             stepped.setdefault(step, []).append(name)
     for step, names in stepped.items():
         if len(names) > 1:
-            yield AuditRow("same-step", tuple(names), f"{len(names)} checkpoints of step {step}")
+            yield AuditRow("same-step", tuple(names), note("audit_same_step", count=len(names), step=step))
     for one in facts:
         if one.step is not None and one.saved_step is not None and one.saved_step != one.step:
-            text = f"its name says step {one.step}, its trainer_state.json step {one.saved_step}"
+            text = note("audit_other_step", step=one.step, saved=one.saved_step)
             yield AuditRow("other-step", (one.name,), text)
     for gap in gaps(sorted(stepped)):
         listed = ", ".join(map(str, gap.missing[:8])) + (f" … ({len(gap.missing):,})" if len(gap.missing) > 8 else "")
-        text = f"{listed} between {gap.after} and {gap.before}, where the others come {gap.rule}"
-        text += f": {gap.times:.3g} spacings"
+        ends = {"before": gap.after, "after": gap.before}
+        text = note("audit_missing", steps=listed, **ends, rule=gap.rule, times=f"{gap.times:.3g}")
         yield AuditRow("missing-step", (*stepped[gap.after], *stepped[gap.before]), text)
 
 
@@ -127,7 +128,7 @@ def _order(
         else:
             outer, near, far = at + 2, local[at, at + 2], local[at + 1, at + 2]
         name = facts[path.places[outer]].name
-        text = f"{name} is {near:.4g} from the one and {far:.4g} from the other, the wrong way round"
+        text = note("audit_order", name=name, near=f"{near:.4g}", far=f"{far:.4g}")
         yield AuditRow("out-of-order", pair, text)
 
 
@@ -135,9 +136,8 @@ def _jumps(facts: Sequence[CheckpointFacts], path: Path, found: Sequence[Jump], 
     for jump in found:
         pair = _names(facts, path.places[jump.at : jump.at + 2])
         factor = jump.factor
-        how, times = ("longer", factor) if factor > 1 else ("shorter", 1 / factor)
-        text = f"the step is {times:.3g} times {how} than its neighbours say;"
-        text += f" the others scatter by a factor of {math.exp(spread):.3g}"
+        key, times = ("audit_longer", factor) if factor > 1 else ("audit_shorter", 1 / factor)
+        text = note(key, times=f"{times:.3g}", scatter=f"{math.exp(spread):.3g}")
         yield AuditRow("jump", pair, text)
 
 
@@ -152,20 +152,20 @@ def _kinds(facts: Sequence[CheckpointFacts], changes: Sequence[ConfigChange]) ->
             yield AuditRow(
                 "tensor-change",
                 both,
-                f"{len(lone)} tensors in only one of the two, {len(shaped)} of another shape: {listed}",
+                note("audit_tensors", lone=len(lone), shaped=len(shaped), names=listed),
             )
         typed = sorted(name for name in shared if before.dtypes.get(name) != after.dtypes.get(name))
         if typed:
             kinds = f"{before.dtypes[typed[0]]} to {after.dtypes[typed[0]]}"
             yield AuditRow(
-                "dtype-change", both, f"{len(typed)} tensors are stored in another type ({kinds}): {_listed(typed)}"
+                "dtype-change", both, note("audit_types", count=len(typed), kinds=kinds, names=_listed(typed))
             )
     for change in changes:
-        text = f"{change.what}: {change.old} before, {change.new} after"
+        text = note("audit_config", what=change.what, old=change.old, new=change.new)
         yield AuditRow("config-change", (change.before, change.after), text)
     for one in facts:
         if one.nonfinite:
-            yield AuditRow("nonfinite", (one.name,), f"{one.nonfinite} of its values are NaN or infinite")
+            yield AuditRow("nonfinite", (one.name,), note("audit_nonfinite", count=one.nonfinite))
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

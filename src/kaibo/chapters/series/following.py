@@ -17,10 +17,11 @@ from kaibo.chapters.series.rules import between, cosine_at, exponents, jumps, ou
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Distances, Unreadable
+from kaibo.words import note
 
 NOTES = (
-    "distances are L2 over all weights that two checkpoints share, formed in float32",
-    "rate: ‖Δ‖ ÷ steps^p, its largest 1; it follows the learning rate where updates are normalised, as by Adam",
+    note("series_distance"),
+    note("series_rate"),
 )
 
 
@@ -123,7 +124,9 @@ def _checkpoint(
     }
     if place in path.repeats:
         numbers |= dict.fromkeys(("step_length", "cosine", "rate"))
-        why = dict.fromkeys(("step_length", "cosine", "rate"), f"the same content as {facts[path.repeats[place]].name}")
+        why = dict.fromkeys(
+            ("step_length", "cosine", "rate"), note("series_same", name=facts[path.repeats[place]].name)
+        )
     reasons = {
         "step_length": "nothing before it", "rate": "no known number of steps before it",
         "cosine": "no update on one side, or one is too small beside the other",

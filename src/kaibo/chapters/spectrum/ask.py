@@ -17,6 +17,7 @@ from kaibo.errors import UsageError
 from kaibo.store import Store
 from kaibo.vocabulary import LEVELS, By, Finding, Row, SpectrumRow, Tensor
 from kaibo.vocabulary.seen import with_seen
+from kaibo.words import Note
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def spectrum(
     rows = [row for one in taken for row in one.rows]
     if tensors is not None and collected and not rows:
         raise UsageError(f'no tensor is named like "{tensors}"', next="kaibo inspect MODEL --tensors lists the names")
-    notes = tuple(note for one in collected for note in notes_of(one))
+    notes = tuple(told for one in collected for told in notes_of(one))
     shares = {one.model.address: one.model.seen for one in collected}
     return gathered(rows, by, draws, notes, taken, shares)
 
@@ -78,7 +79,7 @@ def gathered(
     rows: Sequence[SpectrumRow],
     by: By,
     draws: int,
-    notes: Sequence[str],
+    notes: Sequence[Note],
     taken: Sequence[Decomposed],
     seen: Mapping[str, float] | None = None,
 ) -> Spectra:

@@ -11,11 +11,12 @@ from kaibo.chapters.spectrum.rows import SPECTRUM, SPECTRUM_LEVELS, LevelSpectru
 from kaibo.chapters.spectrum.singular_values import Interval, Measures, measures_of
 from kaibo.errors import UsageError
 from kaibo.vocabulary import By, Finding, SpectrumRow
+from kaibo.words import note
 
 NOTES = (
-    "entropy rank is exp(H) of the shares σ²/Σσ²; erank is Roy and Vetterli's, of the shares σ/Σσ",
-    "alpha: power law in the tail of λ = σ², Clauset–Shalizi–Newman; a fit with a large D is no power law",
-    "the null is a Gaussian matrix of the same shape and norm; `above` counts singular values past its edge",
+    note("spectrum_ranks"),
+    note("spectrum_alpha"),
+    note("spectrum_null"),
 )
 
 
@@ -26,7 +27,7 @@ def spectra(rows: Sequence[SpectrumRow], *, draws: int = 0, seed: int = 0) -> Fi
     """
     found = tuple(_matrix(row, measures_of(row.spectrum, row.why, draws, seed)) for row in rows)
     vectors = sum(row.spectrum is None for row in rows)
-    notes = (*NOTES, f"{vectors} tensors are no matrices and have no spectrum") if vectors else NOTES
+    notes = (*NOTES, note("spectrum_vectors", count=vectors)) if vectors else NOTES
     return Finding(SPECTRUM, found, notes, provenance([row.row for row in rows]))
 
 
@@ -61,7 +62,7 @@ def by_level(finding: Finding[MatrixSpectrum], by: By) -> Finding[LevelSpectrum]
             groups.setdefault((row.model, None if by == "model" else getattr(row, by)), []).append(row)
     order = sorted(groups, key=lambda group: (group[0], group[1] is None, group[1] if by == "layer" else str(group[1])))
     rows = tuple(_level(model, by, key, groups[model, key]) for model, key in order)
-    notes = (*finding.notes, "medians over the matrices of each part; quartiles of alpha and stable rank in JSON")
+    notes = (*finding.notes, note("spectrum_levels"))
     return Finding(SPECTRUM_LEVELS, rows, notes, finding.provenance)
 
 

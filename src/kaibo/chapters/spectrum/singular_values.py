@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from kaibo.chapters.spectrum.gaussian_matrix import gaussian
 from kaibo.chapters.spectrum.powerlaw import FEWEST, fit_tail, tail_p_value
 from kaibo.vocabulary import Spectrum
+from kaibo.words import note
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -70,7 +71,7 @@ def measures_of(spectrum: Spectrum | None, why: str = "", draws: int = 0, seed: 
     """The measures of one spectrum; with `draws` the exponent gets its p-value."""
     if spectrum is None or spectrum.method == "none":
         bad = 0 if spectrum is None else spectrum.nonfinite
-        reason = f"{bad} of its values are NaN or infinite" if bad else why
+        reason = note("audit_nonfinite", count=bad) if bad else why
         return Measures(why=dict.fromkeys([*_NUMBERS, *_NULLS], reason))
     if not spectrum.values.size or spectrum.values[0] == 0.0:
         reasons = dict.fromkeys([*_NUMBERS[3:], *_NULLS[1:3]], "all its values are zero")

@@ -17,6 +17,7 @@ from kaibo.errors import KaiboError
 from kaibo.models import open_model
 from kaibo.version import __version__
 from kaibo.vocabulary import By, Finding, Tensor
+from kaibo.words import note
 
 
 def stats(
@@ -52,8 +53,8 @@ CERTAIN = 0.99
 """Share of the varied groups that must be coarse; among random weights of 8 bits or more none is."""
 
 NOTES = (
-    "A group counts as coarse when its neighbours along the last axis hold at most 16 different values, but not one.",
-    "Random weights of 8 bits or more have next to no coarse group of 32.",
+    note("grid_coarse"),
+    note("grid_random"),
 )
 
 

@@ -14,14 +14,15 @@ from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.stats.grids import common_grid
 from kaibo.chapters.stats.rows import STATS, StatsRow
 from kaibo.vocabulary import By, Census, Finding, Row, Sums, points, sums
+from kaibo.words import note
 
 SHARES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
 NOTES = (
-    "Sums are exact: integers, rounded to float64 once. σ is the population's; kurtosis is in excess of 3.",
-    "Of 32-bit values, skew and kurtosis carry the bound beside them, and a quantile is the bin that holds it.",
-    "Entropy is of single values, without context: no lossless code that ignores order can go below it.",
-    "A Gaussian has 0.27 % of its values beyond 3σ and 2 in 10⁹ beyond 6σ.",
+    note("sums"),
+    note("bounds"),
+    note("entropy"),
+    note("gaussian"),
 )
 
 

@@ -18,6 +18,7 @@ from kaibo.tables.tidy import tidy
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable
+from kaibo.words import note
 
 Address = str | os.PathLike[str]
 
@@ -119,6 +120,6 @@ def chosen_columns(
     dropped = set(scores.matching(without)) if without else set()
     part = scores.only([name for name in names if name not in dropped])
     means = () if keep_averages else tuple(one.benchmark for one in overview(part).averages)
-    note = (f"left out as averages of other columns: {', '.join(means)}",) if means else ()
+    told = [note("averages_left_out", names=", ".join(means))] if means else []
     kept = part.only([name for name in part.benchmarks if name not in means])
-    return replace(kept, notes=(*kept.notes, *note)), means
+    return replace(kept, notes=(*kept.notes, *told)), means

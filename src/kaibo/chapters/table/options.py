@@ -121,7 +121,7 @@ class Output:
     def give(self, answer: Answer, finding: Any) -> None:
         """Writes the files and fills the answer."""
         export(finding, self.table, self.figure, self.figures, language=self.language, force=self.force)
-        present(answer, finding, language=self.language)
+        options.present(answer, finding, language=self.language)
 
 
 @dataclass(frozen=True)
@@ -136,18 +136,7 @@ class TableOutput:
     def give(self, answer: Answer, finding: Any) -> None:
         """Writes the table and fills the answer."""
         options.export(finding, self.table, None, language=self.language, force=self.force)
-        present(answer, finding, language=self.language)
-
-
-def present(answer: Answer, finding: Any, *, language: str) -> None:
-    """Fills an answer with a finding of the table side."""
-    from kaibo.reports.scores import show_scores
-
-    answer.results = finding.records()
-    if answer.json:
-        answer.warnings += finding.notes
-    else:
-        answer.show = lambda: show_scores(finding, language=language)
+        options.present(answer, finding, language=self.language)
 
 
 def export(

@@ -40,4 +40,4 @@ class TableRow:
     unmatched: tuple[str, ...]
 
 
-TABLE = Kind("table", TableRow, __package__)
+TABLE = Kind("table", TableRow, __package__, opens=True)

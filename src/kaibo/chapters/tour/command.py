@@ -34,6 +34,6 @@ def command(
         answer.results = found.records()
         answer.exit = 0 if all(row.holds is not False for row in found) else 70
         if not json:
-            from kaibo.reports import show_tour
+            from kaibo.chapters.tour.told import show_tour
 
             answer.show = lambda: show_tour(found, language=language)

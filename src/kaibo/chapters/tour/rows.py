@@ -9,6 +9,7 @@ TOUR = Kind(
     "tour",
     TourRow,
     __package__,
+    tells=True,
     columns=(
         "stop",
         "formula",

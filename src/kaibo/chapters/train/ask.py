@@ -22,6 +22,7 @@ from kaibo.store import Store
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
+from kaibo.words import quoted
 
 if TYPE_CHECKING:
     from kaibo.recipes.planning import PlanRow
@@ -169,7 +170,7 @@ def runs(
         StoredRun(**{name: row[name] for name in names}, there=(Path(row["out"]).parent / "run.json").is_file())
         for row in sorted(found.values(), key=lambda row: (row["run"], row["out"]))
     ]
-    return Finding(RUNS, tuple(rows), store.warnings, {"kaibo": __version__})
+    return Finding(RUNS, tuple(rows), tuple(quoted(told) for told in store.warnings), {"kaibo": __version__})
 
 
 def plan(recipe: Address, options: TrainOptions | None = None, *, memory: int | None = None) -> Finding[PlanRow]:

@@ -19,15 +19,16 @@ from kaibo.uncertainty.intervals import Z, bounded
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import RANGES, ScoreTable, Unit
+from kaibo.words import note
 
 Floats = NDArray[np.float64]
 AGAINST = ("perplexity", "flops", "tokens", "step", "size")
 GRID = 60
 _NEEDED = {"step": "training steps", "parameters": "sizes"}
 NOTES = (
-    "checkpoints at step 0 are left out (no FLOPs)",
-    "curves: natural cubic splines with five knots, in logarithms",
-    "checkpoints of one run are not independent, so R² over left-out sizes decides, not p",
+    note("trajectory_zero"),
+    note("trajectory_curves"),
+    note("trajectory_runs"),
 )
 
 

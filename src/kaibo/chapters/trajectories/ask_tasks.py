@@ -27,6 +27,7 @@ from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document, read_texts
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable, Unit
+from kaibo.words import Note, note
 
 TEXT = "text.ppl"
 """The column that holds the perplexity of the texts."""
@@ -105,7 +106,7 @@ def along_runs(
     ]  # fmt: skip
     if not rows:
         raise MissingError("none of the checkpoints could be measured", file=runs[0].name)
-    asked = f"{papers[0].shots} worked examples before each question" if papers[0].shots else "no worked examples"
+    asked = note("trajectory_shots", count=papers[0].shots) if papers[0].shots else note("trajectory_no_shots")
     return table_of(rows, tuple(dict.fromkeys((*notes_of(papers), asked))))
 
 
@@ -161,7 +162,7 @@ def _text(row: ScoreRow) -> tuple[float, float]:
     return row.ppl, row.ppl * float(np.log(row.ppl_high / row.ppl_low)) / (2 * 1.959964)
 
 
-def table_of(rows: Sequence[_Scored], notes: tuple[str, ...] = ()) -> ScoreTable:
+def table_of(rows: Sequence[_Scored], notes: tuple[Note, ...] = ()) -> ScoreTable:
     """The scores of checkpoints as a table, with what is known of each checkpoint."""
     columns = tuple(dict.fromkeys(chain.from_iterable(row.scores for row in rows)))
     cells = np.array([[row.scores.get(name, (np.nan, np.nan)) for name in columns] for row in rows], np.float64)

@@ -117,6 +117,8 @@ TRAJECTORIES = Kind(
     "trajectories",
     TrajectoryRow,
     __package__,
+    opens=True,
+    label="trajectories.scores",
     terms={"best": "axis"},
     columns=(
         "benchmark",

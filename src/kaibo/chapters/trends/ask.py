@@ -20,6 +20,7 @@ from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts import Document, Errors, read_texts
 from kaibo.vocabulary import TokenLog
+from kaibo.words import Note, about, note
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Run:
 
     name: str
     checkpoints: tuple[Checkpoint, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def trends(
@@ -57,7 +58,7 @@ def trends(
     scorer = Scorer(how or ScoreSettings(), settings, open_store(settings.store))
     made = [scored_series(run, scorer, documents, batch, report) for run, batch in zip(runs, batches, strict=True)]
     found = analyse(made, asked)
-    notes = tuple(f"{run.name}: {text}" for run in runs for text in run.notes)
+    notes = tuple(about(run.name, text) for run in runs for text in run.notes)
     return replace(found, shares=replace(found.shares, notes=(*found.shares.notes, *notes)))
 
 
@@ -121,7 +122,7 @@ def _run(name: str, found: Sequence[Checkpoint]) -> Run:
         message = f"holds {len(once)} checkpoints with a step above 0; a trend has more"
         raise MissingError(message, file=name, next="name a folder of checkpoint folders, or several of one run")
     left = len(found) - len(once)
-    notes = (f"{left} checkpoints are left out: no step, step 0, or a step that is there twice",) if left else ()
+    notes = (note("trends_left", count=left),) if left else ()
     return Run(name, tuple(once[step] for step in sorted(once)), notes)
 
 

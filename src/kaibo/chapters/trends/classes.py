@@ -26,6 +26,7 @@ from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.autoregression import LEAST, Regressions, regress
 from kaibo.uncertainty.discovery import false_discovery
 from kaibo.uncertainty.intervals import student, wilson, worth
+from kaibo.words import Note, note
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -161,9 +162,8 @@ def trend_row(series: ScoredSeries, start: float, found: TokenTrends | None) -> 
     )
 
 
-def _why_none(left: int, tokens: int) -> str:
-    few = f"{left} checkpoints at or after this start; a trend needs {LEAST}"
-    return few if tokens else "no token of the text was scored"
+def _why_none(left: int, tokens: int) -> Note:
+    return note("trends_few", count=left) if tokens else note("trends_unscored")
 
 
 def _at(values: Floats | None, place: int) -> float | None:

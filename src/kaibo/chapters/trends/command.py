@@ -112,7 +112,7 @@ def _follow(given: list[str] | None) -> tuple[tuple[str, str], ...]:
 
 def _fill(answer: Answer, found: Any, language: str) -> None:
     """The shares as results, the other findings as lists of their own; for people the tables that say most."""
-    from kaibo.reports.trends import show_trends
+    from kaibo.chapters.trends.printed import show_trends
 
     answer.results = found.shares.records()
     if answer.json:

@@ -41,6 +41,7 @@ from kaibo.uncertainty.discovery import false_discovery
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
+from kaibo.words import Note, about, note
 
 STARTS = (0.1, 0.3, 0.5, 0.7)
 
@@ -48,26 +49,24 @@ PLACES = {"start": "start", "size": "parameters", "step": "step", "tokens": "tra
 """The column of a share that each choice of `against` reads."""
 
 NOTES = (
-    "upward is forgetting, downward learning: slopes of ppl ÷ ppl(start) over log step, false discovery rate 5 %",
-    "stagnated is strict; the looser reading, neither up nor down, is stagnated and undecided together",
-    "noise is taken as AR(1) between checkpoints; a shock to all tokens of one can still move many of them at once",
-    "a later start has fewer checkpoints and a shorter window, so shares of two starts do not compare: see the windows",
+    note("trends_classes"),
+    note("trends_readings"),
+    note("trends_noise"),
+    note("trends_starts"),
 )
-SETS_NOTES = ("bands are 95 % over blocks of the text; ppl of a set is exp of its mean nats",)
+SETS_NOTES = (note("trends_bands"),)
 CONTAINMENT_NOTES = (
-    "sets are from the later half of log step, with as many checkpoints and as much noise in both runs, not corrected",
-    "by chance: the same set pushed along the text by every distance (circular shifts)",
-    "nested: beyond chance, of what could lie in both; a larger set contains more, and is no more nested for that",
+    note("trends_sets_late"),
+    note("trends_chance"),
+    note("trends_nested"),
 )
 DESCENT_NOTES = (
-    "a set that a run itself chose for rising rises there by construction; other runs are the evidence",
-    "null: other tokens of the same level, roughness and slope, and monotone curves as noisy as this one; both count",
-    "q is Benjamini–Hochberg over the sets and runs of this table",
+    note("trends_own"),
+    note("trends_descent"),
+    note("trends_descent_q"),
 )
-PAIRS_NOTES = ("checkpoints whose perplexities of the text differ by at most 5 %; r is over tokens",)
-SIZE_NOTES = (
-    "checkpoints of one run are not independent, so p is too small; the gain on left-out checkpoints says more",
-)
+PAIRS_NOTES = (note("trends_pairs"),)
+SIZE_NOTES = (note("trends_size"),)
 
 
 @dataclass(frozen=True)
@@ -132,11 +131,11 @@ def trends(series: Sequence[ScoredSeries], asked: TrendOptions | None = None) ->
     alike = [one for one in ordered if one.tokens.same(ordered[0].tokens)]
     known = {one.model: chosen[one.model] for one in alike if one.model in chosen}
     others = [one.model for one in ordered if one not in alike]
-    notes = tuple(f"{name}: other tokens than those of {ordered[0].model}, so no set is followed" for name in others)
+    notes = tuple(about(name, note("trends_others", first=ordered[0].model)) for name in others)
     sets = [one for one in _sets(known, asked) if one is not None]
     source = {"kaibo": __version__, "text": ordered[0].tokens.name, "against": asked.against, "seed": asked.seed}
 
-    def finding(kind: Kind[Any], found: Iterable[Any], *said: str) -> Finding[Any]:
+    def finding(kind: Kind[Any], found: Iterable[Any], *said: Note) -> Finding[Any]:
         kept = tuple(found)
         return Finding(kind, kept, said if kept else (), source)
 

@@ -28,14 +28,15 @@ from kaibo.chapters.trends.curves import roughness
 from kaibo.chapters.trends.rows import WindowRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.autoregression import LEAST
+from kaibo.words import note
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 NOTES = (
-    "both sides have as many checkpoints at the same distances in log step, and are equally noisy",
-    "moving: learned or forgotten with p below 0.05 on both sides, not corrected: false calls are as many on both",
-    "changes: second less first, 95 % over blocks of the text",
+    note("trends_windows_alike"),
+    note("trends_windows_moving"),
+    note("trends_windows_change"),
 )
 NEAREST = 0.1
 """How far apart two paired checkpoints may lie, as a part of the width of the windows."""

@@ -27,6 +27,7 @@ from kaibo.models.anatomy.settings import Settings, describe, settings_of
 from kaibo.models.anatomy.templates import NO_FILES, chat_template, special_tokens
 from kaibo.models.anatomy.wholes import TEXT, count_stacks, stacks_of
 from kaibo.vocabulary import Activation, Architecture, Experts, Kept, Norm
+from kaibo.words import combined, note
 
 WIDTHS = (32, 16, 8, 4)
 MOST_TOKENS = 10**18
@@ -225,22 +226,22 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
     why = {name: reason for name, reason in fields.items() if getattr(drawn, name) is None}
     if anatomy is None:
         said = config.get("model_type")
-        unknown = f"no anatomy describes this family (model_type: {'not there' if said is None else describe(said)})"
+        unknown = note("family_unknown", said=note("config_absent") if said is None else describe(said))
         lost = ("parameters", "norm", "parallel", "experts", "head_size", "kv_bytes_per_token", "flops_per_token")
         why |= {name: unknown for name in lost if name != "head_size" or drawn.head_size is None}
     elif drawn.parameters is None:
         missing = count_parameters(anatomy, settings).missing
-        why["parameters"] = "; ".join(settings.reasons.get(name, name) for name in missing)
+        why["parameters"] = combined(settings.reasons.get(name, name) for name in missing)
     elif isinstance(config.get("vision_config"), Mapping) and drawn.parameters_whole is None:
-        why["parameters"] = "of the language model alone; the part that sees is not counted"
+        why["parameters"] = note("parameters_of_text")
     if drawn.attention is None:
-        why["attention"] = "needs the numbers of heads"
+        why["attention"] = note("needs_heads")
     if drawn.kv_bytes_per_token is None and anatomy is not None:
         encoder = not anatomy.facts["attention"].get("cached", True)
-        lacking = "was not measured for this family" if anatomy.measured else "needs layers, heads and head size"
-        why["kv_bytes_per_token"] = "an encoder keeps no cache" if encoder else lacking
+        lacking = note("cache_unmeasured" if anatomy.measured else "needs_sizes")
+        why["kv_bytes_per_token"] = note("cache_none") if encoder else lacking
     if drawn.flops_per_token is None and anatomy is not None:
-        why["flops_per_token"] = "needs the parameters, the heads and the context"
+        why["flops_per_token"] = note("needs_for_flops")
     if drawn.chat_template is None:
         why["chat_template"] = NO_FILES
     return why

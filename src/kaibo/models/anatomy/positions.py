@@ -14,6 +14,7 @@ from kaibo.errors import escaped
 from kaibo.models.anatomy.catalogue import Family, Sources
 from kaibo.models.anatomy.settings import Reader, Settings
 from kaibo.vocabulary import PositionEncoding
+from kaibo.words import note
 
 _OTHER_NAMES = {"su": "longrope", "default": None, "none": None, "ntk": "dynamic"}
 _DETAILS = (
@@ -62,7 +63,7 @@ def _tables(reader: Reader) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         if table is None:
             continue
         if not isinstance(table, Mapping):
-            reader.note(key, table, "an object")
+            reader.note(key, table, note("config_object"))
             continue
         whole, local = table.get("full_attention"), table.get("sliding_attention")
         if isinstance(whole, Mapping):
@@ -78,7 +79,7 @@ def _scaling(
     if said is None:
         return None, None, None, {}
     if not isinstance(said, str):
-        reader.note("rope_scaling.type", said, "a text")
+        reader.note("rope_scaling.type", said, note("config_a_text"))
         return None, None, None, {}
     kind = _OTHER_NAMES.get(said, escaped(said, 60))
     if kind is None:
@@ -87,7 +88,7 @@ def _scaling(
     original = table.get("original_max_position_embeddings", reader.raw("original_max_position_embeddings"))
     whole = original if isinstance(original, int) and not isinstance(original, bool) and original > 0 else None
     if original is not None and whole is None:
-        reader.note("original_max_position_embeddings", original, "a whole number")
+        reader.note("original_max_position_embeddings", original, note("config_whole"))
     details = {name: reader.checked_number(f"rope_scaling.{name}", table.get(name)) for name in _DETAILS}
     return kind, factor, whole, {name: value for name, value in details.items() if value is not None}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from kaibo.vocabulary import Architecture
+from kaibo.words import Note, note
 
 GB, GIB = 10**9, 2**30
 CARDS = (24, 80)
 """Memory in GB of a large card for a desk, and of one for a data centre."""
 
 
-def remarks_on(drawn: Architecture) -> tuple[str, ...]:
+def remarks_on(drawn: Architecture) -> tuple[Note, ...]:
     """Sentences on memory, cache, experts and context, each computed from the numbers beside it."""
     said = (_memory(drawn), _cache(drawn), _window(drawn), _experts(drawn), _tied(drawn), _stretch(drawn))
     return tuple(sentence for sentence in said if sentence)
@@ -29,66 +30,69 @@ def _in_gib(size: int) -> str:
     return f"{size / GIB:,.2f} GiB" if size >= GIB / 8 else f"{size / 2**20:,.2f} MiB"
 
 
-def _memory(drawn: Architecture) -> str | None:
+def _memory(drawn: Architecture) -> Note | None:
     if drawn.parameters is None:
         return None
     wide, narrow = drawn.weights_bytes["16"], drawn.weights_bytes["4"]
     for card in reversed(CARDS):
         if narrow <= card * GB < wide:
-            return (
-                f"At 4 bit the weights take {in_bytes(narrow)} and fit one {card} GB card; "
-                f"in bf16 ({in_bytes(wide)}) they do not."
-            )
+            return note("memory_between", narrow=in_bytes(narrow), card=card, wide=in_bytes(wide))
     for card in CARDS:
         if wide <= card * GB:
-            return f"In bf16 the weights take {in_bytes(wide)} and fit one {card} GB card."
-    return f"Even at 4 bit the weights take {in_bytes(narrow)} and do not fit one {CARDS[-1]} GB card."
+            return note("memory_fits", wide=in_bytes(wide), card=card)
+    return note("memory_never", narrow=in_bytes(narrow), card=CARDS[-1])
 
 
-def _cache(drawn: Architecture) -> str | None:
+def _cache(drawn: Architecture) -> Note | None:
     if drawn.layers is None or drawn.heads is None or drawn.head_size is None or drawn.context is None:
         return None
     kept = drawn.kv_bytes(drawn.context)
     if kept is None or drawn.cache_values is None:
         return None
-    text = f"The cache of keys and values takes {_in_gib(kept)} at {drawn.context:,} tokens in fp16"
+    cache = {"size": _in_gib(kept), "tokens": f"{drawn.context:,}"}
     many = 2 * drawn.heads * drawn.head_size
     if drawn.cache_values >= many or not drawn.cache_values:
-        return f"{text}."
+        return note("cache", **cache)
     if drawn.attention == "MLA":
-        return f"{text}: a layer keeps {drawn.cache_values:,} numbers per token, not the {many:,} of its heads."
-    return (
-        f"{text}; with as many key heads as query heads it would be "
-        f"{many / drawn.cache_values:.3g} times as large ({_in_gib(kept * many // drawn.cache_values)})."
-    )
+        return note("cache_latent", **cache, kept=f"{drawn.cache_values:,}", many=f"{many:,}")
+    times, whole = f"{many / drawn.cache_values:.3g}", _in_gib(kept * many // drawn.cache_values)
+    return note("cache_many", **cache, times=times, many=whole)
 
 
-def _window(drawn: Architecture) -> str | None:
+def _window(drawn: Architecture) -> Note | None:
     if drawn.window is None or drawn.layers is None:
         return None
-    return f"{drawn.windowed_layers} of {drawn.layers} layers look back {drawn.window:,} tokens only."
+    return note("window", count=drawn.windowed_layers, layers=drawn.layers, window=f"{drawn.window:,}")
 
 
-def _experts(drawn: Architecture) -> str | None:
+def _experts(drawn: Architecture) -> Note | None:
     if drawn.experts is None or not drawn.parameters or drawn.active_parameters is None:
         return None
     share = drawn.active_parameters / drawn.parameters
-    return (
-        f"One token uses {drawn.experts.used} of {drawn.experts.count} experts: "
-        f"{drawn.active_parameters:,} of {drawn.parameters:,} parameters ({share:.0%})."
+    return note(
+        "experts",
+        used=drawn.experts.used,
+        count=drawn.experts.count,
+        active=f"{drawn.active_parameters:,}",
+        all=f"{drawn.parameters:,}",
+        share=f"{share:.0%}",
     )
 
 
-def _tied(drawn: Architecture) -> str | None:
+def _tied(drawn: Architecture) -> Note | None:
     if not drawn.tied or "head" in drawn.parameters_by_role or drawn.family == "bert":
         return None
-    return "The head is the embedding used again (tied), and is counted once."
+    return note("tied")
 
 
-def _stretch(drawn: Architecture) -> str | None:
+def _stretch(drawn: Architecture) -> Note | None:
     positions = drawn.positions
     if positions.scaling is None:
         return None
-    by = "" if positions.factor is None else f" by {positions.factor:g}"
-    from_ = "" if positions.original_context is None else f" from {positions.original_context:,} tokens"
-    return f"Positions are stretched ({positions.scaling}){by}{from_}."
+    values = {"kind": positions.scaling}
+    if positions.factor is not None:
+        values["factor"] = f"{positions.factor:g}"
+    if positions.original_context is not None:
+        values["tokens"] = f"{positions.original_context:,}"
+    told = "_".join(name for name in values if name != "kind")
+    return note(f"stretch_{told}" if told else "stretch", **values)

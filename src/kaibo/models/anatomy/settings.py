@@ -17,6 +17,7 @@ from kaibo.models.anatomy.catalogue import Family, Sources
 from kaibo.models.anatomy.conditions import by_layer, holds
 from kaibo.models.anatomy.expressions import evaluate, nouns
 from kaibo.models.anatomy.spellings import LEGACY, MOST_LAYERS, ending_of, spelled_out
+from kaibo.words import Note, note
 
 LARGEST = 2**32
 _SHOWN = 60
@@ -39,7 +40,7 @@ class Reader:
     """Reads one config, keeping a sentence for each key that is wrong."""
 
     config: Mapping[str, Any]
-    malformed: dict[str, str] = field(default_factory=dict)
+    malformed: dict[str, Note] = field(default_factory=dict)
 
     def raw(self, key: str) -> Any:
         """What stands under a key, `a.b` for a nested one; None where nothing does."""
@@ -54,7 +55,7 @@ class Reader:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if whole and least <= value <= most:
             return int(value)
-        self.note(key, value, f"a number from {least} to {most}" if whole else "a whole number")
+        self.note(key, value, note("config_range", least=least, most=most) if whole else note("config_whole"))
         return None
 
     def number(self, key: str) -> float | None:
@@ -67,7 +68,7 @@ class Reader:
             return float(value)
         if isinstance(value, float) and math.isfinite(value):
             return value
-        self.note(key, value, "a finite number")
+        self.note(key, value, note("config_finite"))
         return None
 
     def flag(self, key: str) -> bool | None:
@@ -75,7 +76,7 @@ class Reader:
         value = self.raw(key)
         if isinstance(value, bool):
             return value
-        self.note(key, value, "true or false")
+        self.note(key, value, note("config_flag"))
         return None
 
     def text(self, key: str) -> str | None:
@@ -83,13 +84,15 @@ class Reader:
         value = self.raw(key)
         if isinstance(value, str):
             return escaped(value, 200)
-        self.note(key, value, "a text")
+        self.note(key, value, note("config_a_text"))
         return None
 
-    def note(self, key: str, value: Any, expected: str) -> None:
+    def note(self, key: str, value: Any, expected: str, *, described: bool = False) -> None:
         """Keeps a sentence where a key holds what it must not; null is as if it were not there."""
         if value is not None:
-            self.malformed[key] = f'config.json: "{escaped(key)}" is {describe(value)}, not {expected}'
+            self.malformed[key] = note(
+                "config_wrong", key=escaped(key), value=value if described else describe(value), expected=expected
+            )
 
 
 def describe(value: Any) -> str:
@@ -99,12 +102,12 @@ def describe(value: Any) -> str:
     ('the text "4096"', 'a list', 'a number of 16610 bits')
     """
     if isinstance(value, str):
-        return f'the text "{escaped(value, _SHOWN)}"'
+        return note("config_text", text=escaped(value, _SHOWN))
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
-        return f"a number of {value.bit_length()} bits"
+        return note("config_bits", bits=value.bit_length())
     if isinstance(value, Mapping):
-        return "an object"
-    return "a list" if isinstance(value, list | tuple) else escaped(value, _SHOWN)
+        return note("config_object")
+    return note("config_list") if isinstance(value, list | tuple) else escaped(value, _SHOWN)
 
 
 @dataclass(frozen=True)
@@ -203,11 +206,8 @@ def entries(settings: Settings, name: str, layers: int) -> tuple[str, ...] | Non
         whole = isinstance(held, list) and len(held) == layers and all(isinstance(e, str | int) for e in held)
         if whole:
             return tuple(LEGACY.get(str(e), str(e)) for e in held)
-        length = f" of {len(held)} entries" if isinstance(held, list) else ""
-        settings.reader.malformed[name] = (
-            f'config.json: "{escaped(name)}" is {describe(held)}{length}, not a list with an entry for each '
-            f"of {layers} layers"
-        )
+        what = note("config_list_of", count=len(held)) if isinstance(held, list) else describe(held)
+        settings.reader.note(name, what, note("config_entries", count=layers), described=True)
         return None
     rules = settings.anatomy.lists.get(name, ()) if settings.anatomy else ()
     if not rules:
@@ -319,7 +319,7 @@ def _dimension(
             return value
         if source in reader.malformed:  # never a default in place of what the config tried to say
             return reader.malformed[source]
-    return f'config.json has no "{next(source for source in sources if isinstance(source, str))}"'
+    return note("config_lacks", key=next(source for source in sources if isinstance(source, str)))
 
 
 def _length(reader: Reader, key: str) -> int | None:
@@ -357,7 +357,7 @@ def _labels(reader: Reader) -> int:
 def _check_heads(reader: Reader, dimensions: dict[str, int], reasons: dict[str, str]) -> None:
     heads, kv_heads = dimensions.get("heads"), dimensions.get("kv_heads")
     if heads and kv_heads and heads % kv_heads:
-        sentence = f"config.json: {kv_heads} key heads do not divide {heads} query heads"
+        sentence = note("config_heads", kv_heads=kv_heads, heads=heads)
         reader.malformed["num_key_value_heads"] = reasons["kv_heads"] = sentence
         del dimensions["kv_heads"]
 

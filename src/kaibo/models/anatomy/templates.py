@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaibo.errors import escaped
+from kaibo.words import note
 
-NO_FILES = "no tokenizer files stand beside the config"
+NO_FILES = note("no_tokenizer_files")
 
 _MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("llama-3", ("<|start_header_id|>",)),

@@ -11,6 +11,7 @@ from kaibo.models.formed import formed
 from kaibo.models.pairing import Pair, pair_models
 from kaibo.models.views import computed
 from kaibo.vocabulary import DTYPES, Buffer, Model, Patterns, Tensor, widen32
+from kaibo.words import about, note
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,9 @@ def difference(tuned: Model, base: Model) -> Model:
     """
     paired = pair_models(base, tuned)
     tensors = tuple(difference_of(pair, _key(pair)) for pair in paired.pairs)
-    left_out = tuple(f"{lone.side}: {lone.tensor} is left out ({lone.why})" for lone in paired.unmatched)
+    left_out = tuple(
+        about(lone.side, note("left_out_tensor", tensor=lone.tensor, why=lone.why)) for lone in paired.unmatched
+    )
     address = f"{tuned.address} - {base.address}"
     return Model(address, f"{tuned.name} - {base.name}", base.family, tensors, notes=(*paired.notes, *left_out))
 

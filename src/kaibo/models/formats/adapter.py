@@ -18,6 +18,7 @@ from kaibo.models.formats import safetensors
 from kaibo.models.formats.contents import Contents, Format
 from kaibo.models.formats.patterns import Budget, ModulePattern, PatternError
 from kaibo.models.places import Place
+from kaibo.words import Note, note
 
 Patterns = tuple[tuple[ModulePattern, float], ...]
 
@@ -87,13 +88,13 @@ class AdapterConfig:
         return f"DoRA ({scaled})" if self.dora and self.rslora else "DoRA" if self.dora else scaled
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Note:
         """`adapter, rank 4, base org/name`: what an adapter is, in words."""
         ranks = sorted({self.rank, *(int(value) for _, value in self.ranks)})
         rank = "–".join(dict.fromkeys((str(ranks[0]), str(ranks[-1]))))
-        base = escaped(self.base) if self.base else "unknown"
+        base = escaped(self.base) if self.base else note("terms.unknown")
         kind = f"{self.kind}, α {self.alpha:g}" if self.unread is None else f"it {self.unread}"
-        return f"adapter, rank {rank}, base {base} ({kind}); the base is not fetched"
+        return note("adapter_is", rank=rank, base=base, kind=kind)
 
     def rank_of(self, module: str) -> int:
         """The rank of a module's factors."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns
+from kaibo.words import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Contents:
     plus_one: frozenset[str] = frozenset()
     meant: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)

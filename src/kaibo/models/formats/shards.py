@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from kaibo.documents.strict_json import WHITE, Cursor, check_utf8
 from kaibo.errors import FormatError, PolicyError, escaped
 from kaibo.models.formats.sniff import NO_PICKLES
+from kaibo.words import Note, note
 
 SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.(safetensors|gguf)", re.ASCII | re.DOTALL)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -49,11 +50,12 @@ class Disagreement:
     faults: tuple[str, ...] = field(default=())
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Note:
         """All of it in one sentence, as far as one line holds it."""
-        more = f"; and {len(self.faults) - SHOWN_FAULTS} more" if len(self.faults) > SHOWN_FAULTS else ""
         shown = "; ".join(self.faults[:SHOWN_FAULTS])
-        return f"the index and the shards disagree about {len(self.faults)} tensors: {shown}{more}"
+        more = len(self.faults) - SHOWN_FAULTS
+        key = "shards_disagree_more" if more > 0 else "shards_disagree"
+        return note(key, count=len(self.faults), faults=shown, more=more)
 
 
 def parse_index(text: bytes, file: str) -> Index:

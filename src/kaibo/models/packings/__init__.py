@@ -17,6 +17,7 @@ from kaibo.models.formed import Formed
 from kaibo.models.packings import fp8, ggml, parts
 from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, group_of, packed
 from kaibo.vocabulary import DType, Tensor
+from kaibo.words import Note, note
 
 __all__ = ["PACKINGS", "Decoder", "Group", "Packed", "Packing", "Stream", "group_of", "put", "stream", "why_not"]
 
@@ -33,7 +34,7 @@ class Stream:
 
     tensors: tuple[Tensor, ...]
     undecoded: int = 0
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any]) -> Stream:
@@ -85,15 +86,15 @@ class _Unread:
         return tensor
 
 
-def _notes(groups: list[tuple[Group, Packing]], codes: list[StoredTensor]) -> Iterator[str]:
+def _notes(groups: list[tuple[Group, Packing]], codes: list[StoredTensor]) -> Iterator[Note]:
     ways: dict[str, int] = {}
     for group, _ in groups:
         ways[group.how] = ways.get(group.how, 0) + 1
     for how, count in ways.items():
-        yield f"{count} weights are packed: {how}, decoded to float32 while they are read"
+        yield note("weights_packed", count=count, how=how)
     if codes:
         kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in codes}))
-        yield f"{len(codes)} tensors are {kinds}, whose packing is not decoded: their weights are not measurable"
+        yield note("codes_undecoded", count=len(codes), kinds=kinds)
 
 
 def put(tensor: Tensor, canonical: str, layer: int | None, role: str) -> Tensor:
@@ -104,15 +105,19 @@ def put(tensor: Tensor, canonical: str, layer: int | None, role: str) -> Tensor:
 
 def why_not(tensor: Tensor, method: str = "") -> str:
     """Why a tensor is no weights to be measured; "" where nothing speaks against it."""
-    said = f" ({method[:40]})" if method else ""
     if tensor.dtype.measurable:
         return ""
     what = parts.described(tensor.canonical) or parts.BESIDE.get(tensor.canonical.rpartition(".")[2], "")
     if what:
-        return f"{tensor.dtype.name}: {what}{said}, not weights"
+        return _not_weights("lone_part", tensor, method, what=what)
     if _is_float(tensor.dtype):
-        return f"{tensor.dtype.name}: codes whose scales are not known{said}, not weights"
-    return f"{tensor.dtype.name} is not a type of weights{said}"
+        return _not_weights("lone_codes", tensor, method)
+    return _not_weights("lone_type", tensor, method)
+
+
+def _not_weights(key: str, tensor: Tensor, method: str, **values: str) -> Note:
+    said = f" ({method[:40]})" if method else ""
+    return note(key, dtype=tensor.dtype.name, method=said, **values)
 
 
 def _is_float(dtype: DType) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.words import Note, combined, note
+
 Vocabulary = Mapping[str, int]
 Vocabularies = tuple[Vocabulary | None, Vocabulary | None]
 Index = NDArray[np.int64]
@@ -31,20 +33,20 @@ def aligned(base_rows: int, tuned_rows: int, vocabularies: Vocabularies) -> Alig
     before, after = vocabularies
     if before is None or after is None:
         rows = np.arange(min(base_rows, tuned_rows), dtype=np.int64)
-        how = f"aligned by row, {rows.size} of {base_rows} and {tuned_rows}, for want of two tokenizers"
+        how = note("diff_rows", rows=rows.size, base=base_rows, tuned=tuned_rows)
         return Aligned(rows, rows, "" if base_rows == tuned_rows else how)
     rows, others = common_rows(before, after, base_rows, tuned_rows)
     if rows.size == base_rows == tuned_rows and np.array_equal(rows, others):
-        return Aligned(rows, others, "; ".join(_beyond(before, after, base_rows, tuned_rows)))
+        return Aligned(rows, others, combined(_beyond(before, after, base_rows, tuned_rows)))
     unnamed = [_unnamed(vocabulary, size) for vocabulary, size in ((before, base_rows), (after, tuned_rows))]
     moved = int((rows != others).sum())
-    numbered = f", {moved} of them re-numbered" if moved else ""
-    said = [f"aligned by token, {rows.size} rows of {base_rows} and {tuned_rows}{numbered}"]
+    key = "diff_tokens_moved" if moved else "diff_tokens"
+    said = [note(key, rows=rows.size, base=base_rows, tuned=tuned_rows, moved=moved)]
     met = int(np.isin(rows, unnamed[0]).sum())
-    said += [f"{met} of them padding that no token names, by row"] if met else []
+    said += [note("padding_met", count=met)] if met else []
     said += _beyond(before, after, base_rows, tuned_rows)
     left = int((~np.isin(unnamed[0], rows)).sum()), int((~np.isin(unnamed[1], others)).sum())
-    return Aligned(rows, others, "; ".join(said), left)
+    return Aligned(rows, others, combined(said), left)
 
 
 def _unnamed(vocabulary: Vocabulary, rows: int) -> Index:
@@ -54,12 +56,12 @@ def _unnamed(vocabulary: Vocabulary, rows: int) -> Index:
     return np.flatnonzero(~named)
 
 
-def _beyond(before: Vocabulary, after: Vocabulary, base_rows: int, tuned_rows: int) -> Iterator[str]:
+def _beyond(before: Vocabulary, after: Vocabulary, base_rows: int, tuned_rows: int) -> Iterator[Note]:
     """Tokens whose number is past the end of their table: no such row can ever be looked up."""
     for side, vocabulary, rows in (("base", before, base_rows), ("tuned", after, tuned_rows)):
         count = sum(row >= rows for row in vocabulary.values())
         if count:
-            yield f"{count} tokens of the {side}'s tokenizer have no row"
+            yield note(f"tokens_beyond_{side}", count=count)
 
 
 def common_rows(before: Vocabulary, after: Vocabulary, base_rows: int, tuned_rows: int) -> tuple[Index, Index]:

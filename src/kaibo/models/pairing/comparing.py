@@ -16,6 +16,7 @@ from kaibo.models.pairing.aligning import Vocabularies, Vocabulary
 from kaibo.models.pairing.meanings import configs, generation_settings, special, tokenizer_settings
 from kaibo.models.pairing.vocabularies import Merge, tokenizer_of
 from kaibo.vocabulary import Model
+from kaibo.words import about, note
 
 LONGEST = 120
 """Characters of a value that are shown; longer ones are cut, and kept whole in `full`."""
@@ -43,7 +44,7 @@ def changes(base: Model, tuned: Model, vocabularies: Vocabularies = (None, None)
     found += _vocabulary(*vocabularies)
     found += _tokenizer(base.address, tuned.address)
     found += _template(before.get("chat_template"), after.get("chat_template"))
-    found += _keys("special token", special(before), special(after))
+    found += _keys(note("change_special"), special(before), special(after))
     found += _keys("tokenizer_config.json", tokenizer_settings(before), tokenizer_settings(after))
     found += _keys("generation_config.json", generation_settings(before), generation_settings(after))
     return found
@@ -54,9 +55,9 @@ def _keys(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
     for key in sorted(set(before) | set(after)):
         one, other = before.get(key), after.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from _keys(f"{place}: {key}", one, other)
+            yield from _keys(about(place, key), one, other)
         elif one != other:
-            yield _bounded(f"{place}: {escaped(key, LONGEST)}", one, other)
+            yield _bounded(about(place, escaped(key, LONGEST)), one, other)
 
 
 def _bounded(what: str, before: Any, after: Any) -> Change:
@@ -77,13 +78,13 @@ def _template(before: Any, after: Any) -> Iterator[Change]:
     if one == other:
         return
     if one is None or other is None:
-        sizes = [None if text is None else f"{len(text.splitlines())} lines" for text in (one, other)]
-        yield Change("chat template", sizes[0], sizes[1], (before, after))
+        sizes = [None if text is None else note("change_lines", count=len(text.splitlines())) for text in (one, other)]
+        yield Change(note("change_template"), sizes[0], sizes[1], (before, after))
         return
     pairs = list(zip_longest(one.splitlines(), other.splitlines()))
     place = next((place for place, (a, b) in enumerate(pairs) if a != b), len(pairs) - 1)
     differing = sum(a != b for a, b in pairs)
-    what = f"chat template: line {place + 1}, the first of {differing} that differ"
+    what = about(note("change_template"), note("change_line", line=place + 1, count=differing))
     line, other_line = pairs[place]
     yield Change(what, _around(line, other_line), _around(other_line, line), (before, after))
 
@@ -100,18 +101,23 @@ def _around(line: str | None, other: str | None) -> str | None:
 def _vocabulary(before: Vocabulary | None, after: Vocabulary | None) -> list[Change]:
     """How many tokens were added, removed and re-numbered, with a few of each."""
     if before is None or after is None:
-        return [] if before is after else [Change("vocabulary", _size(before), _size(after))]
+        return [] if before is after else [Change(note("change_vocabulary"), _size(before), _size(after))]
     added = [token for token in after if token not in before]
     removed = [token for token in before if token not in after]
     moved = [token for token, row in before.items() if after.get(token, row) != row]
-    found = [Change("vocabulary: tokens", len(before), len(after))] if added or removed else []
-    for name, tokens in (("added", added), ("removed", removed), ("re-numbered", moved)):
+    found = (
+        [Change(about(note("change_vocabulary"), note("change_tokens")), len(before), len(after))]
+        if added or removed
+        else []
+    )
+    for name, tokens in (("added", added), ("removed", removed), ("moved", moved)):
         if tokens:
-            found.append(Change(f"vocabulary: {name}", None, len(tokens)))
+            found.append(Change(about(note("change_vocabulary"), note(f"change_{name}")), None, len(tokens)))
             few = [
                 escaped(token, 40) for token in sorted(tokens, key=lambda token: _row(token, before, after))[:EXAMPLES]
             ]
-            found.append(Change(f"vocabulary: {name}, for example", *_examples(name, few, before, after)))
+            what = about(note("change_vocabulary"), note(f"change_{name}_some"))
+            found.append(Change(what, *_examples(name, few, before, after)))
     return found
 
 
@@ -121,7 +127,7 @@ def _row(token: str, before: Vocabulary, after: Vocabulary) -> int:
 
 def _examples(name: str, few: list[str], before: Vocabulary, after: Vocabulary) -> tuple[str | None, str | None]:
     listed = ", ".join(few)
-    if name == "re-numbered":
+    if name == "moved":
         rows = [", ".join(f"{token} {of.get(token, '?')}" for token in few) for of in (before, after)]
         return rows[0], rows[1]
     return (None, listed) if name == "added" else (listed, None)
@@ -143,12 +149,13 @@ def _tokenizer(base: str, tuned: str) -> Iterator[Change]:
     if before.merges != after.merges:
         both = zip_longest(before.merges, after.merges)
         place = next(place for place, (one, other) in enumerate(both) if one != other)
-        yield Change("tokenizer: merges", len(before.merges), len(after.merges))
+        yield Change(about(note("change_tokenizer"), note("change_merges")), len(before.merges), len(after.merges))
         one, other = (_merge_at(merges, place) for merges in (before.merges, after.merges))
-        yield Change(f"tokenizer: merge {place + 1}, the first that differs", one, other)
+        what = about(note("change_tokenizer"), note("change_merge", place=place + 1))
+        yield Change(what, one, other)
     for name in sorted(set(before.steps) | set(after.steps)):
         step, other_step = before.steps.get(name), after.steps.get(name)
         if step != other_step:
-            yield _bounded(f"tokenizer: {name}", step, other_step)
+            yield _bounded(about(note("change_tokenizer"), name), step, other_step)
     if before.repeated != after.repeated:
-        yield Change("tokenizer: tokens listed twice", before.repeated, after.repeated)
+        yield Change(about(note("change_tokenizer"), note("change_repeated")), before.repeated, after.repeated)

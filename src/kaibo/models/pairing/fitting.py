@@ -22,6 +22,7 @@ from kaibo.models.rotary import SAME, order_by_weights, to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
 from kaibo.models.views import renamed, shifted
 from kaibo.vocabulary import Tensor, widen
+from kaibo.words import about, combined, note
 
 QUERIES_AND_KEYS = ("attention.q", "attention.k")
 NORMS = ("norm", "attention.q_norm", "attention.k_norm")
@@ -56,21 +57,21 @@ class Fitting:
             why for side, tensor in zip(self.sides, (met.base, met.tuned), strict=True) if (why := side.why_not(tensor))
         ]
         if unfit:
-            return Fitted(None, why="; ".join(dict.fromkeys(unfit)))
+            return Fitted(None, why=combined(dict.fromkeys(unfit)))
         base, tuned = met.base, met.tuned
         groups = [(side.label, group_of(tensor)) for side, tensor in zip(self.sides, (base, tuned), strict=True)]
-        said = [f"{label}: {group.how}" for label, group in groups if group is not None]
+        said: list[str] = [about(label, group.how) for label, group in groups if group is not None]
         base, tuned, what = self._outputs_first(base, tuned)
         said += [what] if what else []
         tuned, what = self._turned(met, tuned)
         said += [what] if what else []
         base, tuned, what = self._shifted(met, base, tuned)
         said += [what] if what else []
-        layout = "; ".join(said)
+        layout = combined(said)
         if self._are_tables(base, tuned):
             return self._aligned(base, tuned, layout)
         if base.shape != tuned.shape:
-            return Fitted(None, why=f"shape {_shape(base)} against {_shape(tuned)}")
+            return Fitted(None, why=note("lone_shape", base=_shape(base), tuned=_shape(tuned)))
         return Fitted((_with_role(base, met.slot), tuned), layout)
 
     def _outputs_first(self, base: Tensor, tuned: Tensor) -> tuple[Tensor, Tensor, str]:
@@ -80,7 +81,7 @@ class Fitting:
         if which[0] == which[1] or turned[0].shape != turned[1].shape:
             return base, tuned, ""
         label = self.sides[which.index(True)].label
-        return turned[0], turned[1], f"stored with its inputs first in the {label} (Conv1D), transposed"
+        return turned[0], turned[1], note(f"diff_conv1d_{label}")
 
     @cached_property
     def _head_size(self) -> int:
@@ -116,9 +117,7 @@ class Fitting:
             return tuned, ""
         rule = to_half if self.order == "interleaved" else to_interleaved
         rows = rule(tuned.shape[0] // self._head_size, self._head_size, self._rotary)
-        return chosen_rows(
-            tuned, rows
-        ), f"q and k of the tuned are in the {self.order} order of rotary positions, undone"
+        return chosen_rows(tuned, rows), note("diff_rotary", order=self.order)
 
     @cached_property
     def _plus(self) -> tuple[float, float]:
@@ -141,7 +140,7 @@ class Fitting:
         plus = self._plus if self._is_norm(met) else (0.0, 0.0)
         if plus[0] == plus[1]:
             return base, tuned, ""
-        said = f"the scale of the {self.sides[0 if plus[0] else 1].label} is 1 + weight, compared as such in float32"
+        said = note("diff_offset", side=self.sides[0 if plus[0] else 1].label)
         return (shifted(base, 1.0), tuned, said) if plus[0] else (base, shifted(tuned, 1.0), said)
 
     def _are_tables(self, base: Tensor, tuned: Tensor) -> bool:
@@ -155,7 +154,7 @@ class Fitting:
         tokens = base.role != "embedding.position"
         found = self._alignment(base.shape[0], tuned.shape[0], tokens=tokens)
         if found.rows.size == 0 and base.size and tuned.size:
-            return Fitted(None, why="the two have no row in common")
+            return Fitted(None, why=note("lone_no_row"))
         left = tuple(_left(found, (base, tuned)))
         return Fitted((chosen_rows(base, found.rows), chosen_rows(tuned, found.others)), layout, found.how, left=left)
 
@@ -163,7 +162,7 @@ class Fitting:
         key = base_rows, tuned_rows, tokens
         if key not in self._alignments:
             found = aligned(base_rows, tuned_rows, self.vocabularies if tokens else (None, None))
-            rows = f"the first {min(base_rows, tuned_rows)} positions of {base_rows} and {tuned_rows}"
+            rows = note("diff_positions", count=min(base_rows, tuned_rows), base=base_rows, tuned=tuned_rows)
             self._alignments[key] = found if tokens else Aligned(found.rows, found.others, rows)
         return self._alignments[key]
 
@@ -180,7 +179,7 @@ def _with_role(tensor: Tensor, slot: Slot | None) -> Tensor:
 
 
 def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "one number"
+    return "×".join(map(str, tensor.shape)) or note("one_number")
 
 
 def _turns(met: Met) -> bool:
@@ -193,13 +192,13 @@ def _spread(pairs: Sequence[Met]) -> list[Met]:
 
 
 def _left(found: Aligned, tables: tuple[Tensor, Tensor]) -> list[tuple[int, int, str]]:
-    left = []
+    left: list[tuple[int, int, str]] = []
     for place, (table, rows) in enumerate(zip(tables, (found.rows, found.others), strict=True)):
         count = table.shape[0] - rows.size
         padding = found.padding[place]
-        some = f", {padding} of them padding that no token names" if padding else ""
+        some = note("lone_rows_padding" if padding else "lone_rows", count=count, padding=padding)
         if count:
-            left.append((place, count * prod(table.shape[1:]), f"{count} rows that the other model lacks{some}"))
+            left.append((place, count * prod(table.shape[1:]), some))
     return left
 
 

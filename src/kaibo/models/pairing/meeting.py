@@ -12,8 +12,9 @@ from kaibo.models.anatomy.parts import fused_layout
 from kaibo.models.pairing.sides import HEAD, Side, Slot
 from kaibo.models.views import renamed
 from kaibo.vocabulary import Tensor
+from kaibo.words import Note, about, note
 
-BY_SLOT = "the names differ, paired by layer and role"
+BY_SLOT = note("pair_slot")
 SAMPLED_ROWS = 64
 """Rows of a head and its embedding that are read to see whether they are the same table."""
 
@@ -105,7 +106,7 @@ def _take_apart(meeting: Meeting, place: int, slot: Slot, tensor: Tensor) -> Non
         return
     meeting.take(place, slot)
     layout = fused_layout(slot.role, here.layout)
-    how = f"fused in the {here.label} ({layout})" if layout else f"experts packed in the {here.label}"
+    how = note(f"pair_fused_{here.label}", layout=layout) if layout else note(f"pair_packed_{here.label}")
     for part_slot, part in parts.items():
         other = meeting.take(1 - place, part_slot)
         if other is None:
@@ -131,20 +132,20 @@ def _tied(meeting: Meeting) -> None:
             continue
         if meeting.left[place].pop(head.canonical, None) is not None:
             stand_in = renamed(table, canonical=head.canonical, role=HEAD)
-            how = f"the {there.label} has no head of its own (tied): its embedding is compared in its place"
+            how = note(f"pair_tied_{there.label}")
             meeting.meet(place, head, stand_in, how, Slot(None, None, HEAD, "weight"))
 
 
-def tying_notes(side: Side) -> Iterator[str]:
+def tying_notes(side: Side) -> Iterator[Note]:
     """Where config and weights disagree about the head being the embedding."""
     if side.tied and side.head is not None and side.embedding is not None:
         same = _same(side.head, side.embedding)
         if same is False:
-            yield f"{side.label}: the config ties head and embedding, yet the head that is stored is another table"
+            yield about(side.label, note("head_other"))
         elif same:
-            yield f"{side.label}: the config ties head and embedding, and a head is stored, equal in the rows looked at"
+            yield about(side.label, note("head_equal"))
     if side.tied is False and side.head is None and side.embedding is not None and _speaks(side):
-        yield f"{side.label}: the config says that the head is not the embedding, yet no head is stored"
+        yield about(side.label, note("head_absent"))
 
 
 def _speaks(side: Side) -> bool:
@@ -176,10 +177,10 @@ def left_over_reason(meeting: Meeting, place: int, tensor: Tensor) -> str:
     if why := here.why_not(tensor):
         return why
     if held := there.instead_of(tensor.canonical):
-        return f"the other model holds it packed ({escaped(held, 80)})"
+        return note("lone_packed", name=escaped(held, 80))
     if tensor.role == HEAD and there.tied:
-        return "the other model uses its embedding again (tied)"
+        return note("lone_tied")
     slot = here.slots.get(tensor.canonical)
     if slot is not None and fused_layout(slot.role, here.layout) and not here.parts(tensor, there.sizes):
-        return "fused, and the config does not say how many heads to take it apart by"
-    return "the other model has no such tensor"
+        return note("lone_fused")
+    return note("lone_absent")

@@ -16,6 +16,7 @@ from kaibo.models.pairing.fitting import Fitted, Fitting
 from kaibo.models.pairing.meeting import Met, left_over_reason, meet, tying_notes
 from kaibo.models.pairing.sides import Side
 from kaibo.vocabulary import Model, Tensor
+from kaibo.words import Note, about, combined, note
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,18 +73,15 @@ class Pairing:
 
     pairs: tuple[Pair, ...]
     unmatched: tuple[Unmatched, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     mapping: tuple[Mapped, ...] = ()
     coverage: tuple[Coverage, ...] = ()
 
     @property
-    def coverage_note(self) -> str:
+    def coverage_note(self) -> Note:
         """The share of each model that is compared, in a sentence."""
-        parts = [
-            f"{_percent(one.values)} of the {one.side}'s values ({_percent(one.bytes)} of its bytes)"
-            for one in self.coverage
-        ]
-        return f"compared: {', '.join(parts)}"
+        shares = {one.side: _percent(one.values) for one in self.coverage}
+        return note("diff_coverage", **shares, **{f"{one.side}_bytes": _percent(one.bytes) for one in self.coverage})
 
 
 def _percent(share: float) -> str:
@@ -121,8 +119,8 @@ def pair_models(base: Model, tuned: Model, vocabularies: Vocabularies = (None, N
         ]
     pairs = tuple(Pair(*fit.pair, _said(one, fit)) for one, fit in fitted if fit.pair is not None)
     mapping = tuple(_mapped(fitted))
-    notes = [*_notes(fitted), *(f"{one.base.canonical}: {fit.rows}" for one, fit in fitted if fit.rows)]
-    notes += [note for side in sides for note in tying_notes(side)]
+    notes = [*_notes(fitted), *(about(one.base.canonical, fit.rows) for one, fit in fitted if fit.rows)]
+    notes += [told for side in sides for told in tying_notes(side)]
     totals = {
         side.label: _total([tensor for tensor in side.model.tensors if not of_activations(tensor.canonical)])
         for side in sides
@@ -131,7 +129,7 @@ def pair_models(base: Model, tuned: Model, vocabularies: Vocabularies = (None, N
 
 
 def _said(met: Met, fit: Fitted) -> str:
-    return "; ".join(part for part in (met.how, fit.layout) if part)
+    return combined([met.how, fit.layout])
 
 
 def _left(sides: tuple[Side, Side], met: Met, fit: Fitted) -> Iterator[_Lone]:
@@ -144,12 +142,12 @@ def _left(sides: tuple[Side, Side], met: Met, fit: Fitted) -> Iterator[_Lone]:
 
 def _mapped(fitted: Sequence[tuple[Met, Fitted]]) -> Iterator[Mapped]:
     for met, fit in fitted:
-        how = "; ".join(part for part in (_said(met, fit), fit.rows) if part)
+        how = combined([_said(met, fit), fit.rows])
         if fit.pair is not None and how:
             yield Mapped(met.base.canonical, met.tuned.canonical, how)
 
 
-def _notes(fitted: Sequence[tuple[Met, Fitted]]) -> Iterator[str]:
+def _notes(fitted: Sequence[tuple[Met, Fitted]]) -> Iterator[Note]:
     """One line for each way in which pairs met, with how many there are and the first of them."""
     ways: dict[str, list[Met]] = {}
     for met, fit in fitted:
@@ -157,8 +155,8 @@ def _notes(fitted: Sequence[tuple[Met, Fitted]]) -> Iterator[str]:
             ways.setdefault(said, []).append(met)
     for said, those in ways.items():
         base, tuned = those[0].base.canonical, those[0].tuned.canonical
-        first = base if base == tuned else f"{base} with {tuned}"
-        yield f"{first}: {said}" if len(those) == 1 else f"{len(those)} tensors, {first} the first: {said}"
+        first = base if base == tuned else note("pair_with", base=base, tuned=tuned)
+        yield about(first if len(those) == 1 else note("pair_first", count=len(those), name=first), said)
 
 
 _Total = tuple[int, int]

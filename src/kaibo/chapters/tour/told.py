@@ -1,10 +1,9 @@
-"""A tour on the terminal: each stop with its title, its formula, a text with live numbers, and the check."""
+"""A tour in sentences: each stop with its title, its formula, a text with live numbers, and the check."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kaibo.reports.terminal import console
 from kaibo.vocabulary import Finding
 from kaibo.words import word
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 def show_tour(finding: Finding[TourRow], *, to: Console | None = None, language: str = "en") -> None:
     """Prints the stops in order; a check says how far two ways of computing the same are apart."""
     from rich.text import Text
+
+    from kaibo.reports import console
 
     out = console() if to is None else to
     for place, row in enumerate(finding, start=1):
@@ -34,7 +35,7 @@ def _check(row: TourRow, language: str) -> str:
     return word("tour.holds" if row.holds else "tour.fails", language, difference=difference) + "  "
 
 
-def tour_sentences(finding: Finding[TourRow], language: str = "en") -> tuple[str, ...]:
+def sentences(finding: Finding[TourRow], language: str = "en") -> tuple[str, ...]:
     """The stops for a page: title, formula, the text with live numbers, and the check."""
     return tuple(
         f"{word(f'tour.{row.stop}_title', language)} — {stop_text(row, language)} {_check(row, language)}".strip()
