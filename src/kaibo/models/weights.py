@@ -9,7 +9,7 @@ from dataclasses import replace
 from kaibo.errors import FormatError, MissingError
 from kaibo.models import formats
 from kaibo.models.addresses import Target
-from kaibo.models.formats import gguf, sniff, tensor_parallel, torch_zip
+from kaibo.models.formats import gguf, sniff, tensor_parallel, torch_distributed, torch_zip
 from kaibo.models.formats.adapter import CONFIG as ADAPTER_CONFIG
 from kaibo.models.formats.adapter import WEIGHTS as ADAPTERS
 from kaibo.models.formats.adapter import AdapterConfig, parse_config
@@ -93,6 +93,14 @@ def _is_torch(name: str) -> bool:
     return index or (lower.endswith(torch_zip.ENDINGS) and not any(part in lower for part in _STATES))
 
 
+def _is_distributed(name: str) -> bool:
+    return name == torch_distributed.METADATA or name.endswith(".distcp")
+
+
+def _is_onnx(name: str) -> bool:
+    return name.lower().endswith(".onnx")
+
+
 def _open_sharded(target: Target, names: list[str], trust: bool) -> Opened:
     """Files of safetensors or of PyTorch: one of a usual name, those of an index, or all."""
     indexes = [name for name in names if name.endswith(".index.json")]
@@ -132,6 +140,20 @@ def _open_gguf(target: Target, names: list[str], trust: bool) -> Opened:
     contents = gguf.joined({target.path(name): held for name, (held, _) in opened.files.items()})
     places = {target.path(name): (name, place) for name, (_, place) in opened.files.items()}
     return Opened({places[path][0]: (held, places[path][1]) for path, held in contents.items()}, opened.notes)
+
+
+def _open_distributed(target: Target, names: list[str], trust: bool) -> Opened:
+    if torch_distributed.METADATA not in names:
+        message = f"holds {len(names)} files of a distributed checkpoint and no {torch_distributed.METADATA}"
+        raise MissingError(message, file=target.address, next="fetch it; it says which tensors the files hold")
+    return open_files(target, [torch_distributed.METADATA])
+
+
+def _open_onnx(target: Target, names: list[str], trust: bool) -> Opened:
+    if len(names) > 1 and "model.onnx" not in names:
+        raise MissingError(f"holds several ONNX files ({listed(names)})", file=target.address, next="name one of them")
+    used = "model.onnx" if "model.onnx" in names else names[0]
+    return open_files(target, [used], stray(names, [used]))
 
 
 def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
@@ -205,5 +227,7 @@ _KINDS: Sequence[tuple[Callable[[str], bool], Opening]] = (
     (_is_safetensors, _open_sharded),
     (_is_gguf, _open_gguf),
     (_is_torch, _open_sharded),
+    (_is_distributed, _open_distributed),
+    (_is_onnx, _open_onnx),
 )
 """The kinds of weights of a folder, in the order in which they are preferred: which files, and how they are opened."""

@@ -8,14 +8,21 @@ To add one, write its module and list it here: the law test of `tests/models/for
 
 from __future__ import annotations
 
-from kaibo.models.formats import adapter, gguf, safetensors, torch_zip
+from kaibo.models.formats import adapter, gguf, onnx, safetensors, torch_distributed, torch_zip
 from kaibo.models.formats.contents import Beside, Contents, Entry, Format, StoredTensor, alone, stored
 from kaibo.models.formats.sniff import START
 from kaibo.models.places import Place
 
 __all__ = ["FORMATS", "Contents", "Entry", "Format", "StoredTensor", "format_named", "read", "stored"]
 
-FORMATS: tuple[Format, ...] = (adapter.FORMAT, gguf.FORMAT, torch_zip.FORMAT, safetensors.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    adapter.FORMAT,
+    gguf.FORMAT,
+    torch_zip.FORMAT,
+    torch_distributed.FORMAT,
+    onnx.FORMAT,
+    safetensors.FORMAT,
+)
 """Every format, in the order in which they are asked; the last one says what an unknown file really is."""
 
 

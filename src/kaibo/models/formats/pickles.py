@@ -183,7 +183,8 @@ def _named(value: Any) -> str:
 def _is_key(key: Any) -> bool:
     """Keys are plain values: the hash of a tuple in tuples may take for ever."""
     plain = (str, int, bytes, bool, float, type(None))
-    return type(key) in plain or (type(key) is tuple and all(type(one) in plain for one in key))
+    flat = type(key) in plain or type(key) is Record  # a record is itself and equals no other
+    return flat or (type(key) is tuple and all(type(one) in plain for one in key))
 
 
 def interpret(
