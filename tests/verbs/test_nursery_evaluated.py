@@ -18,9 +18,9 @@ from kaibo.cli import main_loop
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.errors import PolicyError, StoppedError
 from kaibo.recipes.making import Workshop
-from kaibo.recipes.nursery import nursery
-from kaibo.recipes.presets import PRESETS
-from kaibo.scoring.exams import ExamSettings
+from kaibo.recipes.nurseries.nursery import nursery
+from kaibo.recipes.settings.presets import PRESETS
+from kaibo.scoring.exams.exams import ExamSettings
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.store import Store
 from task_data import write_task

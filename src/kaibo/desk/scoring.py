@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kaibo.scoring.texts import Errors as Kept
-    from kaibo.scoring.tokens import Lead
+    from kaibo.scoring.texts.texts import Errors as Kept
+    from kaibo.scoring.texts.tokens import Lead
 
 Texts = Annotated[
     list[str], typer.Option("--text", metavar="FILE|FOLDER|JSONL", help="What is read; may be given several times.")

@@ -37,7 +37,7 @@ from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import Outdated, StoredModel, listing, outdated, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum, TokenLog, joined_logs
-from kaibo.vocabulary.resolved import Resolved
+from kaibo.vocabulary.counts.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -85,6 +85,6 @@ def _present_scores(answer: Any, found: Any, language: str) -> None:
 def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
-    from kaibo.scoring.texts import read_texts
+    from kaibo.scoring.texts.texts import read_texts
 
     return [line for document in read_texts(path) for line in document.text.splitlines() if line.strip()]

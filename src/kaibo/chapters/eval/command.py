@@ -94,7 +94,7 @@ def command(
     from kaibo.chapters.eval.ask_harness import evaluate_harness
     from kaibo.collect import progress_bar
     from kaibo.errors import UsageError
-    from kaibo.scoring.exams import ExamSettings
+    from kaibo.scoring.exams.exams import ExamSettings
 
     with answering("eval", as_json=json) as answer, progress_bar() as progress:
         if [bool(task), bool(lm_eval), bool(code)].count(True) != 1:
