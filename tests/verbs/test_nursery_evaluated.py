@@ -130,15 +130,9 @@ def _evaluated(grown: Path, tmp_path: Path, settings: kaibo.Settings) -> Any:
     return kaibo.evaluate(grown, tmp_path / "task.toml", options=options, settings=settings).scores.records()
 
 
-@pytest.mark.parametrize(
-    ("command", "number"),
-    [
-        (_scored, signal.SIGTERM),
-        pytest.param(_scored, signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(_evaluated, signal.SIGTERM, marks=pytest.mark.slow),
-        (_evaluated, signal.SIGINT),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", [_scored, _evaluated])
 def test_what_was_stopped_in_the_middle_of_a_nursery_goes_on_and_ends_with_the_same_bytes(
     grown: Path, task: Path, text: Path, tmp_path: Path, number: int, command: Callable[..., Any]
 ) -> None:
