@@ -198,7 +198,8 @@ def _dtype(tensor: _Tensor, graph: _Graph, fail: Callable[[str], NoReturn]) -> D
     dtype = DTYPES[TYPES[tensor.kind]]
     if dtype.kind == "integer" and dtype.bits == 8 and len(tensor.axes) > 1:
         return DType(dtype.name, 8, "packed")
-    scales = tensor.name in graph.scales or tensor.name.endswith(("_scale", "_zero_point"))
+    constant = not tensor.axes  # of the graph (an epsilon, a mask's −3.4e38), never a weight
+    scales = constant or tensor.name in graph.scales or tensor.name.endswith(("_scale", "_zero_point"))
     return DType(dtype.name, dtype.bits, "scale") if scales and dtype.kind == "float" else dtype
 
 

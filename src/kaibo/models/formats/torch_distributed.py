@@ -24,6 +24,7 @@ from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, Buffer, DType
 
 METADATA = ".metadata"
+_AGAIN = "fetch the checkpoint again"
 _MODULE = "torch.distributed.checkpoint"
 _NAMES = (
     *("Metadata", "TensorStorageMetadata", "BytesStorageMetadata", "ChunkStorageMetadata", "TensorProperties"),
@@ -185,13 +186,12 @@ class _Told:
         if info is None:
             fail(f"its part at {list(at)} is in no file")
         path, offset, length = (info.get(key) for key in ("relative_path", "offset", "length"))
-        plain = type(path) is str and type(offset) is int and type(length) is int
-        if not plain or info.get("transform_descriptors"):
+        if type(path) is not str or info.get("transform_descriptors"):
             fail(f"its part at {list(at)} is stored in a way that is not read")
         where = self.files.get(path) or self.files.setdefault(path, self.beside(path))
-        if offset < 0 or length < 0 or offset + length > where.size:
-            message = f"its part at {list(at)} ends at {offset + length}, the file at {where.size}"
-            raise FormatError(message, file=where.name, tensor=name, next="fetch the file again")
+        if type(offset) is not int or type(length) is not int or not 0 <= offset <= offset + length <= where.size:
+            message = f"its part at {list(at)} begins at {escaped(offset, 40)} and is {escaped(length, 40)} bytes long"
+            raise FormatError(f"{message}, the file {where.size}", file=where.name, tensor=name, next=_AGAIN)
         return _piece(Window(where, offset, length), at, size, dtype, name)
 
 
