@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sized
 
 BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 THOUSANDS = {
@@ -79,7 +79,7 @@ def count_unit(count: float, language: str = "en") -> tuple[float, str]:
     return 1.0, ""
 
 
-def further(of: Sequence[object], shown: int) -> str:
+def further(of: Sized, shown: int) -> str:
     """What stands behind the first few of a list: how many more there are.
 
     >>> further("abcdefg", 5), further("abc", 5)

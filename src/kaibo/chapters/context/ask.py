@@ -21,7 +21,7 @@ from kaibo.vocabulary.running import ContextRow
 from kaibo.words import Note, note
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
 
 TEXT_LIMIT = 1 << 30
 

@@ -16,7 +16,7 @@ from kaibo.vocabulary.running import GeneratedRow
 from kaibo.words import Note, note
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
     from kaibo.llama.sampling import Sampling
 
 TEMPLATES = ("own", "llama-2", "code-llama", "code-llama-infill")

@@ -22,7 +22,7 @@ from kaibo.vocabulary import Finding
 from kaibo.words import Note, note
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
 
 FORMATS = ("own", "llama-2", "alpaca", "plain", "none")
 """The model's own template, two that others were trained with, the bare question, and no question at all."""
@@ -97,7 +97,7 @@ def prompt_formats(
 def _measured(
     causal: Causal, asked: Sequence[Chat], wanted: Sequence[str]
 ) -> tuple[list[FormattedAnswers], tuple[Note, ...]]:
-    from kaibo.scoring.chats import answer_nats
+    from kaibo.scoring.exams.chats import answer_nats
 
     there = [name for name in wanted if name != "own" or causal.template is not None]
     notes = [] if there == list(wanted) else [note("formats_no_template", model=causal.address)]

@@ -9,11 +9,14 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
+from kaibo.words import said
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the nursery; what is there is kept.")]
 PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="demo, small, medium or ablation.")]
 
 
+@grouped
 def command(
     folder: Folder,
     preset: PresetName = "demo",
@@ -21,8 +24,8 @@ def command(
     table: options.Export = None,
     language: options.Language = "en",
     force: Annotated[bool, typer.Option("--force", help="Replace runs of the same name with other inputs.")] = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
+    *,
+    work: options.Work,
 ) -> None:
     """Pre-train a family of small LLaMAs with variants and fine-tuned children, on text that this machine has.
 
@@ -33,7 +36,7 @@ def command(
     with answering("nursery", as_json=json) as answer, training_bar() as bar:
         from kaibo.chapters.nursery.ask import nursery
 
-        settings = options.settings(store, workers, False, False, False, None)
+        settings = work.settings()
         made = nursery(folder, preset, settings=settings, bar=bar, force=force)
         options.export(made.ablation if made.ablation.rows else made.runs, table, None, language=language, force=force)
         options.present(answer, made.runs, language=language)
@@ -62,7 +65,7 @@ def _show(made: Any, language: str) -> None:
 def _report(made: Any, folder: Path, language: str) -> None:
     """Writes the same as a page beside `nursery.json`, with the samples at their full length."""
     from kaibo.reports import Mark, to_markdown, write_output
-    from kaibo.words import said, word
+    from kaibo.words import word
 
     name = "nursery.md" if language == "en" else f"nursery.{language}.md"
     parts = [("samples_title", made.samples), ("probes_title", made.probes)]

@@ -67,7 +67,7 @@ def _loadings(row: ComponentsRow) -> tuple[Kind[Any], list[Any]]:
     """A column for each component, and the interval of the first."""
     names = [f"PC{place + 1}" for place in range(len(row.explained))]
     line = make_dataclass("LoadingLine", ["benchmark", *names, "pc1_low", "pc1_high"], frozen=True)
-    rows = [line(name, *values, *row.loadings_interval[name][0]) for name, values in row.loadings.items()]
+    rows = [line(name, *values, *_ends(row.loadings_interval[name][0])) for name, values in row.loadings.items()]
     return Kind("pca-loadings", line, __package__, label="pca.loadings_title"), rows
 
 
