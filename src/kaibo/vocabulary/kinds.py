@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from kaibo.words import given
+
 if TYPE_CHECKING:
     from kaibo.vocabulary.findings import Record
 
@@ -60,6 +62,11 @@ class Kind(Generic[R]):
     opens: bool = False
     label: str = ""
     tells: bool = False
+
+    def __post_init__(self) -> None:
+        """The words of a stranger's kind are known as soon as it is declared."""
+        if self.words is not None:
+            given(self.words)
 
     def __str__(self) -> str:
         """Its name, as JSON and file names have it."""

@@ -142,7 +142,7 @@ def test_a_tied_tensor_is_counted_once_and_told(tmp_path: Path) -> None:
     table = torch.randn(8, 4)
     model = saved(tmp_path / "a.bin", {"lm_head.weight": table, "wte.weight": table, "b": table[0]})
     assert sorted(named(model)) == ["b", "wte.weight"]
-    assert "tied, counted once: lm_head.weight is wte.weight" in model.notes
+    assert "tied, counted once: lm_head.weight = wte.weight" in model.notes
 
 
 @pytest.mark.parametrize(

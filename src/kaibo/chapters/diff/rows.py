@@ -393,7 +393,7 @@ class ChangeSpectrum:
 
     base: str
     tuned: str
-    by: str
+    by: By
     key: str
     tensor: str
     part: int | None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaibo.chapters.spectrum.singular_values import Interval
+from kaibo.vocabulary import By
 from kaibo.vocabulary.kinds import Drawing, Kind
 
 
@@ -18,7 +19,7 @@ class MatrixSpectrum:
     """
 
     model: str
-    by: str
+    by: By
     key: str
     tensor: str
     part: int | None
@@ -54,7 +55,7 @@ class LevelSpectrum:
     """The matrices of one role, layer or model: medians, and the quartiles of the exponent and the stable rank."""
 
     model: str
-    by: str
+    by: By
     key: str | int | None
     tensor: None
     shape: None

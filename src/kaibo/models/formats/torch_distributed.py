@@ -97,8 +97,8 @@ def read(place: Place, beside: Beside = alone) -> Contents:
     told = _Told(place, _state(found, "Metadata", place), beside, {})
     names, left = told.names()
     entries = tuple(told.entry(name, known) for name, known in names.items())
-    names = ", ".join(sorted({escaped(one, 40) for one in left})[:5])
-    notes = (note("distributed_left_out", count=len(left), names=names),)
+    kinds = ", ".join(sorted({escaped(one, 40) for one in left})[:5])
+    notes = (note("distributed_left_out", count=len(left), names=kinds),)
     return Contents(entries, hashlib.sha256(data).hexdigest(), notes=notes if left else ())
 
 
