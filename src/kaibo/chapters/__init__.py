@@ -54,6 +54,7 @@ DECLARING = (
     "trajectories.opened",
     "trajectories.rows",
     "trends.rows",
+    "unpack.rows",
 )
 """The modules that declare kinds of findings."""
 
