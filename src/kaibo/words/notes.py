@@ -13,8 +13,8 @@ class Note(str):
 
     It is text wherever text is wanted: in JSON, in a comparison, in a row.
 
-    >>> note("left_out_axis", axis="tokens", names="Falcon").said("ja")
-    'トークン が分からないため除いたモデル：Falcon'
+    >>> note("left_out_axis", axis=note("columns.context"), names="Falcon").said("ja")
+    '文脈長 が分からないため除いたモデル：Falcon'
     """
 
     key: str

@@ -37,7 +37,7 @@ def against(
     unknown = [
         name for name, place, some in zip(table.models, places, scored, strict=True) if some and math.isnan(place)
     ]
-    notes = [note("left_out_axis", axis=x, names=", ".join(unknown))] if unknown else []
+    notes = [note("left_out_axis", axis=note(f"columns.{x}"), names=", ".join(unknown))] if unknown else []
     return Finding(AGAINST, tuple(rows), (*notes, *SAID[x]), {"table": table.name, "kaibo": __version__})
 
 

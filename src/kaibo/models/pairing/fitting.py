@@ -140,7 +140,7 @@ class Fitting:
         plus = self._plus if self._is_norm(met) else (0.0, 0.0)
         if plus[0] == plus[1]:
             return base, tuned, ""
-        said = note("diff_offset", side=self.sides[0 if plus[0] else 1].label)
+        said = note("diff_offset", side=note(f"columns.{self.sides[0 if plus[0] else 1].label}"))
         return (shifted(base, 1.0), tuned, said) if plus[0] else (base, shifted(tuned, 1.0), said)
 
     def _are_tables(self, base: Tensor, tuned: Tensor) -> bool:
