@@ -99,7 +99,7 @@ class Describer:
         """The formulas of a shape; where one cannot be told, apart by a flag that tells it."""
         before = list(self.out.problems)
         whole = [self._axis(pattern, where, axis, size) for axis, size in enumerate(shape)]
-        problems, self.out.problems = self.out.problems, before
+        problems, self.out.problems = self.out.problems, list(before)
         if len(problems) == len(before):
             yield whole, ""
             return

@@ -560,6 +560,11 @@ def _quiet_beside(found: Explored, name: str, flags: dict[str, Any]) -> None:
             found.pairs.append((name, made, alone))
             if (more := found.add({flag: value, name: 2 * guess})) is not None:
                 found.pairs.append((name, more, alone))
+            moved = [tensor for tensor, shape in made.tensors.items() if alone.tensors.get(tensor) != shape]
+            for other in [n for n in found.single if n != name and type(found.fields[n]) is int and found.single[n]]:
+                seen = found.single[other][0]  # what else those sizes depend on
+                if any(seen.tensors.get(tensor) != found.base.tensors.get(tensor) for tensor in moved):
+                    found.add({other: seen.given[other]}, to=made)
             break
 
 
