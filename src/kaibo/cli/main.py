@@ -87,8 +87,9 @@ def _usage(error: Any, arguments: Sequence[str]) -> None:
         problem = UsageError(f"{context.info_name}: name what to do: {commands}")
         _say_problem(problem, arguments)
         return
-    message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
-    _say_problem(UsageError(message, next="kaibo --help lists what there is"), arguments)
+    _say_problem(
+        UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is"), arguments
+    )
 
 
 def _say_problem(problem: KaiboError, arguments: Sequence[str]) -> None:

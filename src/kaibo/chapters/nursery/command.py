@@ -9,13 +9,11 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
-from kaibo.desk.groups import grouped
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the nursery; what is there is kept.")]
 PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="demo, small, medium or ablation.")]
 
 
-@grouped
 def command(
     folder: Folder,
     preset: PresetName = "demo",
@@ -23,8 +21,8 @@ def command(
     table: options.Export = None,
     language: options.Language = "en",
     force: Annotated[bool, typer.Option("--force", help="Replace runs of the same name with other inputs.")] = False,
-    *,
-    work: options.Work,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
 ) -> None:
     """Pre-train a family of small LLaMAs with variants and fine-tuned children, on text that this machine has.
 
@@ -35,7 +33,7 @@ def command(
     with answering("nursery", as_json=json) as answer, training_bar() as bar:
         from kaibo.chapters.nursery.ask import nursery
 
-        settings = work.settings()
+        settings = options.settings(store, workers, False, False, False, None)
         made = nursery(folder, preset, settings=settings, bar=bar, force=force)
         options.export(made.ablation if made.ablation.rows else made.runs, table, None, language=language, force=force)
         options.present(answer, made.runs, language=language)

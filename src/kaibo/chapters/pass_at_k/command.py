@@ -9,7 +9,6 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
-from kaibo.desk.groups import grouped
 
 Samples = Annotated[
     list[Path], typer.Argument(metavar="SAMPLES…", help="Files of samples (.jsonl, .jsonl.gz); several are compared.")
@@ -32,7 +31,6 @@ Accept = Annotated[
 ]
 
 
-@grouped
 def command(
     samples: Samples,
     problems: Problems,
@@ -41,9 +39,13 @@ def command(
     memory: Memory = 512,
     sandbox: Sandbox = None,
     accept: Accept = False,
-    *,
-    out: options.Output,
-    work: options.Work,
+    json: options.Json = False,
+    table: options.Export = None,
+    figure: options.Picture = None,
+    language: options.Language = "en",
+    force: options.Force = False,
+    store: options.StoreFolder = None,
+    workers: options.Workers = None,
 ) -> None:
     """pass@k of programs that models wrote: each runs behind walls, and a judge outside decides.
 
@@ -55,17 +57,18 @@ def command(
     from kaibo.reports import show
     from kaibo.sandbox import Limits
 
-    with answering("pass-at-k", as_json=out.json) as answer, progress_bar() as progress:
+    with answering("pass-at-k", as_json=json) as answer, progress_bar() as progress:
         how = PassOptions(_numbers(k), Limits(seconds, memory), sandbox, accept)
-        settings = work.settings(progress)
+        settings = options.settings(store, workers, False, False, False, progress)
         files = [str(each) for each in samples]
         found = pass_at(files, problems, options=how, settings=settings, on_error=answer.errors.append)
         if found.passes.rows:
-            out.export(found.passes, found.curves)
-        out.present(answer, found.passes)
+            options.export(found.passes, table, None, language=language, force=force)
+            options.export(found.curves, None, figure, language=language, force=force)
+        options.present(answer, found.passes, language=language)
         if found.pairs.rows:
             answer.lists["pairs"] = found.pairs.records()
-            answer.also(lambda: show(found.pairs, language=out.language))
+            answer.also(lambda: show(found.pairs, language=language))
         answer.lists["problems"] = [{"model": name, **vars(tally)} for name, tally in found.problems]
 
 

@@ -1,1 +1,0 @@
-"""Files that a long run writes: the folder, the layout, and the threads that fill it."""

@@ -1,1 +1,0 @@
-"""Families of small models: which runs they take, the texts they read, and the list of what was made."""

@@ -1,1 +1,0 @@
-"""What a trained model writes: prompts in, answers out, judged by rules that can be counted."""

@@ -1,1 +1,0 @@
-"""Rows to learn from: files and folders in, conversations and batches out."""

@@ -1,1 +1,0 @@
-"""What a recipe may say, the recipes that are shipped, and one file that stands for many runs."""

@@ -1,1 +1,0 @@
-"""The loops: supervised fine-tuning and preferences through TRL, pre-training in one of our own."""

@@ -1,1 +1,0 @@
-"""Tasks as questions: prompts, the tree of what they share, answers by probability or written out."""

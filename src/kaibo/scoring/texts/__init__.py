@@ -1,1 +1,0 @@
-"""Texts as tokens: read exactly, cut into windows, corrupted on purpose."""
