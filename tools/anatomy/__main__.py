@@ -1,6 +1,7 @@
 """`python tools/anatomy [TYPE …]`: generates the anatomy and the proof of each type, those that are missing first.
 
-`--check TYPE …` writes nothing and exits 1 with what it would write otherwise, or what further sizes show.
+`--check TYPE …` writes nothing and exits 1 with what it would write otherwise, or what further sizes show; `--page`
+writes the page of what is reached alone.
 """
 
 from __future__ import annotations
@@ -151,4 +152,6 @@ def checked(model_type: str) -> list[str]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--check"]:
         sys.exit("\n".join(line for wanted in sys.argv[2:] for line in checked(wanted)) or 0)
+    if sys.argv[1:] == ["--page"]:
+        sys.exit(PAGE.write_text(page(FAMILIES, STATE), encoding="utf-8") and 0)
     main(sys.argv[1:])

@@ -76,6 +76,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "internlm3": "llama",
         "iquestcoder": "llama",
         "deepseek_ref": "deepseek_v4",
+        "minimax_m3": "minimax_m3_vl_text",
         "seed_oss": "qwen2",
     }
 )

@@ -77,6 +77,18 @@ NUMBERED: Mapping[str, tuple[str, Mapping[int, str]]] = {
 }
 """Layers that older files number. Source: transformers: deepseek_v4 and minimax_m3_vl, configuration files."""
 
+RENAMED: Mapping[str, str] = {
+    "vt_hidden_size": "hidden_size",
+    "vt_intermediate_size": "intermediate_size",
+    "vt_num_attention_heads": "num_attention_heads",
+    "vt_num_hidden_layers": "num_hidden_layers",
+    "init_pos_emb_height": "pos_emb_height",
+    "init_pos_emb_width": "pos_emb_width",
+    "init_pos_emb_time": "pos_emb_time",
+    "mm_hidden_size": "projection_hidden_size",
+}
+"""Older names of keys. Source: huggingface.co/moonshotai/Kimi-K2.5: configuration_kimi_k25.py."""
+
 FLAT: Mapping[str, Mapping[str, str]] = {
     "sparse_attention_config": {
         "sparse_attention_freq": "sparse_attention_freq",
@@ -90,6 +102,7 @@ FLAT: Mapping[str, Mapping[str, str]] = {
 def spelled_out(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config with a list in place of each pattern of letters or numbers, and of blocks described one by one."""
     found = {**config, **_blocks(config)}
+    found |= {new: config[old] for old, new in RENAMED.items() if old in config and new not in config}
     for outer, names in FLAT.items():
         inner = config.get(outer)
         if isinstance(inner, Mapping):
