@@ -42,6 +42,7 @@ from kaibo.chapters.tour import command as tour
 from kaibo.chapters.train import command as train
 from kaibo.chapters.trajectories import command as along
 from kaibo.chapters.trends import command as trends
+from kaibo.chapters.unpack import command as unpack
 from kaibo.version import __version__
 
 
@@ -107,8 +108,8 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
         ("trends", trends.command, "trends ./my-llm-run --text text.txt"),
         ("generate", generate.command, 'generate ./my-llm --prompt "The quick brown" --max-tokens 8'),
         ("decode", decode.command, 'decode ./my-llm ./other-llm --prompt "The quick brown" --max-tokens 4'),
-        ("context", context.command, "context ./my-llm --text text.txt --windows 1 --passkeys 0"),
-        ("quantise", quantise.command, "quantise ./my-llm --report --text text.txt --windows 1"),
+        ("context", context.command, "context ./my-llm --text text.txt --windows 2 --passkeys 0"),
+        ("quantise", quantise.command, "quantise ./my-llm --report --text text.txt --windows 2"),
         ("probe", probe.command, "probe ./my-llm"),
         ("pass-at-k", pass_at_k.command, "pass-at-k samples.jsonl --problems HumanEval.jsonl.gz"),
     ),
@@ -126,6 +127,7 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
     "Make": (
         ("merge", merge.command, "merge ./my-model ./other-model ./third-model --method ties --out ./merged"),
         ("rescale", rescale.command, "rescale ./my-llm --towards law --out ./rescaled"),
+        ("unpack", unpack.command, "unpack ./my-model --out ./unpacked"),
         ("train", train.command, "train my-recipe.toml --out ./runs"),
         ("runs", train.runs, "runs"),
         ("nursery", nursery.command, "nursery ./nursery"),

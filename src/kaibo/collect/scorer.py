@@ -10,20 +10,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kaibo.collect.censuses import Options, take_identity
-from kaibo.collect.progress import Progress
 from kaibo.collect.scores import Scored, take_scores
-from kaibo.collect.stopping import Stopping
-from kaibo.collect.workers import granted_workers
+from kaibo.collect.watch.progress import Progress
+from kaibo.collect.watch.stopping import Stopping
+from kaibo.collect.watch.workers import granted_workers
 from kaibo.errors import KaiboError
-from kaibo.llama.functions import Running, function_of
+from kaibo.llama.engines.functions import Running, function_of
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import target_of
+from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
 from kaibo.scoring.prefetch import Ahead
-from kaibo.scoring.texts import Document
-from kaibo.scoring.tokens import FILES, Tokenizer, load_tokenizer
+from kaibo.scoring.texts.texts import Document
+from kaibo.scoring.texts.tokens import FILES, Tokenizer, load_tokenizer
 from kaibo.store import Store
 from kaibo.vocabulary import Function, Model
 
@@ -112,7 +113,8 @@ class Scorer:
         model = open_model(checkpoint.address, trust_shards=self.settings.trust_shards)
         options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
         model_id = take_identity(model, self.store, options)
-        folder = target_of(checkpoint.address, weights=True).root
+        target = target_of(checkpoint.address, weights=True)
+        folder = carrier_of(target) or target.root
         tokens = _hashed(folder, model.config)
         if tokens not in self._sound:
             self._tokenizer(tokens, folder)  # whatever is wrong with it concerns this checkpoint
@@ -193,6 +195,8 @@ class Scorer:
 
 def _hashed(folder: str, config: Mapping[str, Any]) -> str:
     """One hash of all that a tokenizer is made of: its files, and the kind of model, which chooses its class."""
+    if os.path.isfile(folder):
+        return hashlib.sha256(carried_tokenizer(folder).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256(f"{config.get('model_type')}\0{config.get('tokenizer_class')}".encode())
     for name in FILES:
         path = os.path.join(folder, name)

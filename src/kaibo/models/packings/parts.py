@@ -149,7 +149,8 @@ def parameters(tensor: StoredTensor, config: Mapping[str, Any]) -> int:
     block = sizes(tensor.dtype.name)
     if block is not None:
         return tensor.size // block[1] * block[0]
-    if tensor.dtype.bits in (4, 6) or tensor.dtype.kind == "float":
+    whole = tensor.dtype.kind == "packed" and tensor.dtype.name in ("I8", "U8")  # one code a weight, of torch and ONNX
+    if tensor.dtype.bits in (4, 6) or tensor.dtype.kind == "float" or whole:
         return tensor.size
     bits = _bits(config) or (4 if tensor.name.rpartition(".")[2] != "weight" or tensor.dtype.name != "I8" else 8)
     return tensor.size * tensor.dtype.bits // bits
