@@ -135,6 +135,16 @@ def read(place: Place, beside: Beside = alone) -> Contents:
     return Contents(entries, digest, metadata=metadata, **said)
 
 
+def metadata_of(place: Place) -> dict[str, Any]:
+    """The metadata of a GGUF file alone. Raises FormatError as `read` does."""
+    reader = _Reader(place)
+    if place.size < 24 or reader.take(4) != MAGIC:
+        reader.fail(f'does not begin with "GGUF" and a header; it is {place.size} bytes long', 0)
+    _version(reader)
+    reader.count(24, "tensors")
+    return dict(_metadata(reader, reader.count(12, "keys of metadata")))
+
+
 def _version(reader: _Reader) -> None:
     version = reader.number("I")
     if version & 0xFFFF == 0:  # written big end first
