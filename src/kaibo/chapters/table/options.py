@@ -131,8 +131,9 @@ class Output:
         """Writes the files and fills the answer."""
         if self.out is not None:
             title = str(finding.provenance.get("table", finding.kind.name))
-            given = {"title": title, "language": self.language, "force": self.force}
-            outputs.write_folder(self.out, finding.kind.name, [finding], **given)
+            outputs.write_folder(
+                self.out, finding.kind.name, [finding], title=title, language=self.language, force=self.force
+            )
         export(finding, self.table, self.figure, self.figures, language=self.language, force=self.force)
         present(answer, finding, language=self.language)
 
