@@ -144,6 +144,7 @@ def _model(target: Target, opened: Opened, described: Described, *, as_stored: b
         (*target.notes, *opened.notes, *said.notes, *found.notes, *described.notes),
         documents,
         _undecoded(found, config),
+        {} if said.meant else {name: known for name, known in names.items() if name != known},
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+import numpy as np
+
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
 from kaibo.models.formats.gguf_meaning import meaning
@@ -89,7 +91,8 @@ class _Reader:
         return self._window[first : first + size]
 
     def number(self, kind: str) -> Any:
-        return struct.unpack(self.order + kind, self.take(struct.calcsize(kind)))[0]
+        found = struct.unpack(self.order + kind, self.take(struct.calcsize(kind)))[0]
+        return float(str(np.float32(found))) if kind == "f" else found  # 1e-06, not 9.999999974752427e-07
 
     def count(self, least: int, what: str) -> int:
         """How many things follow, each of at least so many bytes."""
@@ -130,6 +133,16 @@ def read(place: Place, beside: Beside = alone) -> Contents:
     digest = hashlib.sha256(place.read(0, reader.at)).hexdigest()
     said = meaning(metadata, {entry.name: entry.shape for entry in entries})
     return Contents(entries, digest, metadata=metadata, **said)
+
+
+def metadata_of(place: Place) -> dict[str, Any]:
+    """The metadata of a GGUF file alone. Raises FormatError as `read` does."""
+    reader = _Reader(place)
+    if place.size < 24 or reader.take(4) != MAGIC:
+        reader.fail(f'does not begin with "GGUF" and a header; it is {place.size} bytes long', 0)
+    _version(reader)
+    reader.count(24, "tensors")
+    return dict(_metadata(reader, reader.count(12, "keys of metadata")))
 
 
 def _version(reader: _Reader) -> None:
