@@ -110,3 +110,27 @@ def test_what_a_part_has_wrong_is_said_as_that_of_the_text_is():
     drawn = architecture({"model_type": "qwen3_vl", "vision_config": {"hidden_size": "1024"}})
     assert drawn.parameters_whole is None
     assert 'config.json: "hidden_size" is the text "1024", not a whole number' in drawn.malformed
+
+
+def test_a_model_whose_layers_are_only_listed_has_as_many_as_the_list():
+    """Nemotron-H spells its layers with a letter each and was said to list 52 of 0."""
+    config = {
+        "model_type": "nemotron_h",
+        "hybrid_override_pattern": "ME*-M",
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "moe_intermediate_size": 32,
+        "moe_shared_expert_intermediate_size": 32,
+        "n_routed_experts": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "vocab_size": 100,
+        "max_position_embeddings": 256,
+    }
+    drawn = architecture(config)
+    assert drawn.malformed == ()
+    assert drawn.parameters is not None
+    wrong = architecture({**config, "hybrid_override_pattern": "ME*Q"})
+    assert 'holds the text "Q"' in wrong.malformed[0]
+    assert wrong.parameters is None

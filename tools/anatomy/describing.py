@@ -291,14 +291,14 @@ class Describer:
         return [(shape, condition, self._where(condition)) for shape, condition in told]
 
     def _plain(self, pattern: str) -> list[dict[str, Cells]]:
-        """What was seen of a tensor, the base first, then where only lists and the number of layers differ."""
+        """What was seen of a tensor, the base first, then where only lists, flags and the number of layers differ."""
         quiet = [c for seen, c in zip(self.all, self.cells, strict=True) if pattern in c and self._is_structural(seen)]
         return quiet or [c for c in self.cells if pattern in c]
 
     def _is_structural(self, seen: Seen) -> bool:
         base = self.explored.base.given
         changed = {n for n, v in seen.given.items() if base.get(n, self.explored.fields.get(n)) != v}
-        return all(isinstance(seen.given[n], list) or re.search(r"layers$|n_layer$|depth$", n) for n in changed)
+        return all(isinstance(seen.given[n], list | bool) or re.search(r"layers$|n_layer$|depth$", n) for n in changed)
 
     def _where(self, condition: str) -> Callable[[Seen, Cells], Iterable[int | None]]:
         def there(seen: Seen, held: Cells) -> Iterable[int | None]:

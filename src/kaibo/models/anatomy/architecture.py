@@ -78,12 +78,12 @@ def architecture(
 
 def _malformed(config: Mapping[str, Any], settings: Settings, stacks: tuple[Stack, ...]) -> tuple[Note, ...]:
     """What the config says wrongly, of all parts, each sentence once."""
-    if settings.anatomy is not None:
+    if settings.anatomy is not None and settings.depth:
         for name, rules in settings.anatomy.lists.items():  # read although no tensor may depend on it
             if any(value == "in" for value, _ in rules):
                 settings.members(name)
             else:
-                settings.list_of(name, settings.size("layers"))
+                settings.list_of(name, settings.depth)
     readers = [settings.reader, *(stack.settings.reader for stack in stacks)]
     said = [sentence for reader in readers for sentence in reader.malformed.values()]
     return tuple(dict.fromkeys([*wrong_parts(config), *said]))

@@ -23,8 +23,7 @@ def kept_of(config: Mapping[str, Any], name: str) -> tuple[Kept, ...] | None:
     if measured is None:
         return None
     settings = settings_of(config, measured)
-    depth = next((kind.layers for kind in measured.kinds if "{layer}" in kind.name), "layers")
-    layers = evaluate(depth, settings.dimensions) or 0  # where the config only lists its layers, as many as it lists
+    layers = settings.depth
     found = [one for row in measured.cache or () for one in _kept(row, measured, settings, layers)]
     if None in found or not layers or set(measured.lists) & set(settings.reader.malformed):
         return None

@@ -98,7 +98,7 @@ def _missing(anatomy: Family, settings: Settings) -> tuple[str, ...]:
 
 def own_missing(anatomy: Family, settings: Settings) -> set[str]:
     """The lists of numbers that differ from layer to layer, where the config has them wrong."""
-    layers = settings.size("layers")
+    layers = settings.depth
     return {key for key in anatomy.layered.values() if settings.list_of(key, layers) is None}
 
 

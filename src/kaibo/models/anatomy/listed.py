@@ -35,7 +35,7 @@ def entries(settings: Settings, name: str, layers: int) -> tuple[str, ...] | Non
 
 def members(settings: Settings, name: str) -> frozenset[int] | None:
     """The layers that a list names; None where it names something else."""
-    held, layers = settings.reader.raw(name), settings.size("layers")
+    held, layers = settings.reader.raw(name), settings.depth
     if held is None:
         rules = _rules(settings, name)
         if rules is None:

@@ -139,8 +139,14 @@ class Settings:
         own = {name: self._own(key, layer) for name, key in (self.anatomy.layered if self.anatomy else {}).items()}
         return {**self.flags, **self.dimensions, **{name: size for name, size in own.items() if size is not None}}
 
+    @cached_property
+    def depth(self) -> int:
+        """How many layers there are: where the config only lists them, as many as it lists; 0 where it is not known."""
+        kinds = self.anatomy.kinds if self.anatomy else ()
+        return evaluate(next((kind.layers for kind in kinds if "{layer}" in kind.name), "layers"), self.dimensions) or 0
+
     def _own(self, key: str, layer: int) -> int | None:
-        entry = self.entry(key, layer, self.size("layers"))
+        entry = self.entry(key, layer, self.depth)
         return int(entry) if entry is not None and entry.isdigit() and len(entry) < 10 else None
 
     def text(self, name: str) -> str:

@@ -54,19 +54,23 @@ class Stream:
     notes: tuple[Note, ...] = ()
 
 
-def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any]) -> Stream:
-    """Stored tensors with each packed weight as one tensor of its own shape, in place of its codes and parts."""
+def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any], *, as_stored: bool = False) -> Stream:
+    """Stored tensors with each packed weight as one tensor of its own shape, in place of its codes and parts.
+
+    With `as_stored` such a tensor holds the codes themselves.
+    """
     entries = {tensor.name: tensor for tensor in stored}
     groups, unfit = _groups(config, entries)
     taken = {part.name for group, _ in groups for part in (group.codes, *group.parts.values())}
     left = {name: tensor for name, tensor in entries.items() if name not in taken}
-    quantised = bool(said_of_packing(config))
-    unread = _Unread(entries, parts.coded(entries), quantised, scaled=bool(groups))
-    tensors: list[Tensor] = [packed(group, packing) for group, packing in groups]
+    said = said_of_packing(config)
+    unread = _Unread(entries, parts.coded(entries), bool(said), scaled=bool(groups))
+    tensors: list[Tensor] = [packed(group, packing, as_stored=as_stored) for group, packing in groups]
     codes = [tensor for tensor in left.values() if unread.is_codes(tensor)]
     undecoded = sum(parts.parameters(tensor, config) for tensor in codes)
     tensors += [unread.seen(tensor) for tensor in left.values()]
-    return Stream(tuple(tensors), undecoded, tuple(_notes(groups, unfit, codes)))
+    notes = [*_ways(groups, as_stored), *_contradictions(config, groups, codes), *_not_measurable(unfit, codes, config)]
+    return Stream(tuple(tensors), undecoded, tuple(notes))
 
 
 def _groups(
@@ -110,14 +114,30 @@ class _Unread:
         return tensor
 
 
-def _notes(groups: list[tuple[Group, Packing]], unfit: Mapping[str, str], codes: list[StoredTensor]) -> Iterator[Note]:
-    ways: dict[str, int] = {}
-    for group, _ in groups:
-        ways[group.how] = ways.get(group.how, 0) + 1
+def _ways(groups: list[tuple[Group, Packing]], as_stored: bool) -> Iterator[Note]:
+    """How many weights are packed in which way."""
+    ways = Counter(group.how for group, _ in groups)
+    key = "weights_as_stored" if as_stored else "weights_packed"
     for how, count in ways.items():
-        yield note("weights_packed", count=count, how=how)
-    reasons = Counter(unfit.values())
-    for why, count in reasons.items():
+        yield note(key, count=count, how=how)
+
+
+def _contradictions(
+    config: Mapping[str, Any], groups: list[tuple[Group, Packing]], codes: list[StoredTensor]
+) -> Iterator[Note]:
+    """A packing that the config names and the file lacks, and the reverse; GGUF has no such config."""
+    said = said_of_packing(config)
+    if said and not groups and not codes:
+        method = escaped(str(said.get("quant_method", "no method named")), 40)
+        yield note("packing_lacks", method=method)
+    held = sum(packing is not ggml.PACKING for _, packing in groups)
+    if config and not said and held:
+        yield note("packing_unsaid", count=held)
+
+
+def _not_measurable(unfit: Mapping[str, str], codes: list[StoredTensor], config: Mapping[str, Any]) -> Iterator[Note]:
+    """Which codes are not decoded and why, with what they take and about how many parameters they stand for."""
+    for why, count in Counter(unfit.values()).items():
         first = next(name for name, said in unfit.items() if said == why)
         names = escaped(first, 200) + (f" (+{count - 1})" if count > 1 else "")
         yield about(names, note("codes_unfit", why=why))
@@ -125,6 +145,10 @@ def _notes(groups: list[tuple[Group, Packing]], unfit: Mapping[str, str], codes:
     if unknown:
         kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in unknown}))
         yield note("codes_undecoded", count=len(unknown), kinds=kinds)
+    if codes:
+        held = sum(one.end - one.begin for one in codes)
+        count = sum(parts.parameters(one, config) for one in codes)
+        yield note("codes_size", bytes=f"{held:,}", count=f"{count:,}")
 
 
 def packed_as(tensor: Tensor) -> str | None:
