@@ -17,6 +17,7 @@ from kaibo.version import __version__ as __version__
 
 _HOMES = {
     "kaibo.chapters.census.ask": ("census",),
+    "kaibo.chapters.check.ask": ("check",),
     "kaibo.chapters.context.ask": ("context",),
     "kaibo.chapters.digits.ask": ("digits",),
     "kaibo.chapters.diff.ask": ("diff",),

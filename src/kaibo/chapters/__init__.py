@@ -15,6 +15,7 @@ from kaibo.vocabulary.kinds import Kind
 
 DECLARING = (
     "census.rows",
+    "check.rows",
     "context.rows",
     "correlate.relation",
     "correlate.rows",

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaibo.chapters.census import command as census
+from kaibo.chapters.check import command as check
 from kaibo.chapters.context import command as context
 from kaibo.chapters.correlate import command as correlate
 from kaibo.chapters.corrupt import command as corrupt
@@ -94,6 +95,7 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
         ("spectrum", spectrum.command, "spectrum ./my-model --by role"),
         ("census", census.command, "census ./my-model"),
         ("tour", tour.command, "tour llama"),
+        ("check", check.command, "check ./my-model"),
     ),
     "Compare": (
         ("diff", diff.command, "diff ./my-model ./other-model --top 5,20"),
