@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.harness import Figure
 from kaibo.collect.evaluations import take_exam
-from kaibo.scoring.exams import ExamSettings, exam
-from kaibo.scoring.prompting import Paper, papers
-from kaibo.scoring.task_files import read_task
-from kaibo.scoring.tokens import load_tokenizer
+from kaibo.scoring.exams.exams import ExamSettings, exam
+from kaibo.scoring.exams.prompting import Paper, papers
+from kaibo.scoring.exams.task_files import read_task
+from kaibo.scoring.texts.tokens import load_tokenizer
 from kaibo.store import Store
 
 JGLUE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "jglue"

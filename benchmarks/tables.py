@@ -166,9 +166,9 @@ def law() -> Figure:
 def reading(folder: Path) -> Figure:
     import pandas as pd
 
+    from kaibo.tables.files.sheets import Hints
+    from kaibo.tables.files.text import read_bytes
     from kaibo.tables.read import read_sheet
-    from kaibo.tables.sheets import Hints
-    from kaibo.tables.text import read_bytes
 
     path = folder / "leaderboard.csv"
     rng = np.random.default_rng(0)

@@ -169,9 +169,9 @@ def same_bytes(folder: Path) -> Figure:
     from dataclasses import replace
 
     from kaibo.collect import TrainingBar
-    from kaibo.recipes.nursery import nursery
-    from kaibo.recipes.presets import PRESETS
-    from kaibo.recipes.workshop import Workshop
+    from kaibo.recipes.nurseries.nursery import nursery
+    from kaibo.recipes.runs.workshop import Workshop
+    from kaibo.recipes.settings.presets import PRESETS
 
     made = []
     for name in ("once", "twice"):

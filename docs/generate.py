@@ -12,7 +12,7 @@ import typer.main
 
 from kaibo.cli.application import application
 from kaibo.documents.fields import described
-from kaibo.recipes.schema import Recipe
+from kaibo.recipes.settings.schema import Recipe
 
 PAGE = Path(__file__).with_name("cli.md")
 FIELDS = Path(__file__).with_name("recipe-fields.md")

@@ -23,6 +23,9 @@ RUN = (
 )
 """Every block of these runs, top to bottom, unless the line before it is a comment that begins with `not run`."""
 
+LONG = ("docs/howto.md", "docs/howto/studies.md", "docs/howto/trends.md")
+"""Documents whose commands take more than a few seconds: run in `make test-all`."""
+
 WORDS = (
     "address|model_id|tensor|layer|role|census|content hash|store|finding|null|worker|Benford's law|MAE|conformity|σ|"
     "excess kurtosis|entropy|base, tuned|task vector|density|checkpoint|series|token log|score table|"
@@ -114,7 +117,7 @@ def add_language_run(folder: Path) -> None:
         save_causal(folder / "my-llm-run" / f"step{step}", seed=step)
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in RUN])
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:bitsandbytes.*")
 def test_the_commands_and_examples_of_a_document_run(
     name: str, folder: Path, capfd: pytest.CaptureFixture[str]

@@ -16,6 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 MOST_LINES = 400
 MOST_ENTRIES = 20
 MOST_PUBLIC = 60
+MOST_ARGUMENTS = 12
 CONTENTS = ("kaibo", "kaibo/chapters")
 """Folders that are tables of contents: the rooms, and a folder for each command."""
 
@@ -71,6 +72,14 @@ def public_names() -> int:
     return sum(len(names) for names in ast.literal_eval(homes).values()) + 4  # the three spaces and the version
 
 
+def arguments() -> Iterator[tuple[str, int]]:
+    """Every function of the files of commands with how many arguments it takes; a group of options is one."""
+    for path in sorted(SOURCE.rglob("chapters/*/command.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                yield f"{path.parent.name}.{node.name}", len(node.args.args) + len(node.args.kwonlyargs)
+
+
 def main() -> int:
     """Prints the measurements; with `--check`, 1 where a limit is passed."""
     known = modules()
@@ -78,6 +87,7 @@ def main() -> int:
     crowded = {name: count for name, count in entries() if count > MOST_ENTRIES and name not in CONTENTS}
     long = {name: count for name, count in lines.items() if count > MOST_LINES}
     public = public_names()
+    wide = {name: count for name, count in arguments() if count > MOST_ARGUMENTS}
     rows = (
         ("files", len(known)),
         ("lines", sum(lines.values())),
@@ -86,11 +96,13 @@ def main() -> int:
         ("chapters", dict(entries())["kaibo/chapters"]),
         ("public names", public),
         ("files over 400 lines", len(long)),
+        ("most arguments of a command", max(count for _, count in arguments())),
     )
     for what, count in rows:
         print(f"{what:40} {count:8,}")
     faults = [f"{name}: {count} entries, at most {MOST_ENTRIES}" for name, count in crowded.items()]
     faults += [f"{name}: {count} lines, at most {MOST_LINES}" for name, count in long.items()]
+    faults += [f"{name}: {count} arguments, at most {MOST_ARGUMENTS}" for name, count in wide.items()]
     faults += [f"{public} public names, at most {MOST_PUBLIC}"] if public > MOST_PUBLIC else []
     print("\n".join(faults))
     return bool(faults) if "--check" in sys.argv else 0

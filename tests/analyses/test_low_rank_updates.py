@@ -10,7 +10,7 @@ from scipy.linalg import subspace_angles
 
 from kaibo.chapters.diff.adapters import adapters, overlaps, storing
 from kaibo.chapters.diff.subspaces import angle_cosines, frobenius_square, spaces
-from kaibo.vocabulary.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
+from kaibo.vocabulary.counts.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
 
 sizes = st.integers(1, 12)
 

@@ -195,7 +195,9 @@ def test_three_families_give_no_interval_but_a_reason():
     few = replace(table, families=tuple(f"f{k % 3}" for k in range(len(table.models))))
     row = components(few, ComponentSettings(draws=50, permutations=50)).rows[0]
     assert np.isnan(row.explained_interval[0]).all()
+    assert all(np.isnan(intervals).all() for intervals in row.loadings_interval.values())
     assert "needs 4" in row.why["explained_interval"]
+    assert "needs 4" in row.why["loadings_interval"]
     assert np.isfinite(row.explained_interval_models[0]).all()
 
 

@@ -50,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_causal(folder / "my-llm-run" / f"step{step}", seed=step)
     save_causal(folder / "my-llm")
     save_causal(folder / "other-llm", seed=1)
-    (folder / "text.txt").write_text(TEXT * 2, encoding="utf-8")
+    (folder / "text.txt").write_text(TEXT * 30, encoding="utf-8")
     rows = [f'{{"text": "passage {k // 2}", "question": "{k}?", "label": {k % 2}}}' for k in range(8)]
     (folder / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
     (folder / "my-task.toml").write_text(TASK, encoding="utf-8")

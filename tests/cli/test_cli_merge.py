@@ -62,7 +62,7 @@ def test_a_report_writes_nothing_but_what_was_asked_for(
         (("--out", "o", "--like", "others"), 2, 'conventions "others"'),
         (("--out", "o", "--dtype", "int8"), 2, 'output type "int8"'),
         (("--out", "o", "--shard-size", "big"), 2, '"big" is no size'),
-        (("--report", "--draw", "it"), 2, 'figure "it"'),
+        (("--report", "--draw", "it"), 2, "'it' is not one of"),
         (("--out", "a"), 2, "one of the models"),
     ],
 )

@@ -63,7 +63,7 @@ def test_one_line_of_a_gigabyte_is_refused_and_not_read_whole(kaibo: Any, made: 
 def test_a_long_text_in_a_line_is_measured_without_its_escapes(
     kaibo: Any, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kaibo.scoring.texts.TEXT_LIMIT", 9)
+    monkeypatch.setattr("kaibo.scoring.texts.texts.TEXT_LIMIT", 9)
     record = json.dumps({"text": "解剖解"})  # nine bytes, eighteen escaped
     assert score(kaibo, made, record, name="a.jsonl").code == 0
     ran = score(kaibo, made, record.replace('"}', '."}'), name="b.jsonl")

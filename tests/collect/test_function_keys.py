@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 from kaibo.chapters.score.ask import scores
 from kaibo.desk.measuring import Settings
 from kaibo.scoring.planning import ScoreSettings
-from kaibo.scoring.texts import Document
+from kaibo.scoring.texts.texts import Document
 from kaibo.store import Store
 from scoring_models import TEXT, save_causal
 

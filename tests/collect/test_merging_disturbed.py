@@ -18,7 +18,7 @@ import pytest
 
 import kaibo
 from kaibo.chapters.merge.ask import Writing
-from kaibo.collect.outputs import MANIFEST
+from kaibo.collect.files.outputs import MANIFEST
 from kaibo.errors import FormatError, KaiboError, StorageError, UsageError
 from kaibo.models import open_model
 from kaibo.models.derived.merge_kernels import trim

@@ -22,7 +22,7 @@ from kaibo.testing import tiny_model
 from kaibo.testing.arrays import ArrayTensor, array_tensor
 from kaibo.testing.models import encode
 from kaibo.vocabulary import Row, widen
-from kaibo.vocabulary.resolved import added
+from kaibo.vocabulary.counts.resolved import added
 
 WORKSPACE = Workspace()
 CLOSE = st.floats(0.75, 1.25, width=32) | st.sampled_from([0.0, 1.0, -1.0, 1e-40, -1e-40])

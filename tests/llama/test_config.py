@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kaibo.errors import FormatError, UsageError
-from kaibo.llama.config import LlamaConfig, Rope, with_rope
-from kaibo.llama.config_json import read_config, write_config
+from kaibo.llama.config.config import LlamaConfig, Rope, with_rope
+from kaibo.llama.config.config_json import read_config, write_config
 from kaibo.testing.models import Plan
 
 OLD: dict[str, Any] = Plan().config()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaibo.llama.functions import Running, function_of
+from kaibo.llama.engines.functions import Running, function_of
 from kaibo.vocabulary import Model
 
 LLAMA: dict[str, Any] = {

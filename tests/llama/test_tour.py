@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 import kaibo  # noqa: E402
 from kaibo.cli import main_loop  # noqa: E402
 from kaibo.llama import Rope, walk  # noqa: E402
-from kaibo.llama.config import LlamaConfig  # noqa: E402
+from kaibo.llama.config.config import LlamaConfig  # noqa: E402
 from kaibo.llama.norm import RMSNorm  # noqa: E402
 from kaibo.llama.rotary import Rotary, rotate  # noqa: E402
 

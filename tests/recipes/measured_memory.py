@@ -18,10 +18,10 @@ def main(folder: Path, changes: dict[str, dict[str, object]]) -> None:
     import trl.trainer.sft_trainer  # noqa: F401 - imported before the memory is looked at
 
     from kaibo.recipes import Recipe, read_recipes
-    from kaibo.recipes.planning import plan_runs
+    from kaibo.recipes.plans.planning import plan_runs
     from kaibo.recipes.running import run
-    from kaibo.recipes.watching import unwatched
-    from kaibo.recipes.workshop import Workshop
+    from kaibo.recipes.runs.watching import unwatched
+    from kaibo.recipes.runs.workshop import Workshop
 
     torch.set_num_threads(2)
     (recipe,) = read_recipes(folder / "warm.toml")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.recipes import Recipe
-from kaibo.recipes.account import RunRow, read_account
-from kaibo.recipes.schema import Adapter, Data, Probing, Saving, Training
+from kaibo.recipes.runs.account import RunRow, read_account
+from kaibo.recipes.settings.schema import Adapter, Data, Probing, Saving, Training
 
 TRAINING = Training(max_length=128, learning_rate=1e-3, batch=2)
 
@@ -34,8 +34,8 @@ class Bench:
     def run(self, recipe: Recipe, out: Path | None = None, **options: Any) -> RunRow:
         """The run of a recipe, made once."""
         from kaibo.recipes.running import run
-        from kaibo.recipes.watching import unwatched
-        from kaibo.recipes.workshop import Workshop
+        from kaibo.recipes.runs.watching import unwatched
+        from kaibo.recipes.runs.workshop import Workshop
 
         if out is not None:
             return run(recipe, Workshop(out, str, **{"watcher": unwatched, **options}))

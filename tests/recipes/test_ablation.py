@@ -11,12 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from kaibo.llama import Llama, LlamaConfig  # noqa: E402
-from kaibo.recipes.ablation import AblationRow, exchanges, parts_of, table  # noqa: E402
-from kaibo.recipes.exchanged import Exchanged, Parts, sinusoids  # noqa: E402
-from kaibo.recipes.nursery_plan import Planned, planned  # noqa: E402
-from kaibo.recipes.nursery_texts import prepare  # noqa: E402
-from kaibo.recipes.presets import PRESETS  # noqa: E402
-from kaibo.recipes.workshop import Workshop  # noqa: E402
+from kaibo.recipes.nurseries.ablation import AblationRow, exchanges, parts_of, table  # noqa: E402
+from kaibo.recipes.nurseries.exchanged import Exchanged, Parts, sinusoids  # noqa: E402
+from kaibo.recipes.nurseries.nursery_plan import Planned, planned  # noqa: E402
+from kaibo.recipes.nurseries.nursery_texts import prepare  # noqa: E402
+from kaibo.recipes.runs.workshop import Workshop  # noqa: E402
+from kaibo.recipes.settings.presets import PRESETS  # noqa: E402
 
 SHAPE = Parts(64, 16, 32, 2, 4, 2, 32)
 

@@ -13,10 +13,10 @@ from kaibo.cli import main_loop
 from kaibo.documents.fields import read
 from kaibo.llama import load_llama
 from kaibo.models import open_model
-from kaibo.recipes.manifest import Member, read_manifest
-from kaibo.recipes.nursery_plan import planned
-from kaibo.recipes.presets import PRESETS, Preset
-from kaibo.recipes.schema import Recipe
+from kaibo.recipes.nurseries.manifest import Member, read_manifest
+from kaibo.recipes.nurseries.nursery_plan import planned
+from kaibo.recipes.settings.presets import PRESETS, Preset
+from kaibo.recipes.settings.schema import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +166,8 @@ def _plain(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_demo_is_what_the_studies_ask_for() -> None:
-    from kaibo.recipes.origins import config_of
-    from kaibo.recipes.steps import checkpoint_steps
+    from kaibo.recipes.training.origins import config_of
+    from kaibo.recipes.training.steps import checkpoint_steps
 
     runs = planned(PRESETS["demo"], Path("folder"))
     family = [run for run in runs if run.place == "family"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, MissingError
 from kaibo.recipes.corpus import mixed
-from kaibo.recipes.tokenizers import EOS, extended_tokenizer, load_tokenizer, train_tokenizer
+from kaibo.recipes.vocabularies.tokenizers import EOS, extended_tokenizer, load_tokenizer, train_tokenizer
 
 
 @pytest.fixture(scope="module")

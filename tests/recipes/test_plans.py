@@ -16,8 +16,8 @@ from recipe_models import write_base, write_jsonl
 pytest.importorskip("trl")
 
 from kaibo.recipes import Recipe
-from kaibo.recipes.planning import plan_runs
-from kaibo.recipes.schema import Adapter, Training
+from kaibo.recipes.plans.planning import plan_runs
+from kaibo.recipes.settings.schema import Adapter, Training
 
 ROOT = Path(__file__).parents[2]
 CARD = 24 * 10**9

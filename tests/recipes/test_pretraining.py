@@ -20,13 +20,13 @@ from kaibo.errors import FormatError, StoppedError, StorageError, UsageError  # 
 from kaibo.llama import Llama, initialise, load_llama, save_llama  # noqa: E402
 from kaibo.models import open_model  # noqa: E402
 from kaibo.recipes.corpus import mixed  # noqa: E402
-from kaibo.recipes.optimisers import learning_rate  # noqa: E402
-from kaibo.recipes.pretraining import pretrain  # noqa: E402
-from kaibo.recipes.reading import batch  # noqa: E402
-from kaibo.recipes.schema import Data, Pretraining, Recipe, Shape, Training  # noqa: E402
-from kaibo.recipes.steps import checkpoint_steps  # noqa: E402
-from kaibo.recipes.tokenizers import load_tokenizer, train_tokenizer  # noqa: E402
-from kaibo.recipes.workshop import Workshop  # noqa: E402
+from kaibo.recipes.rows.reading import batch  # noqa: E402
+from kaibo.recipes.runs.workshop import Workshop  # noqa: E402
+from kaibo.recipes.settings.schema import Data, Pretraining, Recipe, Shape, Training  # noqa: E402
+from kaibo.recipes.training.optimisers import learning_rate  # noqa: E402
+from kaibo.recipes.training.pretraining import pretrain  # noqa: E402
+from kaibo.recipes.training.steps import checkpoint_steps  # noqa: E402
+from kaibo.recipes.vocabularies.tokenizers import load_tokenizer, train_tokenizer  # noqa: E402
 
 STEPS = 6
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from recipe_models import byte_tokenizer, write_base
 
 from kaibo.errors import FormatError, MissingError, UsageError
-from kaibo.recipes.judging import Reply, judged, leaks, repeats
-from kaibo.recipes.languages import answers_in, language_of
-from kaibo.recipes.probing import Prompt, read_prompts, shipped_prompts
+from kaibo.recipes.probes.judging import Reply, judged, leaks, repeats
+from kaibo.recipes.probes.languages import answers_in, language_of
+from kaibo.recipes.probes.probing import Prompt, read_prompts, shipped_prompts
 
 ENGLISH = "The highest mountain in Japan is Mount Fuji, which is a volcano near the city of Tokyo."
 GERMAN = "Der höchste Berg Japans heißt Fuji und ist ein Vulkan, der südlich der Hauptstadt liegt."
@@ -131,7 +131,7 @@ def constant_model(folder: Path, token: str) -> Path:
     ("token", "faults"), [("a", {"stopped", "repeated"}), ("<|end|>", {"language", "empty"}), ("<|user|>", {"leaked"})]
 )
 def test_models_that_run_on_say_nothing_or_leak_are_found(tmp_path: Path, token: str, faults: set[str]) -> None:
-    from kaibo.recipes.probing import probe
+    from kaibo.recipes.probes.probing import probe
 
     model = constant_model(tmp_path / "m", token)
     prompts = [Prompt(({"role": "user", "content": "What?"},), "en")] * 3

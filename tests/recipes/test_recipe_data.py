@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from recipe_models import write_jsonl
 
 from kaibo.errors import FormatError, MissingError
-from kaibo.recipes.data import read_rows
-from kaibo.recipes.schema import Data
+from kaibo.recipes.rows.data import read_rows
+from kaibo.recipes.settings.schema import Data
 
 USER = {"role": "user", "content": "q"}
 ANSWER = {"role": "assistant", "content": "a"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kaibo.documents.fields import described, names_of
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.recipes import Recipe, read_recipes
-from kaibo.recipes.expansion import in_order
+from kaibo.recipes.settings.expansion import in_order
 
 ONE = 'name = "r"\nkind = "sft"\nbase = "hf:org/base"\ndata = "answers.jsonl"\n'
 

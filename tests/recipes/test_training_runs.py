@@ -24,8 +24,8 @@ from recipe_models import write_base, write_styles
 from safetensors.numpy import load_file
 
 from kaibo.errors import FormatError, MissingError, StoppedError, StorageError, UsageError
-from kaibo.recipes.schema import Adapter, Saving, Training
-from kaibo.recipes.watching import LossError, last_checkpoint
+from kaibo.recipes.runs.watching import LossError, last_checkpoint
+from kaibo.recipes.settings.schema import Adapter, Saving, Training
 
 pytest.importorskip("ml_dtypes")  # safetensors reads bf16 into numpy only after it
 
@@ -200,7 +200,7 @@ def test_cut_short_after_its_last_checkpoint_a_run_does_no_step_too_many(
         raise ZeroDivisionError("pulled the plug")
 
     with monkeypatch.context() as patched:
-        patched.setattr("kaibo.recipes.adapters.save_whole", pulled)
+        patched.setattr("kaibo.recipes.runs.adapters.save_whole", pulled)
         with pytest.raises(ZeroDivisionError):
             bench.run(recipe, tmp_path)
     newest = last_checkpoint(tmp_path / "late" / "checkpoints")
@@ -313,7 +313,8 @@ def test_rows_that_are_too_long_are_counted_not_dropped_in_silence(bench: Bench,
 def test_a_run_that_cannot_fit_is_refused_before_its_base_is_loaded(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kaibo.recipes import loading, planning
+    from kaibo.recipes import loading
+    from kaibo.recipes.plans import planning
 
     monkeypatch.setattr(planning, "available", lambda device: 1_000_000)
     monkeypatch.setattr(loading, "load_base", lambda *_: pytest.fail("the base was loaded"))

@@ -47,7 +47,7 @@ def whole_page(model="/home/ann lee/models/gemma", language="en", tensors=30, na
         language=language,
         provenance={
             "models": {model: "0123456789abcdef"},
-            "kaibo": "0.1.0",
+            "kaibo": "0.2.0",
             "command": ["kaibo", "dissect", model, "--out=/home/ann/out", "--store", "~ann/store"],
             "settings": {"seed": 0, "store": "/home/ann/store"},
         },

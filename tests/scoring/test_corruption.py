@@ -14,8 +14,8 @@ import kaibo
 from kaibo.chapters.corrupt.ask import CorruptSettings
 from kaibo.cli import main_loop
 from kaibo.errors import FormatError, UsageError
-from kaibo.scoring.corruption import Corruption, Source, corrupted, rewritten, source, words_of
-from kaibo.scoring.texts import Document
+from kaibo.scoring.texts.corruption import Corruption, Source, corrupted, rewritten, source, words_of
+from kaibo.scoring.texts.texts import Document
 from kaibo.store import Store
 from scoring_models import TEXT, save_causal
 

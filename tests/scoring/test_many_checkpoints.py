@@ -67,7 +67,7 @@ def test_texts_are_tokenised_once_and_weights_change_in_place(
     run: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kaibo.scoring import causal
-    from kaibo.scoring.tokens import Tokenizer
+    from kaibo.scoring.texts.tokens import Tokenizer
 
     counted = {"located": 0, "opened": 0}
     located, opened = Tokenizer.located, causal.Causal.__init__

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from kaibo.llama import Causal, open_causal
-from kaibo.scoring import answering
-from kaibo.scoring.answering import answers, takes_trees
-from kaibo.scoring.prompting import Paper, papers
-from kaibo.scoring.requests import Request, encode_pairs, requests_of
-from kaibo.scoring.task_files import read_task
-from kaibo.scoring.tokens import Tokenizer, load_tokenizer
-from kaibo.scoring.trees import packs, shared_prefix
+from kaibo.scoring.exams import answering
+from kaibo.scoring.exams.answering import answers, takes_trees
+from kaibo.scoring.exams.prompting import Paper, papers
+from kaibo.scoring.exams.requests import Request, encode_pairs, requests_of
+from kaibo.scoring.exams.task_files import read_task
+from kaibo.scoring.exams.trees import packs, shared_prefix
+from kaibo.scoring.texts.tokens import Tokenizer, load_tokenizer
 from made import quiet
 from scoring_models import save_causal
 from task_data import ROWS, write_rows

@@ -9,9 +9,9 @@ import pytest
 
 from kaibo.errors import UsageError
 from kaibo.llama import Causal, open_causal
-from kaibo.scoring import generating
-from kaibo.scoring.generating import way_of, write_answers
-from kaibo.scoring.prompts import Answer, Prompted
+from kaibo.scoring.exams import generating
+from kaibo.scoring.exams.generating import way_of, write_answers
+from kaibo.scoring.exams.prompts import Answer, Prompted
 from made import quiet
 from scoring_models import save_causal
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, MissingError, PolicyError, UsageError
-from kaibo.scoring.cloze import cloze_rows, sentences
-from kaibo.scoring.prompting import Paper, papers
-from kaibo.scoring.task_files import Prompt, parse_task, read_task, shipped
+from kaibo.scoring.exams.cloze import cloze_rows, sentences
+from kaibo.scoring.exams.prompting import Paper, papers
+from kaibo.scoring.exams.task_files import Prompt, parse_task, read_task, shipped
 from task_data import ROWS, WORDY, write_rows, write_task
 
 JGLUE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "jglue"

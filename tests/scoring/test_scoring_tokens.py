@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, MissingError, UsageError
-from kaibo.scoring.plain_tokenizers import plain_tokenizer
-from kaibo.scoring.texts import Document, read_texts
-from kaibo.scoring.tokens import Tokenizer, load_tokenizer
+from kaibo.scoring.texts.plain_tokenizers import plain_tokenizer
+from kaibo.scoring.texts.texts import Document, read_texts
+from kaibo.scoring.texts.tokens import Tokenizer, load_tokenizer
 from scoring_models import save_causal, save_tokenizer
 
 LETTERS = st.characters(exclude_categories=("Cs",))

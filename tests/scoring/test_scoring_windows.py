@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kaibo.errors import UsageError
 from kaibo.scoring.batches import Job, batches
-from kaibo.scoring.windows import Windowing, windows
+from kaibo.scoring.texts.windows import Windowing, windows
 
 
 @given(st.integers(0, 300), st.integers(2, 40), st.data(), st.booleans())

@@ -102,7 +102,7 @@ def killed_at_every(folder: Path, first: int, stride: int) -> Iterator[tuple[int
 
 
 # Every operation in `make test-all`; every third, a different third in each test, in the quick run.
-every = pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
+every = pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @every
@@ -136,7 +136,7 @@ def killed_again(place: Path, scratch: Path, at: int, expected: dict[str, list[d
     return done
 
 
-@pytest.mark.parametrize(("first", "stride", "again"), [(4, 41, 17), pytest.param(1, 11, 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "stride", "again"), [(4, 83, 29), pytest.param(1, 11, 5, marks=pytest.mark.slow)])
 def test_killed_again_while_it_recovers_a_store_still_loses_nothing(
     tmp_path: Path, undisturbed: tuple[dict[str, list[dict[str, Any]]], int], first: int, stride: int, again: int
 ) -> None:

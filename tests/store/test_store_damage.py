@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kaibo.cli import main_loop
 from kaibo.errors import StorageError
 from kaibo.store import Counted, Store, disk
 from kaibo.store.ledger import _canonical, _checksum, encode
@@ -223,3 +224,14 @@ def test_a_file_where_a_store_should_be_is_an_error_of_ours(tmp_path: Path) -> N
     for work in (lambda s: s.contents(["a"]), lambda s: s.record([counted(1)]), lambda s: s.listing()):
         with pytest.raises(StorageError):
             work(Store(tmp_path / "file"))
+
+
+def test_a_part_whose_entry_was_taken_away_is_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert store.abandoned() == []
+    entry = store.parts.entries("census")[0]
+    os.unlink(store.path / "ledger" / entry.name)
+    assert [path.name for path in Store(store.path).abandoned()] == [entry.part]
+    assert main_loop(["store", "verify", "--store", str(store.path)]) == 0
+    said = "".join(capsys.readouterr())
+    assert "1 files have no entry in the ledger" in said
+    assert entry.part in said

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def rates(n: int, r: float, reported: float) -> dict[str, float]:
     return {verdict: verdicts.count(verdict) / 200 for verdict in set(verdicts)}
 
 
+@pytest.mark.slow
 def test_a_number_is_reproduced_in_worlds_where_it_is_true_and_differs_where_it_is_not() -> None:
     """At 5 models nothing can be told; at 60 a true 0.6 is found, and a false one refused."""
     few = rates(5, -0.17, -0.17)

@@ -20,7 +20,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 OF_MODELS = ("benford", "task_vectors", "trajectories")
 """Studies whose pages name the models that were given."""
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, KaiboError, MissingError, UsageError
 from kaibo.tables import overview, read_table
-from kaibo.tables.cells import read_cells
 from kaibo.tables.export import safe_cell, tidy_csv, wide_csv
-from kaibo.tables.sheets import Hints
+from kaibo.tables.files.cells import read_cells
+from kaibo.tables.files.sheets import Hints
 from kaibo.tables.shipped import sources
 
 PLAIN = "model,MMLU,GSM8K\na-7b,0.5,0.2\nb-13b,0.6,\nc-70b,0.7,0.4\n"
@@ -93,7 +93,7 @@ def test_text_late_in_a_column_of_numbers_names_line_column_and_cell(file):
 
 
 def test_the_fast_way_says_the_same_as_the_exact_way(file, monkeypatch):
-    import kaibo.tables.delimited as delimited
+    import kaibo.tables.files.delimited as delimited
 
     rows = "".join(f"org/m-{i},{i / 7:.4f},{'-' if i % 5 == 0 else i},t{i % 3}\n" for i in range(500))
     text = f"model,a,b,kind\n{rows}"

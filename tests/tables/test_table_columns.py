@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from kaibo.errors import FormatError, UsageError
 from kaibo.tables import read_table
-from kaibo.tables.cells import read_cells
-from kaibo.tables.sheets import Hints
+from kaibo.tables.files.cells import read_cells
+from kaibo.tables.files.sheets import Hints
 
 
 def read(path, text, hints=None, encoding="utf-8"):
@@ -132,7 +132,7 @@ def test_western_text_stays_western(tmp_path, header):
 
 
 def test_the_encodings_that_a_message_names_are_taken(tmp_path):
-    from kaibo.tables.text import NAMES as NAMED
+    from kaibo.tables.files.text import NAMES as NAMED
 
     for name in NAMED.split(", "):
         assert read(tmp_path / "t.csv", "model,x\na,1\n", Hints(encoding=name), name).models == ("a",)

@@ -11,8 +11,8 @@ import pytest
 
 from kaibo.errors import FormatError, KaiboError, PolicyError, UsageError
 from kaibo.tables import read_table
+from kaibo.tables.files.sheets import Hints
 from kaibo.tables.remote import fetch
-from kaibo.tables.sheets import Hints
 
 
 def read(path, data, hints=None):
@@ -207,7 +207,7 @@ def test_a_sheet_that_claims_to_be_large_is_read_by_what_it_holds(tmp_path):
 
 
 def test_rows_that_a_single_cell_makes_wide_are_counted_whole(tmp_path, monkeypatch):
-    from kaibo.tables import excel
+    from kaibo.tables.files import excel
 
     monkeypatch.setattr(excel, "MOST_CELLS", 100_000)
     rows = "".join(f'<row r="{n}"><c r="XFD{n}"><v>1</v></c></row>' for n in range(1, 10))

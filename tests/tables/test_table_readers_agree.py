@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import kaibo.tables.delimited as delimited
+import kaibo.tables.files.delimited as delimited
 from kaibo.errors import KaiboError
 from kaibo.tables import read_table
-from kaibo.tables.sheets import Hints
+from kaibo.tables.files.sheets import Hints
 
 ODD = (
     "", "-", "—", "N/A", "n/A", " N/A ", "nUll", "NaN", "-nan", "+nan", "nan(1)", "inf", "Infinity", "0x10", "-0X1F",

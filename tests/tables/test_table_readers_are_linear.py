@@ -12,13 +12,13 @@ from kaibo.figures.names import model_name
 from kaibo.models.checkpoints import step_of
 from kaibo.reports.facts import without_folders
 from kaibo.reports.markup import _latex, _markdown
-from kaibo.tables.cells import read_amount, read_cells
-from kaibo.tables.encodings import japanese_encoding
-from kaibo.tables.headers import fact_of, header_key, is_row_number, without_brackets
+from kaibo.tables.files.cells import read_amount, read_cells
+from kaibo.tables.files.encodings import japanese_encoding
+from kaibo.tables.files.headers import fact_of, header_key, is_row_number, without_brackets
+from kaibo.tables.files.sheets import Hints
 from kaibo.tables.names import canonical, family_of, shown_name, without_links
 from kaibo.tables.read import from_bytes
-from kaibo.tables.runs import from_name
-from kaibo.tables.sheets import Hints
+from kaibo.tables.results.runs import from_name
 from kaibo.tables.tidy import _parts
 from kaibo.vocabulary.terminals import spelled
 from kaibo.words import said

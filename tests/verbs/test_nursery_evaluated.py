@@ -18,9 +18,9 @@ from kaibo.cli import main_loop
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.errors import PolicyError, StoppedError
 from kaibo.recipes.making import Workshop
-from kaibo.recipes.nursery import nursery
-from kaibo.recipes.presets import PRESETS
-from kaibo.scoring.exams import ExamSettings
+from kaibo.recipes.nurseries.nursery import nursery
+from kaibo.recipes.settings.presets import PRESETS
+from kaibo.scoring.exams.exams import ExamSettings
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.store import Store
 from task_data import write_task
@@ -130,6 +130,7 @@ def _evaluated(grown: Path, tmp_path: Path, settings: kaibo.Settings) -> Any:
     return kaibo.evaluate(grown, tmp_path / "task.toml", options=options, settings=settings).scores.records()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [_scored, _evaluated])
 def test_what_was_stopped_in_the_middle_of_a_nursery_goes_on_and_ends_with_the_same_bytes(

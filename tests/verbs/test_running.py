@@ -206,7 +206,7 @@ def test_an_absent_torch_is_an_extra_with_its_install_line(folder: Path, monkeyp
     import kaibo.llama as room
 
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "kaibo.llama.opening")
+    monkeypatch.delitem(sys.modules, "kaibo.llama.engines.opening")
     monkeypatch.delitem(sys.modules, "kaibo.llama.loading")
     with pytest.raises(KaiboError, match=r'pip install "kaibo\[torch\]"'):
         _ = room.open_causal

@@ -13,7 +13,7 @@ import kaibo
 from kaibo.chapters.eval.ask import Evaluations
 from kaibo.errors import KaiboError, StoppedError, UsageError
 from kaibo.face.options import EvalOptions
-from kaibo.scoring.exams import ExamSettings
+from kaibo.scoring.exams.exams import ExamSettings
 from kaibo.store import Store
 from made import quiet
 from scoring_models import save_causal
@@ -104,7 +104,7 @@ def test_the_log_says_which_question_and_which_option_a_token_belongs_to(
 def test_what_was_asked_is_never_asked_again_and_more_questions_ask_only_the_new_ones(
     models: dict[str, Path], task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import kaibo.scoring.answering as answering
+    import kaibo.scoring.exams.answering as answering
 
     first = kaibo.evaluate(models["llama"], task, options=EvalOptions(limit=6), settings=kept(tmp_path))
     before = logs(tmp_path).num_rows

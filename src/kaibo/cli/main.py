@@ -87,9 +87,8 @@ def _usage(error: Any, arguments: Sequence[str]) -> None:
         problem = UsageError(f"{context.info_name}: name what to do: {commands}")
         _say_problem(problem, arguments)
         return
-    _say_problem(
-        UsageError(" ".join(error.format_message().split()), next="kaibo --help lists what there is"), arguments
-    )
+    message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
+    _say_problem(UsageError(message, next="kaibo --help lists what there is"), arguments)
 
 
 def _say_problem(problem: KaiboError, arguments: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
 """The only room that moves data: models in, rows out, the store asked first and told afterwards."""
 
 from kaibo.collect.censuses import Collected, Options, take_census, take_identity
-from kaibo.collect.progress import Progress, progress_bar, quiet
-from kaibo.collect.stopping import Stopping
-from kaibo.collect.training import TrainingBar, training_bar
-from kaibo.collect.workers import granted_workers
+from kaibo.collect.watch.progress import Progress, progress_bar, quiet
+from kaibo.collect.watch.stopping import Stopping
+from kaibo.collect.watch.training import TrainingBar, training_bar
+from kaibo.collect.watch.workers import granted_workers
 
 __all__ = [
     "Collected",

@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from kaibo.collect.engine import Task, counted
-from kaibo.collect.progress import Progress, quiet
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.progress import Progress, quiet
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import Part, content_hash, merged, spans
 from kaibo.errors import FormatError, KaiboError
 from kaibo.store import Counted, Failure, Store

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaibo.collect.censuses import FLUSH_SECONDS
-from kaibo.collect.progress import Progress, quiet
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.progress import Progress, quiet
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.store import Failure, Store
 from kaibo.vocabulary import Function, LogKey, TokenLog, joined_logs, no_tokens
 from kaibo.vocabulary.evaluations import Sitting
 
 if TYPE_CHECKING:
     from kaibo.llama import Causal
-    from kaibo.scoring.exams import Exam
+    from kaibo.scoring.exams.exams import Exam
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def take_exam(
     is shown under. Raises FormatError for a model whose logits are not numbers, StorageError when the store cannot be
     written, StoppedError after a signal.
     """
-    from kaibo.scoring.exams import answered, known_items
+    from kaibo.scoring.exams.exams import answered, known_items
 
     key = found.key(taker)
     kept = store.token_logs({key.hash}).get(key.hash)
@@ -110,9 +110,9 @@ def _measure(
 
 def _parts(found: Exam, key: LogKey, model: Causal, known: frozenset[int], batch: int) -> Iterator[TokenLog]:
     """Parts of the log as they are measured; questions that are known are measured again only in others' company."""
-    from kaibo.scoring.answering import answers
-    from kaibo.scoring.exams import log_of_answers, log_of_scored
-    from kaibo.scoring.generating import write_answers
+    from kaibo.scoring.exams.answering import answers
+    from kaibo.scoring.exams.exams import log_of_answers, log_of_scored
+    from kaibo.scoring.exams.generating import write_answers
 
     if found.paper.task.written:
         task = found.paper.task

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from kaibo.collect.censuses import Options
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import Groups, Workspace, count_groups
 from kaibo.vocabulary import Model, Tensor
 

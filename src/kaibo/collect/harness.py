@@ -12,14 +12,14 @@ import numpy as np
 
 from kaibo.collect.censuses import FLUSH_SECONDS
 from kaibo.collect.evaluations import once_each
-from kaibo.collect.progress import Progress, quiet
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.progress import Progress, quiet
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.store import Store
 from kaibo.vocabulary import Function, LogKey, TokenLog, joined_logs, no_tokens
 
 if TYPE_CHECKING:
-    from kaibo.scoring.prompts import Answer, Prompted
-    from kaibo.scoring.requests import Request, Scored
+    from kaibo.scoring.exams.prompts import Answer, Prompted
+    from kaibo.scoring.exams.requests import Request, Scored
 
 HARNESS_VERSION = 2
 """Raised when the same requests would be scored otherwise under the same settings."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import resolve
 from kaibo.errors import KaiboError
 from kaibo.store import Store
 from kaibo.vocabulary import Tensor
-from kaibo.vocabulary.resolved import Resolved
+from kaibo.vocabulary.counts.resolved import Resolved
 
 ENOUGH = 16 << 20
 """Bytes of resolved bins that one part of the store holds at least."""

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kaibo.collect.censuses import Options, take_identity
-from kaibo.collect.progress import Progress
 from kaibo.collect.scores import Scored, take_scores
-from kaibo.collect.stopping import Stopping
-from kaibo.collect.workers import granted_workers
+from kaibo.collect.watch.progress import Progress
+from kaibo.collect.watch.stopping import Stopping
+from kaibo.collect.watch.workers import granted_workers
 from kaibo.errors import KaiboError
-from kaibo.llama.functions import Running, function_of
+from kaibo.llama.engines.functions import Running, function_of
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import target_of
 from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
 from kaibo.scoring.prefetch import Ahead
-from kaibo.scoring.texts import Document
-from kaibo.scoring.tokens import FILES, Tokenizer, load_tokenizer
+from kaibo.scoring.texts.texts import Document
+from kaibo.scoring.texts.tokens import FILES, Tokenizer, load_tokenizer
 from kaibo.store import Store
 from kaibo.vocabulary import Function, Model
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaibo.collect.censuses import FLUSH_SECONDS
-from kaibo.collect.progress import Progress, quiet
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.progress import Progress, quiet
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.store import Store
 from kaibo.vocabulary import Function, LogKey, TokenLog, joined_logs, no_tokens
 

@@ -21,7 +21,7 @@ from kaibo.collect.lanes import (
     wanted,
 )
 from kaibo.collect.pending import Pending
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import (
     LanePart,
     LaneWorkspace,

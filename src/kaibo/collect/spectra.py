@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kaibo.collect.censuses import FLUSH_SECONDS, Options
 from kaibo.collect.engine import named, ordered
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.errors import KaiboError
 from kaibo.spectra import SETTINGS, Matrix, matrices_of, one_blas_thread, spectrum_of
 from kaibo.store import Failure, Store

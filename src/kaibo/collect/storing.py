@@ -10,12 +10,12 @@ import numpy as np
 
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting.rounding import rounding, rounding_total, whole_rows
 from kaibo.errors import KaiboError
 from kaibo.models.derived.updates import Floats32, Floats64, Update
 from kaibo.vocabulary import Tensor, widen32
-from kaibo.vocabulary.rounding import QUANTISED, Rounding
+from kaibo.vocabulary.counts.rounding import QUANTISED, Rounding
 
 UNPACKED = ("embedding", "head")
 """Roles of the matrices that 4- and 8-bit packers leave alone."""

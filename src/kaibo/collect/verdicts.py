@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from kaibo.collect.censuses import FLUSH_SECONDS
-from kaibo.collect.progress import Progress, quiet
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.progress import Progress, quiet
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.errors import FormatError, KaiboError
 from kaibo.sandbox import VERSION, Desk, Judged, Limits, Problem, Way
 from kaibo.store import Store

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kaibo.counting import kernels
 from kaibo.vocabulary import Buffer, Census, Patterns, Tensor, total, values_of
-from kaibo.vocabulary.census import NO_BOUNDARY, SIDE, side_digits, split_points
+from kaibo.vocabulary.counts.census import NO_BOUNDARY, SIDE, side_digits, split_points
 from kaibo.vocabulary.dtypes import boundaries64
 
 BLOCK = 16 << 20

@@ -13,7 +13,7 @@ import numpy as np
 
 from kaibo.counting.tallies import CrossSums, PairSums, Partial
 from kaibo.vocabulary import Census, Crossed, Joint, Signs, points, sums
-from kaibo.vocabulary.census import SIDE
+from kaibo.vocabulary.counts.census import SIDE
 from kaibo.vocabulary.differences import exactly
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kaibo.vocabulary import Tensor
 from kaibo.vocabulary.compiling import compiled
-from kaibo.vocabulary.resolved import Resolved
+from kaibo.vocabulary.counts.resolved import Resolved
 
 CHUNK = 1 << 20
 """Bytes of float32 that are formed at a time."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.vocabulary.compiling import compiled
-from kaibo.vocabulary.rounding import Rounding
+from kaibo.vocabulary.counts.rounding import Rounding
 
 Floats64 = NDArray[np.float64]
 Floats32 = NDArray[np.float32]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.vocabulary import Tensor, widen32
-from kaibo.vocabulary.census import digits_of32, split_points
 from kaibo.vocabulary.compiling import compiled
+from kaibo.vocabulary.counts.census import digits_of32, split_points
 
 Counts = NDArray[np.int64]
 Small = NDArray[np.int8]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,41 +62,91 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite files that kaibo
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Where measurements are kept, and how weights are read."""
+class Work:
+    """Where measurements are kept, and how many threads work."""
 
     store: StoreFolder = None
     workers: Workers = None
-    verify: Verify = False
-    trust_shards: TrustShards = False
-    fail_fast: FailFast = False
 
-    def settings(self, progress: Any) -> Any:
+    def settings(self, progress: Any = None) -> Any:
         """The same as the verbs take them."""
-        return settings(self.store, self.workers, self.verify, self.trust_shards, self.fail_fast, progress)
+        from kaibo.desk.measuring import Settings
+
+        return Settings(**{field.name: getattr(self, field.name) for field in fields(self)}, progress=progress)
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """The same where nothing is there to verify: what is kept is no measurement of weights."""
+class Forming(Work):
+    """The same where weights are read to form others."""
 
-    store: StoreFolder = None
-    workers: Workers = None
     trust_shards: TrustShards = False
+
+
+@dataclass(frozen=True)
+class Keeping(Forming):
+    """The same where several models are read, and one that cannot be read need not stop the others."""
+
     fail_fast: FailFast = False
 
-    def settings(self, progress: Any) -> Any:
+
+@dataclass(frozen=True)
+class Reading(Keeping):
+    """The same where weights are measured, and what is kept can be verified."""
+
+    verify: Verify = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a model is run."""
+
+    dtype: Type = None
+    device: Device = "cpu"
+    rope: Rope = None
+    bits: Bits = None
+
+    def running(self) -> Any:
         """The same as the verbs take them."""
-        return settings(self.store, self.workers, False, self.trust_shards, self.fail_fast, progress)
+        from kaibo.desk.running import Running as Run
+
+        return Run(self.dtype, self.device, self.rope, self.bits)
 
 
-def settings(
-    store: Path | None, workers: int | None, verify: bool, trust_shards: bool, fail_fast: bool, progress: Any
-) -> Any:
-    """The options of reading as the verbs take them."""
-    from kaibo.desk.measuring import Settings
+@dataclass(frozen=True)
+class TableOutput:
+    """What becomes of a finding: a document or a table, and the file that was asked for."""
 
-    return Settings(store, workers, verify, trust_shards, fail_fast, progress)
+    json: Json = False
+    table: Export = None
+    language: Language = "en"
+    force: Force = False
+
+    def present(self, answer: Answer, finding: Any) -> None:
+        """Fills the answer."""
+        present(answer, finding, language=self.language)
+
+    def give(self, answer: Answer, finding: Any) -> None:
+        """Writes the table and fills the answer."""
+        export(finding, self.table, None, language=self.language, force=self.force)
+        self.present(answer, finding)
+
+
+@dataclass(frozen=True)
+class Output(TableOutput):
+    """The same of a finding that can be drawn."""
+
+    figure: Picture = None
+
+    def give(self, answer: Answer, finding: Any, drawn: Any = None) -> None:
+        """Writes the table and the figure (of `drawn`, where another finding is drawn) and fills the answer."""
+        self.export(finding, drawn)
+        self.present(answer, finding)
+
+    def export(self, finding: Any, drawn: Any = None) -> None:
+        """Writes the table and the figure."""
+        export(finding, self.table, None, language=self.language, force=self.force)
+        if self.figure is not None:
+            export(finding if drawn is None else drawn, None, self.figure, language=self.language, force=self.force)
 
 
 def present(answer: Answer, finding: Any, *, language: str = "en") -> None:

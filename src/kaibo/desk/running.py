@@ -9,7 +9,7 @@ from kaibo.desk.addresses import Address
 from kaibo.errors import MissingError
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
     from kaibo.llama.tokens import Tokenizer
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    from kaibo.scoring.texts import Errors as Kept
-    from kaibo.scoring.tokens import Lead
 
 Texts = Annotated[
     list[str], typer.Option("--text", metavar="FILE|FOLDER|JSONL", help="What is read; may be given several times.")
@@ -19,10 +16,12 @@ Window = Annotated[
 Stride = Annotated[int | None, typer.Option("--stride", metavar="N", help="New tokens scored in each (half a window).")]
 Least = Annotated[int, typer.Option("--context-min", metavar="N", help="Tokens that stand before each at least.")]
 Bos = Annotated[
-    str, typer.Option("--bos", metavar="auto|always|never", help="Whether a beginning-of-sequence token comes first.")
+    Literal["auto", "always", "never"],
+    typer.Option("--bos", metavar="auto|always|never", help="Whether a beginning-of-sequence token comes first."),
 ]
 Errors = Annotated[
-    str, typer.Option("--errors", metavar="strict|replace|ignore", help="What to do with bytes that are not UTF-8.")
+    Literal["strict", "replace", "ignore"],
+    typer.Option("--errors", metavar="strict|replace|ignore", help="What to do with bytes that are not UTF-8."),
 ]
 Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32, bfloat16 or float16.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps …")]
@@ -39,22 +38,26 @@ Prefetch = Annotated[
 ]
 
 
-def lead(bos: str) -> Lead:
-    """`--bos` as the room takes it. Raises UsageError for any other word."""
-    from kaibo.errors import UsageError
+@dataclass(frozen=True)
+class Scoring:
+    """How texts are cut and read."""
 
-    if bos not in ("auto", "always", "never"):
-        raise UsageError(f'--bos "{bos}" is none of auto, always, never')
-    return bos  # type: ignore[return-value]
+    window: Window = None
+    stride: Stride = None
+    bos: Bos = "auto"
+    errors: Errors = "strict"
+    dtype: Dtype = "float32"
+    device: Device = "cpu"
+    batch: Batch = None
+    prefetch: Prefetch = False
 
+    def settings(self, context_min: int = 1, rope: str | None = None) -> Any:
+        """The same as the engine takes them."""
+        from kaibo.scoring.planning import ScoreSettings
 
-def errors_kept(errors: str) -> Kept:
-    """`--errors` as the room takes it. Raises UsageError for any other word."""
-    from kaibo.errors import UsageError
-
-    if errors not in ("strict", "replace", "ignore"):
-        raise UsageError(f'--errors "{errors}" is none of strict, replace, ignore')
-    return errors  # type: ignore[return-value]
+        return ScoreSettings(
+            self.window, self.stride, context_min, self.bos, self.dtype, rope, self.device, self.batch, self.prefetch
+        )
 
 
 def counts(option: str, text: str | None) -> list[int] | None:

@@ -13,15 +13,15 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "kaibo.llama.config": ("LlamaConfig", "Rope", "with_rope"),
-    "kaibo.llama.config_json": ("read_config", "write_config"),
+    "kaibo.llama.config.config": ("LlamaConfig", "Rope", "with_rope"),
+    "kaibo.llama.config.config_json": ("read_config", "write_config"),
     "kaibo.llama.model": ("Llama", "initialise"),
     "kaibo.llama.cache": ("Cache",),
     "kaibo.llama.loss": ("mean_loss", "token_losses"),
     "kaibo.llama.loading": ("fill", "load_llama"),
     "kaibo.llama.saving": ("save_llama",),
-    "kaibo.llama.causal": ("Causal", "Kept", "Runs"),
-    "kaibo.llama.opening": ("open_causal", "run_model"),
+    "kaibo.llama.engines.causal": ("Causal", "Kept", "Runs"),
+    "kaibo.llama.engines.opening": ("open_causal", "run_model"),
     "kaibo.llama.tokens": ("Tokenizer", "open_tokenizer", "tokenizer_hash"),
     "kaibo.llama.chat": ("Message", "Piece", "Problem", "Tags"),
     "kaibo.llama.tour": ("walk",),

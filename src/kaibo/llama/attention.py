@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from kaibo.llama.cache import Cache
-from kaibo.llama.config import LlamaConfig
+from kaibo.llama.config.config import LlamaConfig
 from kaibo.llama.rotary import Tables, rotate
 
 

@@ -6,7 +6,7 @@ from copy import copy
 
 import torch
 
-from kaibo.llama.config import LlamaConfig
+from kaibo.llama.config.config import LlamaConfig
 
 
 class Cache:

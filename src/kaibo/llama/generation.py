@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from kaibo.errors import UsageError
-from kaibo.llama.causal import Causal
+from kaibo.llama.engines.causal import Causal
 from kaibo.llama.sampling import Sampling, choose
 from kaibo.llama.tokens import Tokenizer
 

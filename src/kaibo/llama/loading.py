@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from kaibo.errors import FormatError, UsageError
-from kaibo.llama.config import LlamaConfig, with_rope
-from kaibo.llama.config_json import read_config
+from kaibo.llama.config.config import LlamaConfig, with_rope
+from kaibo.llama.config.config_json import read_config
+from kaibo.llama.config.names import Part, parts
 from kaibo.llama.model import Llama
-from kaibo.llama.names import Part, parts
 from kaibo.models import open_model
 from kaibo.vocabulary import Model, Tensor
 

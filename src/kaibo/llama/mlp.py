@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kaibo.llama.config import LlamaConfig
+from kaibo.llama.config.config import LlamaConfig
 
 
 class SwiGLU(nn.Module):

@@ -11,7 +11,7 @@ from torch import nn
 from kaibo.errors import UsageError
 from kaibo.llama.attention import Attention
 from kaibo.llama.cache import Cache
-from kaibo.llama.config import LlamaConfig
+from kaibo.llama.config.config import LlamaConfig
 from kaibo.llama.mlp import SwiGLU
 from kaibo.llama.norm import RMSNorm
 from kaibo.llama.rotary import Rotary, Tables

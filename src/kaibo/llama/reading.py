@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from kaibo.errors import UsageError
-from kaibo.llama.causal import Causal
+from kaibo.llama.engines.causal import Causal
 from kaibo.llama.loss import chunk_rows
 from kaibo.llama.tokens import Tokenizer
 

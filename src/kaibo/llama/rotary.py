@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from kaibo.llama.config import LlamaConfig, Rope
+from kaibo.llama.config.config import LlamaConfig, Rope
 
 Tables = tuple[torch.Tensor, torch.Tensor]
 """Cosines and signed sines, float32, of shape (length, head size) or (batch, length, head size)."""

@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from kaibo.errors import StorageError
-from kaibo.llama.config_json import write_config
+from kaibo.llama.config.config_json import write_config
+from kaibo.llama.config.names import parts
 from kaibo.llama.loading import dtype_named
 from kaibo.llama.model import Llama
-from kaibo.llama.names import parts
 
 SHARD_BYTES = 5_000_000_000
 

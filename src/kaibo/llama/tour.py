@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from kaibo.llama.attention import Attention
-from kaibo.llama.config import LlamaConfig
+from kaibo.llama.config.config import LlamaConfig
 from kaibo.llama.mlp import SwiGLU
 from kaibo.llama.norm import RMSNorm
 from kaibo.llama.rotary import Rotary, rotate

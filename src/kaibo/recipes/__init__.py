@@ -6,7 +6,7 @@
 Nothing heavy is imported here: torch, transformers, peft and trl are loaded when a run begins.
 """
 
-from kaibo.recipes.expansion import read_recipes
-from kaibo.recipes.schema import Recipe
+from kaibo.recipes.settings.expansion import read_recipes
+from kaibo.recipes.settings.schema import Recipe
 
 __all__ = ["Recipe", "read_recipes"]

@@ -19,7 +19,7 @@ from kaibo.documents.json_text import json_value
 from kaibo.documents.reading import JSON_LIMIT, read_bytes
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, UsageError, missing_extra
 from kaibo.models.opening import target_of
-from kaibo.recipes.schema import Adapter, Recipe
+from kaibo.recipes.settings.schema import Adapter, Recipe
 
 if TYPE_CHECKING:
     import torch

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from kaibo.recipes.account import RunRow
 from kaibo.recipes.loading import require_training
 from kaibo.recipes.running import run
-from kaibo.recipes.schema import Recipe
-from kaibo.recipes.workshop import Workshop
+from kaibo.recipes.runs.account import RunRow
+from kaibo.recipes.runs.workshop import Workshop
+from kaibo.recipes.settings.schema import Recipe
 
 
 def make(recipe: Recipe, shop: Workshop) -> RunRow:
     """Makes one run, or finds it made. Raises what `pretrain` and `run` raise."""
     if recipe.kind == "pretrain":
         require_training()
-        from kaibo.recipes.pretraining import pretrain
+        from kaibo.recipes.training.pretraining import pretrain
 
         return pretrain(recipe, shop)
     return run(recipe, shop)

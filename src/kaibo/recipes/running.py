@@ -7,12 +7,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from kaibo.recipes.account import ACCOUNT, RunRow, fingerprint, row_of, versions, write_json
-from kaibo.recipes.data import Rows, read_rows
-from kaibo.recipes.lifecycle import begin_run, finish_run, known_run
-from kaibo.recipes.schema import Recipe
-from kaibo.recipes.tuning import Trained, tune
-from kaibo.recipes.workshop import Base, Workshop, base_of
+from kaibo.recipes.rows.data import Rows, read_rows
+from kaibo.recipes.runs.account import ACCOUNT, RunRow, fingerprint, row_of, versions, write_json
+from kaibo.recipes.runs.lifecycle import begin_run, finish_run, known_run
+from kaibo.recipes.runs.workshop import Base, Workshop, base_of
+from kaibo.recipes.settings.schema import Recipe
+from kaibo.recipes.training.tuning import Trained, tune
 from kaibo.vocabulary import plain
 
 LARGE = 20
@@ -54,7 +54,7 @@ def run(recipe: Recipe, shop: Workshop) -> RunRow:
 def _must_fit(recipe: Recipe, base: Base) -> None:
     """Raises UsageError, before anything is loaded, for a large base that the device has no room to train."""
     from kaibo.recipes.loading import device_of
-    from kaibo.recipes.planning import available, plan_runs
+    from kaibo.recipes.plans.planning import available, plan_runs
 
     stored = sum(file.stat().st_size for file in base.folder.glob("*.safetensors"))
     there = available(device_of(recipe.device))
@@ -104,7 +104,7 @@ def _account(recipe: Recipe, rows: Rows, base: Base, identity: str, trained: Tra
 
 def _merged(recipe: Recipe, base: Base, folder: Path) -> str:
     """Merges where that was asked for; the name of the folder that holds the run's model."""
-    from kaibo.recipes.adapters import merge, merge_dtype
+    from kaibo.recipes.runs.adapters import merge, merge_dtype
 
     if recipe.adapter.method == "full":
         return "model"
@@ -125,8 +125,8 @@ def _merged_too(account: dict[str, Any], recipe: Recipe, base: Base, folder: Pat
 
 
 def _deltas(base: Base, folder: Path) -> list[dict[str, Any]]:
-    from kaibo.recipes.deltas import delta
     from kaibo.recipes.loading import base_folder
+    from kaibo.recipes.runs.deltas import delta
 
     adapter = folder / "adapter" if (folder / "adapter").is_dir() else None
     tuned = base.folder if adapter else folder / "model"
@@ -138,7 +138,7 @@ def _deltas(base: Base, folder: Path) -> list[dict[str, Any]]:
 
 def _probe(recipe: Recipe, base: Base, folder: Path) -> dict[str, Any] | None:
     """Whether the new model still answers: counts and answers; None where the recipe asks for none."""
-    from kaibo.recipes.probing import probe, prompts_for
+    from kaibo.recipes.probes.probing import probe, prompts_for
 
     if not recipe.probe.run:
         return None

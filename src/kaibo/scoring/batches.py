@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kaibo.scoring.windows import Window
+from kaibo.scoring.texts.windows import Window
 
 
 @dataclass(frozen=True)

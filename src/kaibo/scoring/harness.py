@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from kaibo.errors import FormatError
 from kaibo.llama import Causal, Sampling, generate, open_causal
 from kaibo.models.opening import target_of
-from kaibo.scoring.answering import answers
-from kaibo.scoring.generating import write_answers
-from kaibo.scoring.prompts import Answer, Prompted, text_of
-from kaibo.scoring.requests import Request, Scored, encode_pairs
-from kaibo.scoring.tokens import Tokenizer, load_tokenizer
+from kaibo.scoring.exams.answering import answers
+from kaibo.scoring.exams.generating import write_answers
+from kaibo.scoring.exams.prompts import Answer, Prompted, text_of
+from kaibo.scoring.exams.requests import Request, Scored, encode_pairs
+from kaibo.scoring.texts.tokens import Tokenizer, load_tokenizer
 
 MOST = 2048
 """Tokens a model may read whose config does not say, as the harness assumes."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from kaibo.errors import FormatError, UsageError
 from kaibo.scoring.batches import Job, batches
-from kaibo.scoring.texts import Document
-from kaibo.scoring.tokens import Encoded, Lead, Tokenizer
-from kaibo.scoring.windows import Window, Windowing, windows
+from kaibo.scoring.texts.texts import Document
+from kaibo.scoring.texts.tokens import Encoded, Lead, Tokenizer
+from kaibo.scoring.texts.windows import Window, Windowing, windows
 from kaibo.vocabulary import Function, LogKey
 
 SCORING_VERSION = 2

@@ -160,8 +160,11 @@ def _drop_empty(parts: Parts) -> None:
     _take_away(parts, empty)
 
 
-def _clear(parts: Parts) -> int:
-    """Removes unfinished files and unacknowledged parts whose writer is gone or that were replaced."""
+def abandoned(parts: Parts) -> list[Path]:
+    """Unfinished files, and parts without an entry in the ledger, whose writer is gone or that were replaced.
+
+    A write that was cut short leaves such a part, and so does an entry that somebody took away.
+    """
     # In this order: a writer that is dead now adds no entry later, so the ledger read after it is complete for it.
     unfinished = [parts.ledger / name for name in _names(parts.ledger) if name.endswith(disk.TEMPORARY)]
     found = [*unfinished, *(parts.parts / name for name in _names(parts.parts))]
@@ -170,7 +173,11 @@ def _clear(parts: Parts) -> int:
     entries = parts.entries()
     acknowledged = {entry.part for entry in entries}
     replaced = {token for entry in entries for token in entry.replaces}
-    left = [path for path, token in tokens.items() if path.name not in acknowledged and token in dead | replaced]
+    return [path for path, token in tokens.items() if path.name not in acknowledged and token in dead | replaced]
+
+
+def _clear(parts: Parts) -> int:
+    left = abandoned(parts)
     for path in left:
         disk.remove(path)
     return len(left)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kaibo.store.columns import slices, table_of
 from kaibo.store.schemas import RESOLVED
-from kaibo.vocabulary.resolved import Resolved
+from kaibo.vocabulary.counts.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa

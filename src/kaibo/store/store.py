@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
 from kaibo.store.columns import storable, table_of
-from kaibo.store.compaction import Compaction, compact
+from kaibo.store.compaction import Compaction, abandoned, compact
 from kaibo.store.damage import Damage
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
@@ -37,7 +37,7 @@ from kaibo.store.spectra import spectra_from, spectra_table
 from kaibo.store.upkeep import Outdated, StoredModel, listing, outdated, remove, verify
 from kaibo.version import __version__
 from kaibo.vocabulary import Census, Crossed, Joint, Row, Signs, Spectrum, TokenLog, joined_logs
-from kaibo.vocabulary.resolved import Resolved
+from kaibo.vocabulary.counts.resolved import Resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -314,6 +314,10 @@ class Store:
     def outdated(self) -> list[Outdated]:
         """Rows that an older kaibo measured in another way, which answer nothing any more."""
         return outdated(self.parts)
+
+    def abandoned(self) -> list[Path]:
+        """Files that nothing in the ledger speaks of and no living process is writing; `compact` clears them away."""
+        return abandoned(self.parts)
 
     def compact(self) -> Compaction:
         """Merges small parts and clears away what killed writers left.

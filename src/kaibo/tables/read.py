@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kaibo.errors import FormatError, MissingError, UsageError
-from kaibo.tables.delimited import read_delimited
-from kaibo.tables.evaluations import table_of
-from kaibo.tables.harness import is_results, read_folder, read_results
+from kaibo.tables.files.delimited import read_delimited
+from kaibo.tables.files.records import parse, read_document, read_lines
+from kaibo.tables.files.sheets import Hints, Sheet
+from kaibo.tables.files.text import decode, read_bytes
 from kaibo.tables.joins import join
-from kaibo.tables.records import parse, read_document, read_lines
 from kaibo.tables.remote import fetch, is_url
-from kaibo.tables.sheets import Hints, Sheet
+from kaibo.tables.results.evaluations import table_of
+from kaibo.tables.results.harness import is_results, read_folder, read_results
 from kaibo.tables.shipped import shipped_bytes, sources
-from kaibo.tables.text import decode, read_bytes
 from kaibo.tables.wide import wide
 from kaibo.vocabulary.scores import ScoreTable, nearest
 
@@ -78,11 +78,11 @@ def read_one(address: str | Path, hints: Hints) -> ScoreTable:
 def from_bytes(data: bytes, path: Path, hints: Hints) -> ScoreTable:
     """The score table of a file's bytes; `path` gives the name and the ending."""
     if data[:4] == b"PK\x03\x04":
-        from kaibo.tables.excel import read_excel
+        from kaibo.tables.files.excel import read_excel
 
         return wide(read_excel(data, path, hints), hints)
     if data[:4] == b"PAR1":
-        from kaibo.tables.columnar import read_parquet
+        from kaibo.tables.files.columnar import read_parquet
 
         return wide(read_parquet(data, path, hints), hints)
     _recognised(data, path)
@@ -90,7 +90,7 @@ def from_bytes(data: bytes, path: Path, hints: Hints) -> ScoreTable:
     if kind in ("json", "jsonl", "ndjson"):
         return _json(data, path, hints, lines=kind != "json")
     if kind in ("md", "markdown"):
-        from kaibo.tables.markdown import read_markdown
+        from kaibo.tables.files.markdown import read_markdown
 
         text, notes = decode(data, path, hints.encoding)
         sheet = read_markdown(text, path, hints)

@@ -14,7 +14,7 @@ from http.client import HTTPException, InvalidURL
 from typing import Any
 
 from kaibo.errors import FormatError, MissingError, NetworkError, PolicyError, UsageError
-from kaibo.tables.text import LARGEST
+from kaibo.tables.files.text import LARGEST
 
 TRIES = 4
 SECONDS = 60.0

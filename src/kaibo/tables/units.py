@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.errors import FormatError, UsageError
-from kaibo.tables.sheets import Column
+from kaibo.tables.files.sheets import Column
 from kaibo.vocabulary.scores import Unit
 
 GAP = 5.0

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.errors import FormatError, UsageError, escaped
-from kaibo.tables.cells import read_amount
-from kaibo.tables.headers import (
+from kaibo.tables.files.cells import read_amount
+from kaibo.tables.files.headers import (
     BENCHMARK_HEADERS,
     CHECKPOINT_HEADERS,
     MODEL_HEADERS,
@@ -24,8 +24,8 @@ from kaibo.tables.headers import (
     is_row_number,
     without_brackets,
 )
+from kaibo.tables.files.sheets import Column, Hints, Sheet
 from kaibo.tables.names import canonical, family_of, shown_name
-from kaibo.tables.sheets import Column, Hints, Sheet
 from kaibo.tables.units import unit_of
 from kaibo.vocabulary.scores import ScoreTable
 

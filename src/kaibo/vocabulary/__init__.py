@@ -1,12 +1,12 @@
 """The nouns that every room shares: plain values without any reading or writing."""
 
 from kaibo.vocabulary.architecture import Activation, Architecture, Experts, Kept, Norm, PositionEncoding
-from kaibo.vocabulary.census import Census, total
+from kaibo.vocabulary.counts.census import Census, total
+from kaibo.vocabulary.counts.points import Points, Sums, points, sums
 from kaibo.vocabulary.differences import Crossed, CrossRow, Joint, PairRow, SignRow, Signs, crossed, joined
 from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, values_of, widen, widen32
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.functions import Function
-from kaibo.vocabulary.points import Points, Sums, points, sums
 from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
 from kaibo.vocabulary.tensors import Buffer, Model, Tensor
 from kaibo.vocabulary.token_logs import LogKey, TokenLog, joined_logs, no_tokens

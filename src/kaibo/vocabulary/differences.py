@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import fsum
 
-from kaibo.vocabulary.census import Census
+from kaibo.vocabulary.counts.census import Census
 from kaibo.vocabulary.findings import Row
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol
 
 from kaibo.errors import escaped, missing_extra
-from kaibo.vocabulary.census import Census
+from kaibo.vocabulary.counts.census import Census
 from kaibo.vocabulary.kinds import Kind, R
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kaibo.chapters.census.rows import Quantile
 from kaibo.vocabulary import DTYPES, Census, Points, points
-from kaibo.vocabulary.census import SIDE
+from kaibo.vocabulary.counts.census import SIDE
 
 Floats = NDArray[np.float64]
 

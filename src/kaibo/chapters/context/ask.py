@@ -20,7 +20,7 @@ from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import ContextRow
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
 
 TEXT_LIMIT = 1 << 30
 

@@ -9,6 +9,7 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
 
 Text = Annotated[Path | None, typer.Option("--text", metavar="FILE", help="UTF-8 text (default: CPython's own help).")]
 UpTo = Annotated[float, typer.Option("--up-to", metavar="K", help="How many trained lengths to look at.")]
@@ -20,6 +21,7 @@ Ropes = Annotated[
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the hidden numbers.")]
 
 
+@grouped
 def command(
     model: options.Model,
     text: Text = None,
@@ -30,21 +32,17 @@ def command(
     seed: Seed = 0,
     dtype: options.Type = None,
     device: options.Device = "cpu",
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     store: options.UnusedStore = None,
+    *,
+    out: options.Output,
 ) -> None:
     """How far a model reads: loss by position and hidden numbers found, up to K times its trained length."""
     from kaibo.chapters.context.ask import ContextOptions, context
     from kaibo.collect import progress_bar
     from kaibo.desk.running import Running
 
-    with answering("context", as_json=json) as answer, progress_bar() as progress:
+    with answering("context", as_json=out.json) as answer, progress_bar() as progress:
         ropes = tuple(one.strip() for one in rope.split(",") if one.strip())
         chosen = ContextOptions(up_to, windows, passkeys, ropes, seed, progress)
         found = context(model, text, options=chosen, running=Running(dtype, device))
-        options.export(found, table, figure, language=language, force=force)
-        options.present(answer, found, language=language)
+        out.give(answer, found)

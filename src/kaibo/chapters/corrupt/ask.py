@@ -16,10 +16,10 @@ from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, UsageError
-from kaibo.scoring.corruption import Corruption, Mode, Source, Unit, Words, corrupted, rewritten, source, words_of
 from kaibo.scoring.planning import Plan, ScoreSettings
-from kaibo.scoring.texts import Document, Errors, read_texts
-from kaibo.scoring.tokens import Tokenizer
+from kaibo.scoring.texts.corruption import Corruption, Mode, Source, Unit, Words, corrupted, rewritten, source, words_of
+from kaibo.scoring.texts.texts import Document, Errors, read_texts
+from kaibo.scoring.texts.tokens import Tokenizer
 from kaibo.vocabulary import Finding, TokenLog
 
 SHARES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,13 +14,14 @@ Shares = Annotated[
     str, typer.Option("--share", metavar="LIST", help="Shares of the text to replace, from 0 to 1: 0,0.1,0.5,1.")
 ]
 Mode = Annotated[
-    str,
+    Literal["uniform", "unigram", "shuffle"],
     typer.Option(
         "--mode", metavar="uniform|unigram|shuffle", help="By any unit alike, by frequency, or by each other."
     ),
 ]
 Unit = Annotated[
-    str, typer.Option("--unit", metavar="token|word", help="What is replaced; Japanese words are runs of one script.")
+    Literal["token", "word"],
+    typer.Option("--unit", metavar="token|word", help="What is replaced; Japanese words are runs of one script."),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The first seed.")]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help="How many seeds; several give an interval over them.")]
@@ -37,20 +38,9 @@ def command(
     seed: Seed = 0,
     draws: Draws = 1,
     differ: Differ = False,
-    window: scoring.Window = None,
-    stride: scoring.Stride = None,
-    bos: scoring.Bos = "auto",
-    errors: scoring.Errors = "strict",
-    dtype: scoring.Dtype = "float32",
-    device: scoring.Device = "cpu",
-    batch: scoring.Batch = None,
-    prefetch: scoring.Prefetch = False,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     *,
+    reading: scoring.Scoring,
+    out: options.Output,
     keeping: options.Keeping,
 ) -> None:
     """Perplexity of a text of which more and more is random, beside the floor that no model can beat.
@@ -59,25 +49,18 @@ def command(
     """
     from kaibo.chapters.corrupt.ask import CorruptSettings, corrupt
     from kaibo.collect import progress_bar
-    from kaibo.scoring.planning import ScoreSettings
 
-    with answering("corrupt", as_json=json) as answer, progress_bar() as progress:
-        what = CorruptSettings(_shares(share), mode, unit, seed, draws, differ)  # type: ignore[arg-type]
-        how = ScoreSettings(
-            window, stride, bos=scoring.lead(bos), dtype=dtype, device=device, batch=batch, prefetch=prefetch
-        )
-        settings = keeping.settings(progress)
+    with answering("corrupt", as_json=out.json) as answer, progress_bar() as progress:
         finding = corrupt(
             models,
             text,
-            what=what,
-            how=how,
-            errors=scoring.errors_kept(errors),
-            settings=settings,
+            what=CorruptSettings(_shares(share), mode, unit, seed, draws, differ),
+            how=reading.settings(),
+            errors=reading.errors,
+            settings=keeping.settings(progress),
             on_error=answer.errors.append,
         )
-        options.export(finding, table, figure, language=language, force=force)
-        options.present(answer, finding, language=language)
+        out.give(answer, finding)
 
 
 def _shares(text: str) -> tuple[float, ...]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from kaibo.chapters.decode.inverse_scaling import SequenceLog, inverse_scaling
 from kaibo.chapters.decode.rows import DECODE, DecodeRow, InverseRow
 from kaibo.chapters.score.ask import scored_by_step
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.desk.addresses import Address, OnError, addresses
 from kaibo.desk.measuring import Settings
 from kaibo.errors import MissingError, UsageError
 from kaibo.scoring.combining import weights_of
 from kaibo.scoring.planning import ScoreSettings
-from kaibo.scoring.texts import Document
+from kaibo.scoring.texts.texts import Document
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 

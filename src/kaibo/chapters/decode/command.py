@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,24 +34,28 @@ ScoreBy = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How tokens are drawn."""
+
+    max_tokens: Most = 64
+    top_p: TopP = None
+    temperature: Temperature = 1.0
+    seed: Seed = 0
+
+
 @grouped
 def command(
     models: Models,
     combine: Combine = "A-B",
     prompt: Prompts = None,
     prompts: PromptFile = None,
-    max_tokens: Most = 64,
-    top_p: TopP = None,
-    temperature: Temperature = 1.0,
-    seed: Seed = 0,
     score_by: ScoreBy = None,
     dtype: scoring.Dtype = "float32",
     device: scoring.Device = "cpu",
-    json: options.Json = False,
-    table: options.Export = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     *,
+    drawn: Drawn,
+    out: options.TableOutput,
     keeping: options.Keeping,
 ) -> None:
     """Text from several models together: probabilities added with weights, negatives zero, renormalised.
@@ -60,17 +65,16 @@ def command(
     from kaibo.chapters.decode.ask import DecodeSettings, decode
     from kaibo.collect import progress_bar
 
-    with answering("decode", as_json=json) as answer, progress_bar() as progress:
-        what = DecodeSettings(combine, max_tokens, top_p, temperature, seed, dtype, device)
+    with answering("decode", as_json=out.json) as answer, progress_bar() as progress:
+        what = DecodeSettings(combine, dtype=dtype, device=device, **vars(drawn))
         settings = keeping.settings(progress)
         asked = [*(prompt or []), *_lines(prompts)]
         found = decode(
             models, asked, what=what, score_by=score_by or (), settings=settings, on_error=answer.errors.append
         )
-        options.export(found.texts, table, None, language=language, force=force)
-        options.present(answer, found.texts, language=language)
+        out.give(answer, found.texts)
         if score_by:
-            _present_scores(answer, found.inverse, language)
+            _present_scores(answer, found.inverse, out.language)
 
 
 def _present_scores(answer: Any, found: Any, language: str) -> None:
@@ -85,6 +89,6 @@ def _present_scores(answer: Any, found: Any, language: str) -> None:
 def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
-    from kaibo.scoring.texts import read_texts
+    from kaibo.scoring.texts.texts import read_texts
 
     return [line for document in read_texts(path) for line in document.text.splitlines() if line.strip()]

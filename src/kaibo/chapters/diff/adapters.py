@@ -17,7 +17,7 @@ from kaibo.chapters.diff.rows import (
     StoringRow,
 )
 from kaibo.vocabulary import By, Finding
-from kaibo.vocabulary.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
+from kaibo.vocabulary.counts.rounding import LowRankRow, OverlapRow, Placed, Rounding, RoundingRow
 
 T = TypeVar("T")
 

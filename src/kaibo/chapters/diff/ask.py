@@ -46,7 +46,7 @@ from kaibo.models.pairing import Pairing, Unmatched, pair_models
 from kaibo.models.pairing.comparing import Change, changes
 from kaibo.store import Store
 from kaibo.vocabulary import By, CrossRow, Finding, Model, Tensor
-from kaibo.vocabulary.resolved import ByContent
+from kaibo.vocabulary.counts.resolved import ByContent
 from kaibo.vocabulary.seen import with_seen
 
 

@@ -19,7 +19,7 @@ from kaibo.errors import KaiboError, UsageError
 from kaibo.models.adapters import Applied, applied, open_adapter
 from kaibo.models.derived.updates import Update, values_of
 from kaibo.vocabulary import By, Finding, Tensor, sums
-from kaibo.vocabulary.rounding import GRIDS, QUANTISED, LowRankRow, OverlapRow, Placed, RoundingRow
+from kaibo.vocabulary.counts.rounding import GRIDS, QUANTISED, LowRankRow, OverlapRow, Placed, RoundingRow
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 import typer
 
 from kaibo.desk import options, outputs
 from kaibo.desk.answering import Answer, answering
+from kaibo.desk.groups import grouped
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
@@ -28,7 +29,8 @@ Groups = Annotated[
     ),
 ]
 Drawing = Annotated[
-    str | None, typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map, distances or spectrum.")
+    Literal["curve", "map", "distances", "spectrum"] | None,
+    typer.Option("--draw", metavar="WHAT", help="What --figure draws: curve, map, distances or spectrum."),
 ]
 Quantised = Annotated[
     str | None,
@@ -40,29 +42,30 @@ Storing = Annotated[
 Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also the singular values of each change: its rank.")]
 
 
+@dataclass(frozen=True)
+class Largest:
+    """Of which share of the changes norms are given."""
+
+    top: Top = "20"
+    of: Of = "all"
+    exact: Exact = True
+
+
+@grouped
 def command(
     base: Base,
     tuned: Tuned,
     by: options.Level = "model",
-    top: Top = "20",
     quantised: Quantised = None,
     storing: Storing = "bf16,nf4",
     spectrum: Spectrum = False,
-    of: Of = "all",
-    exact: Exact = True,
     group: Groups = None,
     draw: Drawing = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
+    *,
+    largest: Largest,
+    given: options.Output,
     out: outputs.Out = None,
-    language: options.Language = "en",
-    force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    verify: options.Verify = False,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    reading: options.Reading,
 ) -> None:
     """What changed between a base and the models made from it: settings first, then the weights, exactly.
 
@@ -75,31 +78,28 @@ def command(
     from kaibo.collect import progress_bar
     from kaibo.desk.addresses import addresses
 
-    with answering("diff", as_json=json) as answer, progress_bar() as progress:
-        settings = options.settings(store, workers, verify, trust_shards, fail_fast, progress)
+    with answering("diff", as_json=given.json) as answer, progress_bar() as progress:
+        settings = reading.settings(progress)
         report: Any = answer.errors.append
         level: Any = by
         grids = _listed(storing), _listed(quantised)
         check_grids(*grids)
-        _check(draw)
-        percents, labels = _percents(top), labelled(group or [], addresses(tuned))
-        chosen = DiffOptions(percents, of, exact, labels)
+        labels = labelled(group or [], addresses(tuned))
+        chosen = DiffOptions(_percents(largest.top), largest.of, largest.exact, labels)
         found = diff(base, tuned, level, options=chosen, settings=settings, on_error=report)
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
-        options.export(found.norms, table, None, language=language, force=force)
         spectra = measured_spectrum(answer, found.compared, settings) if spectrum or draw == "spectrum" else None
-        options.export(_drawn(found, draw, by, spectra), None, figure, language=language, force=force)
+        given.give(answer, found.norms, _drawn(found, draw, by, spectra))
         if out is not None:
             several = (found.trimmed, *others.findings, found.pairs, found.conflict, found.order, found.seeds)
             several += () if spectra is None else (spectra,)
-            _write(outputs.Folder(out, "", language, force), found, several)
-        options.present(answer, found.norms, language=language)
+            _write(outputs.Folder(out, "", given.language, given.force), found, several)
         if not found.norms.rows and not answer.errors:
             answer.warnings.append("no tensor of the models meets one of the base: nothing was compared")
         answer.lists |= _lists(found, others.findings, by)
         shown = _tables(found, others.findings, spectra)
-        answer.show = lambda: _show(shown, language)
+        answer.show = lambda: _show(shown, given.language)
 
 
 def _lists(found: Any, others: Sequence[Any], by: str) -> dict[str, Any]:
@@ -146,13 +146,6 @@ def _percents(text: str) -> tuple[float, ...]:
 
 
 DRAWINGS = ("curve", "map", "distances", "spectrum")
-
-
-def _check(draw: str | None) -> None:
-    from kaibo.errors import UsageError
-
-    if draw is not None and draw not in DRAWINGS:
-        raise UsageError(f'--draw "{draw}" is nothing to draw', next=f"choose one of {', '.join(DRAWINGS)}")
 
 
 def _drawn(found: Any, draw: str | None, by: str, spectra: Any) -> Any:

@@ -33,8 +33,8 @@ from kaibo.chapters.diff.rows import (
 from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.vocabulary import By, Census, Finding, Joint, PairRow, Points, joined, points, sums
-from kaibo.vocabulary.points import digit_counts
-from kaibo.vocabulary.resolved import ByContent
+from kaibo.vocabulary.counts.points import digit_counts
+from kaibo.vocabulary.counts.resolved import ByContent
 
 PERCENTS = (20.0,)
 

@@ -32,8 +32,8 @@ from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.errors import UsageError
 from kaibo.vocabulary import LEVELS, By, Crossed, CrossRow, Finding, SignRow, Signs, crossed, sums
+from kaibo.vocabulary.counts.points import digit_counts
 from kaibo.vocabulary.findings import BUFFER
-from kaibo.vocabulary.points import digit_counts
 
 Placed = TypeVar("Placed", CrossRow, SignRow)
 

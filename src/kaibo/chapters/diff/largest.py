@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from kaibo.chapters.diff.rows import Top
 from kaibo.errors import UsageError
 from kaibo.vocabulary import Census, Row, points, total
-from kaibo.vocabulary.census import SIDE
-from kaibo.vocabulary.resolved import ByContent, Resolved, added, upper_half
+from kaibo.vocabulary.counts.census import SIDE
+from kaibo.vocabulary.counts.resolved import ByContent, Resolved, added, upper_half
 
 Floats = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kaibo.chapters.diff.largest import Sizes, holds, placed, refined, sizes_of
 from kaibo.vocabulary import Row
+from kaibo.vocabulary.counts.resolved import ByContent, added, upper_half
 from kaibo.vocabulary.merging import Recipe
-from kaibo.vocabulary.resolved import ByContent, added, upper_half
 
 
 @dataclass(frozen=True)

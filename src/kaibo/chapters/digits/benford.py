@@ -20,7 +20,7 @@ from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.digits.rows import DIGITS, DigitsRow
 from kaibo.uncertainty.resampling import expanded, row_weights
 from kaibo.vocabulary import By, Census, Finding, Row, sums
-from kaibo.vocabulary.points import digit_counts
+from kaibo.vocabulary.counts.points import digit_counts
 
 Floats = NDArray[np.float64]
 

@@ -11,6 +11,7 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Output folder (./kaibo-report/NAME).")]
 Figures = Annotated[str, typer.Option("--figures", metavar="LIST", help="Static figures beside the page: svg,png,pdf.")]
@@ -18,6 +19,7 @@ Tokens = Annotated[int | None, typer.Option("--tokens", metavar="N", help="Train
 Base = Annotated[str | None, typer.Option("--base", metavar="BASE", help="The model it was made from: what changed.")]
 
 
+@grouped
 def command(
     model: options.Model,
     base: Base = None,
@@ -27,10 +29,8 @@ def command(
     tokens: Tokens = None,
     force: options.Force = False,
     json: options.Json = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    verify: options.Verify = False,
-    trust_shards: options.TrustShards = False,
+    *,
+    reading: options.Reading,
 ) -> None:
     """Take a model apart: a summary here, one self-contained HTML page, one JSON file."""
     from kaibo.chapters.dissect.ask import Output, dissect
@@ -39,7 +39,7 @@ def command(
     with answering("dissect", as_json=json) as answer, progress_bar() as progress:
         formats = tuple(name.strip().lower() for name in figures.split(",") if name.strip())
         output = Output(out, language, formats, force, shlex.join(["kaibo", *sys.argv[1:]]))
-        settings = options.settings(store, workers, verify, trust_shards, False, progress)
+        settings = reading.settings(progress)
         found = dissect(model, base=base, output=output, settings=settings, tokens=tokens)
         answer.results = [found.record()]
         if json:

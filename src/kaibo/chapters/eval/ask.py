@@ -16,11 +16,11 @@ from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, UnfinishedError, UsageError
-from kaibo.llama.functions import Running
-from kaibo.scoring.exams import Exam, ExamSettings, exam
+from kaibo.llama.engines.functions import Running
+from kaibo.scoring.exams.exams import Exam, ExamSettings, exam
+from kaibo.scoring.exams.prompting import Paper, papers
+from kaibo.scoring.exams.task_files import read_task
 from kaibo.scoring.planning import ScoreSettings
-from kaibo.scoring.prompting import Paper, papers
-from kaibo.scoring.task_files import read_task
 from kaibo.store import Store
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.evaluations import Sitting

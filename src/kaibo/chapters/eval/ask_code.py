@@ -22,7 +22,7 @@ from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, UsageError
-from kaibo.llama.functions import Running
+from kaibo.llama.engines.functions import Running
 from kaibo.sandbox import Problem, chosen, problems
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.store import Store

@@ -22,10 +22,10 @@ from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError, missing_extra
-from kaibo.llama.functions import Running
+from kaibo.llama.engines.functions import Running
 from kaibo.sandbox import Limits, chosen
 from kaibo.scoring.planning import ScoreSettings
-from kaibo.scoring.tokens import load_tokenizer
+from kaibo.scoring.texts.tokens import load_tokenizer
 from kaibo.store import Store
 from kaibo.vocabulary import Finding, Function
 from kaibo.vocabulary.scores import nearest

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kaibo.desk import options
+from kaibo.desk import options, scoring
 from kaibo.desk.answering import Answer, answering
+from kaibo.desk.groups import grouped
 
 Tasks = Annotated[
     list[str] | None,
@@ -22,12 +24,19 @@ Variants = Annotated[
     int, typer.Option("--variants", metavar="N", help="Forms of each task: its prompts, then other examples.")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Questions of each task, at most.")]
-Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32, bfloat16 or float16.")]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps …")]
-Rope = Annotated[
-    str | None, typer.Option("--rope", metavar="HOW", help="Scale the positions: yarn:8, linear:4, base:1e6.")
-]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Tokens read at a time.")]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Tokens read at a time.")]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How models are run."""
+
+    dtype: scoring.Dtype = "float32"
+    device: scoring.Device = "cpu"
+    rope: scoring.Rope = None
+    batch: Batch = 512
+
+
 Harness = Annotated[
     str | None,
     typer.Option("--lm-eval", metavar="TASK,…", help="Tasks of lm-evaluation-harness, run on this engine."),
@@ -54,69 +63,84 @@ Accept = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which questions are asked."""
+
+    task: Tasks = None
+    data: Data = None
+    shots: Shots = None
+    limit: Limit = None
+
+    def options(self, **further: Any) -> Any:
+        """The same as the verbs take them."""
+        from kaibo.chapters.eval.ask import EvalOptions
+
+        return EvalOptions(self.data, self.shots, limit=self.limit, **further)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Which programs a model is to write."""
+
+    code: Code = None
+    samples: Samples = 1
+    temperature: Temperature = 0.0
+    top_p: TopP = None
+    seed: Seed = 0
+    max_tokens: MaxTokens = 512
+    template: Template = None
+
+
+@grouped
 def command(
     models: options.Models,
-    task: Tasks = None,
-    data: Data = None,
-    shots: Shots = None,
     variants: Variants = 1,
-    limit: Limit = None,
     lm_eval: Harness = None,
     include: Include = None,
-    code: Code = None,
-    samples: Samples = 1,
-    temperature: Temperature = 0.0,
-    top_p: TopP = None,
-    seed: Seed = 0,
-    max_tokens: MaxTokens = 512,
-    template: Template = None,
     accept: Accept = False,
-    dtype: Dtype = "float32",
-    device: Device = "cpu",
-    rope: Rope = None,
-    batch: Batch = 512,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    language: options.Language = "en",
-    force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
-    fail_fast: options.FailFast = False,
+    *,
+    asked: Asked,
+    programs: Programs,
+    run: Run,
+    out: options.Output,
+    keeping: options.Keeping,
 ) -> None:
     """How well models do on tasks: each score with its standard error, chance, and the spread over prompts.
 
     What all questions share is read once. Nothing that the store knows is asked again.
     """
-    from kaibo.chapters.eval.ask import EvalOptions, evaluate
+    from kaibo.chapters.eval.ask import evaluate
     from kaibo.chapters.eval.ask_code import CodeOptions, evaluate_code
     from kaibo.chapters.eval.ask_harness import evaluate_harness
     from kaibo.collect import progress_bar
     from kaibo.errors import UsageError
-    from kaibo.scoring.exams import ExamSettings
+    from kaibo.scoring.exams.exams import ExamSettings
 
-    with answering("eval", as_json=json) as answer, progress_bar() as progress:
-        if [bool(task), bool(lm_eval), bool(code)].count(True) != 1:
+    with answering("eval", as_json=out.json) as answer, progress_bar() as progress:
+        if [bool(asked.task), bool(lm_eval), bool(programs.code)].count(True) != 1:
             message = "eval wants tasks: either --task or --lm-eval or --code"
             raise UsageError(message, next="--task jcommonsenseqa --data FOLDER")
-        if batch < 1:
-            raise UsageError(f"--batch {batch} reads nothing", next="give 1 or more")
-        how = EvalOptions(data, shots, variants, limit, ExamSettings(dtype, rope, device, batch), accept)
-        settings = options.settings(store, workers, False, trust_shards, fail_fast, progress)
-        report: Any = answer.errors.append
-        if code is not None:
-            drawn = CodeOptions(samples, temperature, top_p, seed, max_tokens, template)
-            found = evaluate_code(models, code, code=drawn, options=how, settings=settings, on_error=report)
+        how = asked.options(
+            variants=variants,
+            how=ExamSettings(run.dtype, run.rope, run.device, run.batch),
+            accept_unsandboxed=accept,
+        )
+        rest: dict[str, Any] = {
+            "options": how,
+            "settings": keeping.settings(progress),
+            "on_error": answer.errors.append,
+        }
+        if programs.code is not None:
+            drawn = {name: value for name, value in vars(programs).items() if name != "code"}
+            found = evaluate_code(models, programs.code, code=CodeOptions(**drawn), **rest)
         elif lm_eval:
-            found = evaluate_harness(
-                models, lm_eval.split(","), include, options=how, settings=settings, on_error=report
-            )
+            found = evaluate_harness(models, lm_eval.split(","), include, **rest)
         else:
-            found = evaluate(models, task or [], options=how, settings=settings, on_error=report)
-        _present(answer, found, language)
+            found = evaluate(models, asked.task or [], **rest)
+        _present(answer, found, out.language)
         if found.scores.rows:
-            options.export(found.scores, table, figure, language=language, force=force)
+            out.export(found.scores)
 
 
 def _present(answer: Answer, found: Any, language: str) -> None:

@@ -15,7 +15,7 @@ from kaibo.vocabulary import Finding
 from kaibo.vocabulary.running import GeneratedRow
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
     from kaibo.llama.sampling import Sampling
 
 TEMPLATES = ("own", "llama-2", "code-llama", "code-llama-infill")

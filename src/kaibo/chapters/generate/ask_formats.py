@@ -21,7 +21,7 @@ from kaibo.errors import FormatError, KaiboError, UsageError
 from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:
-    from kaibo.llama.causal import Causal
+    from kaibo.llama.engines.causal import Causal
 
 FORMATS = ("own", "llama-2", "alpaca", "plain", "none")
 """The model's own template, two that others were trained with, the bare question, and no question at all."""
@@ -96,7 +96,7 @@ def prompt_formats(
 def _measured(
     causal: Causal, asked: Sequence[Chat], wanted: Sequence[str]
 ) -> tuple[list[FormattedAnswers], tuple[str, ...]]:
-    from kaibo.scoring.chats import answer_nats
+    from kaibo.scoring.exams.chats import answer_nats
 
     there = [name for name in wanted if name != "own" or causal.template is not None]
     notes = [] if there == list(wanted) else [f"{causal.address} has no chat template: nothing to count costs from"]

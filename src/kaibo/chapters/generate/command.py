@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 from kaibo.desk import answering as running
 from kaibo.desk import options
 from kaibo.desk.answering import Answer, answering
+from kaibo.desk.groups import grouped
 
 Text = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="Plain text to go on from; - is stdin.")]
 Chat = Annotated[str | None, typer.Option("--chat", metavar="TEXT", help="What a user says, under a chat template.")]
@@ -35,28 +36,57 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the draw
 Stop = Annotated[list[str] | None, typer.Option("--stop", metavar="TEXT", help="Stop before this text; repeatable.")]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a model goes on from."""
+
+    prompt: Text = None
+    chat: Chat = None
+    messages: Messages = None
+    system: System = None
+    template: Template = None
+    test: Test = ""
+    special: Special = False
+
+    def written(self) -> Any:
+        """The prompt as the verb takes it. Raises UsageError unless one of text, chat and conversation is given."""
+        from kaibo.chapters.generate.ask import Prompt, conversation
+        from kaibo.errors import UsageError
+
+        given = [one for one in (self.prompt, self.chat, self.messages) if one is not None]
+        if len(given) != 1:
+            raise UsageError("one of --prompt, --chat and --messages is wanted")
+        if self.messages is not None:
+            made = replace(conversation(_read(self.messages), str(self.messages)), template=self.template or "own")
+        else:
+            text = sys.stdin.read() if given[0] == "-" else str(given[0])
+            turns = () if self.system is None else (("system", self.system),)
+            made = Prompt(text, self.template if self.prompt is not None else self.template or "own", turns)
+        return replace(made, test=self.test, special=self.special)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How tokens are drawn."""
+
+    max_tokens: Most = 128
+    temperature: Temperature = 0.0
+    top_k: TopK = None
+    top_p: TopP = None
+    seed: Seed = 0
+    stop: Stop = None
+
+
+@grouped
 def command(
     model: options.Model,
-    prompt: Text = None,
-    chat: Chat = None,
-    messages: Messages = None,
-    system: System = None,
-    template: Template = None,
-    test: Test = "",
-    special: Special = False,
-    max_tokens: Most = 128,
-    temperature: Temperature = 0.0,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    seed: Seed = 0,
-    stop: Stop = None,
-    dtype: options.Type = None,
-    device: options.Device = "cpu",
-    rope: options.Rope = None,
-    bits: options.Bits = None,
     json: options.Json = False,
     language: options.Language = "en",
     store: options.UnusedStore = None,
+    *,
+    asked: Asked,
+    drawn: Drawn,
+    run: options.Running,
 ) -> None:
     """Let a model write: after a prompt, or in a conversation.
 
@@ -64,38 +94,14 @@ def command(
     is never run, and its chat template only in a sandbox.
     """
     from kaibo.chapters.generate.ask import generate
-    from kaibo.desk.running import Running
 
     with answering("generate", as_json=json) as answer:
         from kaibo.llama import Sampling
 
-        asked = _asked(prompt, chat, messages, system, template)
-        asked = replace(asked, test=test, special=special)
-        sampling = Sampling(max_tokens, temperature, top_k, top_p, seed, tuple(stop or ()))
-        how = Running(dtype, device, rope, bits)
+        sampling = Sampling(**{**vars(drawn), "stop": tuple(drawn.stop or ())})
         on_text = None if json else _write
-        found = generate(model, asked, sampling=sampling, running=how, on_text=on_text)
+        found = generate(model, asked.written(), sampling=sampling, running=run.running(), on_text=on_text)
         _finish(answer, found)
-
-
-def _asked(
-    prompt: str | None, chat: str | None, messages: Path | None, system: str | None, template: str | None
-) -> Any:
-    from kaibo.chapters.generate.ask import Prompt, conversation
-    from kaibo.errors import UsageError
-
-    given = [one for one in (prompt, chat, messages) if one is not None]
-    if len(given) != 1:
-        raise UsageError("one of --prompt, --chat and --messages is wanted")
-    if messages is not None:
-        talk = conversation(_read(messages), str(messages))
-        return replace(talk, template=template or "own")
-    text = str(given[0])
-    text = sys.stdin.read() if text == "-" else text
-    turns = () if system is None else (("system", system),)
-    if prompt is not None:
-        return Prompt(text, template, turns)
-    return Prompt(text, template or "own", turns)
 
 
 def _read(file: Path) -> list[object]:

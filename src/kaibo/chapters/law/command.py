@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,10 +12,11 @@ from kaibo.desk.answering import answering
 from kaibo.desk.groups import grouped
 from kaibo.errors import UsageError
 
-FORMS = ("sigmoid", "plain", "linear", "power", "chinchilla")
-
 Target = Annotated[str, typer.Option("--target", metavar="COLUMN", help="The score to predict.")]
-FormName = Annotated[str, typer.Option("--form", metavar="FORM", help=", ".join(FORMS) + ".")]
+FormName = Annotated[
+    Literal["sigmoid", "plain", "linear", "power", "chinchilla"],
+    typer.Option("--form", metavar="FORM", help="sigmoid, plain, linear, power, chinchilla."),
+]
 Floor = Annotated[
     float, typer.Option("--floor", metavar="B", help="Upper bound of b in h·σ(βx+α)+b, h = 1-b.", min=0, max=1)
 ]
@@ -50,44 +51,46 @@ Parameters = Annotated[float | None, typer.Option("--parameters", metavar="N", h
 Tokens = Annotated[float | None, typer.Option("--tokens", metavar="D", help="Its training tokens.")]
 
 
-def _law(
-    columns: str | None, without: str | None, components: str, form: str, floor: float, huber: float,
-    split: Any, chance: str | None, reference: str | None, numbers: tuple[int, int, int],
-) -> Any:  # fmt: skip
-    from kaibo.chapters.law.ask import LawOptions
-    from kaibo.chapters.law.lawfit import FitSettings
+@dataclass(frozen=True)
+class Fit:
+    """What is fitted to what."""
 
-    if form not in FORMS:
-        raise UsageError(f'"{form}" is no form', next=", ".join(FORMS))
-    if components != "auto" and not (components.isdigit() and int(components) >= 1):
-        raise UsageError(f'--components takes a number or auto, not "{components}"')
-    fit = FitSettings(form, floor, huber or None, *numbers)
-    return LawOptions(
-        columns, without, None if components == "auto" else int(components), fit, split, chance, reference
-    )
+    form: FormName = "sigmoid"
+    columns: tables.Columns = None
+    without: tables.Without = None
+    components: Components = "3"
+    floor: Floor = 0.2
+    huber: Huber = 1.0
+    chance: Chance = None
+    starts: Starts = 50
+    draws: tables.Draws = 1000
+    seed: tables.Seed = 0
+
+    def asked(self, split: Any, reference: str | None = None, from_step: int | None = None) -> Any:
+        """The same as the verbs take them. Raises UsageError for components that are neither a number nor auto."""
+        from kaibo.chapters.law.ask import LawOptions
+        from kaibo.chapters.law.lawfit import FitSettings
+
+        if self.components != "auto" and not (self.components.isdigit() and int(self.components) >= 1):
+            raise UsageError(f'--components must be a number or auto, got "{self.components}"')
+        fit = FitSettings(self.form, self.floor, self.huber or None, self.starts, self.draws, self.seed)
+        count = None if self.components == "auto" else int(self.components)
+        asked = LawOptions(self.columns, self.without, count, fit, split, self.chance, reference)
+        return replace(asked, from_step=from_step)
 
 
 @grouped
 def law(
     tables_: tables.Tables,
     target: Target,
-    form: FormName = "sigmoid",
-    columns: tables.Columns = None,
-    without: tables.Without = None,
-    components: Components = "3",
     cutoff: Cutoff = None,
     top: Top = None,
     random: Random = None,
     by_family: ByFamily = False,
-    floor: Floor = 0.2,
-    huber: Huber = 1.0,
-    chance: Chance = None,
     reference: Reference = None,
     from_step: FromStep = None,
-    starts: Starts = 50,
-    draws: tables.Draws = 1000,
-    seed: tables.Seed = 0,
     *,
+    fit: Fit,
     reading: tables.Reading,
     out: tables.Output,
 ) -> None:
@@ -100,12 +103,8 @@ def law(
     from kaibo.chapters.law.splits import parse_split
 
     with answering("law", as_json=out.json) as answer:
-        how = reading.options()
-        split = parse_split(cutoff, top, random, by_family)
-        asked = _law(columns, without, components, form, floor, huber, split, chance, reference, (starts, draws, seed))
-        asked = replace(asked, from_step=from_step)
-        finding = fit_law(tables_, target, law=asked, options=how)
-        out.give(answer, finding)
+        asked = fit.asked(parse_split(cutoff, top, random, by_family), reference, from_step)
+        out.give(answer, fit_law(tables_, target, law=asked, options=reading.options()))
 
 
 @grouped
@@ -117,18 +116,9 @@ def forecast(
     flops: Flops = None,
     parameters: Parameters = None,
     tokens: Tokens = None,
-    form: FormName = "sigmoid",
-    columns: tables.Columns = None,
-    without: tables.Without = None,
-    components: Components = "3",
     cutoff: Cutoff = None,
-    floor: Floor = 0.2,
-    huber: Huber = 1.0,
-    chance: Chance = None,
-    starts: Starts = 50,
-    draws: tables.Draws = 1000,
-    seed: tables.Seed = 0,
     *,
+    fit: Fit,
     reading: tables.Reading,
     out: tables.TableOutput,
 ) -> None:
@@ -137,12 +127,8 @@ def forecast(
     from kaibo.chapters.law.splits import parse_split
 
     with answering("forecast", as_json=out.json) as answer:
-        how = reading.options()
-        split = parse_split(cutoff, None, None, False)
-        asked = _law(columns, without, components, form, floor, huber, split, chance, None, (starts, draws, seed))
+        asked = fit.asked(parse_split(cutoff, None, None, False))
+        known = {"flops": flops, "parameters": parameters, "tokens": tokens}
         given = tables.numbers(score, "--score")
-        finding = predict(
-            tables_, target, model, scores=given, flops=flops, parameters=parameters, tokens=tokens, law=asked,
-            options=how,
-        )  # fmt: skip
+        finding = predict(tables_, target, model, scores=given, law=asked, options=reading.options(), **known)
         out.give(answer, finding)

@@ -13,9 +13,9 @@ from kaibo.chapters.merge.conflicts import Polled, conflict_map, conflicts, nonf
 from kaibo.chapters.merge.planning import Plan, Side, plan_merge, poll, with_majority
 from kaibo.chapters.merge.rows import ConflictRow
 from kaibo.collect import Options, granted_workers
-from kaibo.collect.outputs import Output, open_output, storage_errors
-from kaibo.collect.shards import INDEX, Shard, shards_of
-from kaibo.collect.writing import Written, write_shards
+from kaibo.collect.files.outputs import Output, open_output, storage_errors
+from kaibo.collect.files.shards import INDEX, Shard, shards_of
+from kaibo.collect.files.writing import Written, write_shards
 from kaibo.desk.addresses import Address, addresses
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import FormatError, UsageError

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
 from kaibo.desk.options import bytes_of
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model, or a mergekit configuration (.yaml).")]
@@ -42,7 +44,7 @@ Divide = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where the merged model goes.")]
 Drawn = Annotated[
-    str,
+    Literal["conflict", "survival"],
     typer.Option(
         "--draw", metavar="conflict|survival", help="What --figure draws: the map of conflicts, or what is left."
     ),
@@ -56,35 +58,56 @@ ShardSize = Annotated[str, typer.Option("--shard-size", metavar="SIZE", help="La
 Partial = Annotated[bool, typer.Option("--partial", help="Leave tensors that a model lacks as they are in BASE.")]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which merge."""
+
+    method: Method = "ties"
+    density: Density = None
+    weight: Weight = "1.0"
+    factor: Factor = 1.0
+    t: T = 0.5
+    seed: Seed = 0
+    scope: Scope = None
+    ties: Ties = None
+    vote: Vote = None
+    tie: Tie = None
+    divide: Divide = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the merged model goes, and in which form."""
+
+    out: Out = None
+    report: Report = False
+    dtype: Dtype = None
+    shard_size: ShardSize = "5GB"
+    partial: Partial = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder; None where the report alone is wanted. Raises UsageError where neither is said."""
+        from kaibo.errors import UsageError
+
+        if self.out is None and not self.report:
+            raise UsageError(
+                "there is no place to write to", next="give --out DIR, or --report for the conflicts alone"
+            )
+        return None if self.report else self.out
+
+
+@grouped
 def command(
     base: Base,
     tuned: Tuned = None,
-    method: Method = "ties",
-    density: Density = None,
-    weight: Weight = "1.0",
-    factor: Factor = 1.0,
-    t: T = 0.5,
-    seed: Seed = 0,
     like: Like = "reference",
-    scope: Scope = None,
-    ties: Ties = None,
-    vote: Vote = None,
-    tie: Tie = None,
-    divide: Divide = None,
-    out: Out = None,
-    report: Report = False,
-    dtype: Dtype = None,
-    shard_size: ShardSize = "5GB",
-    partial: Partial = False,
-    force: options.Force = False,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
     draw: Drawn = "conflict",
-    language: options.Language = "en",
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
+    *,
+    merging: Asked,
+    written: Written,
+    given: options.Output,
+    forming: options.Forming,
 ) -> None:
     """Merge models made from one base into one, streamed to safetensors; says first where they are in conflict.
 
@@ -93,40 +116,21 @@ def command(
     """
     from kaibo.collect import progress_bar
 
-    with answering("merge", as_json=json) as answer, progress_bar() as progress:
+    with answering("merge", as_json=given.json) as answer, progress_bar() as progress:
         from kaibo.chapters.merge.ask import Writing, merge
         from kaibo.chapters.merge.options import asked
 
-        _check(draw)
-        chosen = {"scope": scope, "ties": ties, "vote": vote, "tie": tie, "divide": divide}
-        numbers = {"method": method, "density": density, "weight": weight, "factor": factor, "t": t, "seed": seed}
-        request = asked(base, tuned or [], like, {**numbers, **chosen})
-        where, size = _where(out, report), bytes_of(shard_size, "--shard-size")
-        writing = Writing(where, dtype or request.dtype, size, force=force, partial=partial)
-        settings = options.settings(store, workers, False, trust_shards, False, progress)
+        request = asked(base, tuned or [], like, vars(merging))
+        size = bytes_of(written.shard_size, "--shard-size")
+        dtype = written.dtype or request.dtype
+        writing = Writing(written.folder, dtype, size, force=given.force, partial=written.partial)
+        settings = forming.settings(progress)
         found = merge(request.base, request.tuned, recipe=request.recipe, writing=writing, settings=settings)
         answer.results = [found.record()]
         answer.lists = {"by_layer": found.by_layer.records(), "by_role": found.by_role.records()}
-        drawn = found.by_role if draw == "survival" else found.cells
-        options.export(found.by_role, table, None, language=language, force=force)
-        options.export(drawn, None, figure, language=language, force=force)
+        given.export(found.by_role, found.by_role if draw == "survival" else found.cells)
         answer.warnings += [*request.notes, *found.notes]
-        answer.show = lambda: _show(found, language)
-
-
-def _check(draw: str) -> None:
-    from kaibo.errors import UsageError
-
-    if draw not in ("conflict", "survival"):
-        raise UsageError(f'no figure "{draw}" of a merge', next="choose one of conflict, survival")
-
-
-def _where(out: Path | None, report: bool) -> Path | None:
-    from kaibo.errors import UsageError
-
-    if out is None and not report:
-        raise UsageError("there is no place to write to", next="give --out DIR, or --report for the conflicts alone")
-    return None if report else out
+        answer.show = lambda: _show(found, given.language)
 
 
 def _show(found: Any, language: str) -> None:

@@ -16,7 +16,7 @@ from kaibo.collect.censuses import Options
 from kaibo.collect.differences import Compared, take_difference
 from kaibo.collect.engine import named, ordered
 from kaibo.collect.resolving import resolved_bins
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import position_after
 from kaibo.errors import FormatError, KaiboError
 from kaibo.models.derived.difference import difference_of

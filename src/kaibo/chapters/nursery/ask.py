@@ -13,17 +13,17 @@ from kaibo.chapters.probe.ask import PROBE
 from kaibo.chapters.train.ask import identity
 from kaibo.collect import Stopping, TrainingBar
 from kaibo.desk.measuring import Settings, open_store
-from kaibo.recipes.ablation import AblationRow
-from kaibo.recipes.account import RunRow
-from kaibo.recipes.samples import Sample
+from kaibo.recipes.nurseries.ablation import AblationRow
+from kaibo.recipes.probes.samples import Sample
+from kaibo.recipes.runs.account import RunRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
 
 if TYPE_CHECKING:
-    from kaibo.recipes.ablation import AblationRow
-    from kaibo.recipes.judging import ProbeRow
-    from kaibo.recipes.samples import Sample
+    from kaibo.recipes.nurseries.ablation import AblationRow
+    from kaibo.recipes.probes.judging import ProbeRow
+    from kaibo.recipes.probes.samples import Sample
 
 
 NURSERY = Kind(
@@ -115,11 +115,11 @@ def nursery(
     from kaibo.recipes.loading import require_training
 
     require_training()
-    from kaibo.recipes.manifest import read_manifest
-    from kaibo.recipes.nursery import nursery as made
-    from kaibo.recipes.nursery import preset_named
-    from kaibo.recipes.samples import Sample
-    from kaibo.recipes.workshop import Workshop
+    from kaibo.recipes.nurseries.manifest import read_manifest
+    from kaibo.recipes.nurseries.nursery import nursery as made
+    from kaibo.recipes.nurseries.nursery import preset_named
+    from kaibo.recipes.probes.samples import Sample
+    from kaibo.recipes.runs.workshop import Workshop
 
     settings = settings or Settings()
     store = open_store(settings.store)
@@ -155,7 +155,7 @@ def nursery(
 
 def _asked(record: Mapping[str, Any]) -> ProbeRow:
     """A row of a probe under the name of its run, which in the manifest stands beside the model's path."""
-    from kaibo.recipes.judging import ProbeRow
+    from kaibo.recipes.probes.judging import ProbeRow
 
     values = {name: value for name, value in record.items() if name != "run"}
     return ProbeRow(**{**values, "model": record["run"], "faults": tuple(record["faults"])})
@@ -163,7 +163,7 @@ def _asked(record: Mapping[str, Any]) -> ProbeRow:
 
 def _measured(record: Mapping[str, Any]) -> AblationRow:
     """A row of the ablation's table as it was before JSON, which has no NaN."""
-    from kaibo.recipes.ablation import AblationRow
+    from kaibo.recipes.nurseries.ablation import AblationRow
 
     values: dict[str, Any] = {name: math.nan if value is None else value for name, value in record.items()}
     return AblationRow(**values)

@@ -9,11 +9,13 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the nursery; what is there is kept.")]
 PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="demo, small, medium or ablation.")]
 
 
+@grouped
 def command(
     folder: Folder,
     preset: PresetName = "demo",
@@ -21,8 +23,8 @@ def command(
     table: options.Export = None,
     language: options.Language = "en",
     force: Annotated[bool, typer.Option("--force", help="Replace runs of the same name with other inputs.")] = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
+    *,
+    work: options.Work,
 ) -> None:
     """Pre-train a family of small LLaMAs with variants and fine-tuned children, on text that this machine has.
 
@@ -33,7 +35,7 @@ def command(
     with answering("nursery", as_json=json) as answer, training_bar() as bar:
         from kaibo.chapters.nursery.ask import nursery
 
-        settings = options.settings(store, workers, False, False, False, None)
+        settings = work.settings()
         made = nursery(folder, preset, settings=settings, bar=bar, force=force)
         options.export(made.ablation if made.ablation.rows else made.runs, table, None, language=language, force=force)
         options.present(answer, made.runs, language=language)

@@ -9,6 +9,7 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
 
 Samples = Annotated[
     list[Path], typer.Argument(metavar="SAMPLES…", help="Files of samples (.jsonl, .jsonl.gz); several are compared.")
@@ -31,6 +32,7 @@ Accept = Annotated[
 ]
 
 
+@grouped
 def command(
     samples: Samples,
     problems: Problems,
@@ -39,13 +41,9 @@ def command(
     memory: Memory = 512,
     sandbox: Sandbox = None,
     accept: Accept = False,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    language: options.Language = "en",
-    force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
+    *,
+    out: options.Output,
+    work: options.Work,
 ) -> None:
     """pass@k of programs that models wrote: each runs behind walls, and a judge outside decides.
 
@@ -57,18 +55,17 @@ def command(
     from kaibo.reports import show
     from kaibo.sandbox import Limits
 
-    with answering("pass-at-k", as_json=json) as answer, progress_bar() as progress:
+    with answering("pass-at-k", as_json=out.json) as answer, progress_bar() as progress:
         how = PassOptions(_numbers(k), Limits(seconds, memory), sandbox, accept)
-        settings = options.settings(store, workers, False, False, False, progress)
+        settings = work.settings(progress)
         files = [str(each) for each in samples]
         found = pass_at(files, problems, options=how, settings=settings, on_error=answer.errors.append)
         if found.passes.rows:
-            options.export(found.passes, table, None, language=language, force=force)
-            options.export(found.curves, None, figure, language=language, force=force)
-        options.present(answer, found.passes, language=language)
+            out.export(found.passes, found.curves)
+        out.present(answer, found.passes)
         if found.pairs.rows:
             answer.lists["pairs"] = found.pairs.records()
-            answer.also(lambda: show(found.pairs, language=language))
+            answer.also(lambda: show(found.pairs, language=out.language))
         answer.lists["problems"] = [{"model": name, **vars(tally)} for name, tally in found.problems]
 
 

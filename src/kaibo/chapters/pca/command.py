@@ -23,8 +23,6 @@ Permutations = Annotated[int, typer.Option("--permutations", metavar="N", help="
 @grouped
 def command(
     tables_: tables.Tables,
-    columns: tables.Columns = None,
-    without: tables.Without = None,
     standardise: Standardise = False,
     components: Components = None,
     impute: Impute = 1,
@@ -34,6 +32,7 @@ def command(
     permutations: Permutations = 1000,
     seed: tables.Seed = 0,
     *,
+    chosen: tables.Chosen,
     reading: tables.Reading,
     out: tables.Output,
 ) -> None:
@@ -49,6 +48,11 @@ def command(
         how = reading.options()
         settings = ComponentSettings(components, standardise, impute, not impute_raw, draws, permutations, seed)
         finding = pca(
-            tables_, columns=columns, without=without, keep_averages=keep_averages, settings=settings, options=how
+            tables_,
+            columns=chosen.columns,
+            without=chosen.without,
+            keep_averages=keep_averages,
+            settings=settings,
+            options=how,
         )
         out.give(answer, finding)

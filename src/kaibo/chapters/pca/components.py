@@ -205,18 +205,20 @@ def _computed(
     lines = family_lines(scores[:, 0], log_flops, table.families)
     well = [one.r2 for one in lines if one.n >= 3]
     why = {} if well else {"mean_family_r2": "no family has three models with known training FLOPs"}
-    if len(set(table.families)) < LEAST_GROUPS:
-        why["explained_interval"] = f"an interval over families needs {LEAST_GROUPS} of them"
+    groups = len(set(table.families))
+    if groups < LEAST_GROUPS:
+        for name in ("explained_interval", "loadings_interval"):
+            why[name] = f"an interval over families needs {LEAST_GROUPS} of them"
     if np.isinf(axes.condition):
         why["condition"] = "columns are linearly dependent, or there are no more models than columns"
     row = ComponentsRow(
         models=table.models,
         benchmarks=table.benchmarks,
         explained=tuple(axes.explained.tolist()),
-        explained_interval=_pairs(*corrected_interval(axes.explained, by_family[0], len(set(table.families)))),
+        explained_interval=_pairs(*corrected_interval(axes.explained, by_family[0], groups)),
         explained_interval_models=_pairs(*corrected_interval(axes.explained, by_model[0], len(table.models))),
         loadings={name: tuple(axes.directions[:, j].tolist()) for j, name in enumerate(table.benchmarks)},
-        loadings_interval=_loading_intervals(by_family[1], table.benchmarks),
+        loadings_interval=_loading_intervals(by_family[1], table.benchmarks, groups),
         parallel=tuple(line[:kept].tolist()),
         kept_components=leading,
         scores={name: tuple(scores[i].tolist()) for i, name in enumerate(table.models)},
@@ -258,8 +260,8 @@ def _pairs(low: Floats, high: Floats) -> tuple[Interval, ...]:
     return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
 
 
-def _loading_intervals(loadings: Floats, names: tuple[str, ...]) -> dict[str, tuple[Interval, ...]]:
-    low, high = interval(loadings)
+def _loading_intervals(loadings: Floats, names: tuple[str, ...], groups: int) -> dict[str, tuple[Interval, ...]]:
+    low, high = interval(loadings) if groups >= LEAST_GROUPS else np.full((2, *loadings.shape[1:]), np.nan)
     return {name: _pairs(low[:, j], high[:, j]) for j, name in enumerate(names)}
 
 

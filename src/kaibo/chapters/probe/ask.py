@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.errors import KaiboError
-from kaibo.recipes.judging import ProbeRow
 from kaibo.recipes.loading import require_training
+from kaibo.recipes.probes.judging import ProbeRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
@@ -45,8 +45,8 @@ def probe(
     `prompts` is a file (default: the shipped ones), `language` the one to answer in (default: that of each prompt),
     `base` that of an adapter. Raises UsageError for a language that cannot be told, and what loading raises.
     """
-    from kaibo.recipes.probing import probe as asked
-    from kaibo.recipes.probing import prompts_for
+    from kaibo.recipes.probes.probing import probe as asked
+    from kaibo.recipes.probes.probing import prompts_for
 
     require_training()
     questions = prompts_for(prompts, language)

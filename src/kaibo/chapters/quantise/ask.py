@@ -75,7 +75,7 @@ def quantise(
 
 def _measure(model: Address, text: str, windows: int, running: Running, progress: Progress) -> tuple[int, float, Nats]:
     """Bytes of the weights, seconds of the scoring, nats (windows, length − 1); the model is gone afterwards."""
-    from kaibo.llama.quantised import weight_bytes
+    from kaibo.llama.engines.quantised import weight_bytes
     from kaibo.llama.reading import window_nats, windows_of
 
     causal = opened(model, running)

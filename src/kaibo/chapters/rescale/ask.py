@@ -16,9 +16,9 @@ from kaibo.chapters.rescale.powers_of_two import WAYS, Towards
 from kaibo.chapters.rescale.rows import RESCALE, RescaleRow
 from kaibo.chapters.rescale.search import Found, search
 from kaibo.collect import Options, granted_workers, take_census
-from kaibo.collect.outputs import open_output, storage_errors
-from kaibo.collect.shards import INDEX, shards_of
-from kaibo.collect.writing import write_shards
+from kaibo.collect.files.outputs import open_output, storage_errors
+from kaibo.collect.files.shards import INDEX, shards_of
+from kaibo.collect.files.writing import write_shards
 from kaibo.desk.addresses import Address
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import UsageError

@@ -20,9 +20,9 @@ from kaibo.chapters.rescale.rows import LawTrialRow
 from kaibo.chapters.rescale.search import Found, search
 from kaibo.chapters.score.ask import scores
 from kaibo.collect import Options, granted_workers, take_census
-from kaibo.collect.outputs import open_output
-from kaibo.collect.shards import shards_of
-from kaibo.collect.writing import write_shards
+from kaibo.collect.files.outputs import open_output
+from kaibo.collect.files.shards import shards_of
+from kaibo.collect.files.writing import write_shards
 from kaibo.desk.addresses import Address
 from kaibo.desk.measuring import Settings
 from kaibo.models import open_model
@@ -32,7 +32,7 @@ from kaibo.models.derived.couplings import couplings_of
 from kaibo.models.derived.rescaled import rescaled
 from kaibo.models.derived.snapped import Grid, Snapped, held, snapped, values_of
 from kaibo.scoring.planning import WINDOW, ScoreSettings
-from kaibo.scoring.texts import read_texts
+from kaibo.scoring.texts.texts import read_texts
 from kaibo.store import Store
 from kaibo.vocabulary import Finding, Model
 

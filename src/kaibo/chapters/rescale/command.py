@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
+from kaibo.desk.groups import grouped
 
 Direction = Annotated[
-    str, typer.Option("--towards", metavar="law|away|both", help="Nearer to Benford's law, or away from it.")
+    Literal["law", "away", "both"],
+    typer.Option("--towards", metavar="law|away|both", help="Nearer to Benford's law, or away from it."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write the model that was found there.")]
 
 
+@grouped
 def command(
     model: options.Model,
     towards: Direction = "both",
     out: Out = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
-    language: options.Language = "en",
-    force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
-    trust_shards: options.TrustShards = False,
+    *,
+    given: options.Output,
+    forming: options.Forming,
 ) -> None:
     """Move the first digits of a model by powers of two that cancel: every logit stays the same to the last bit.
 
@@ -37,9 +35,8 @@ def command(
     from kaibo.chapters.rescale.ask import rescale
     from kaibo.collect import progress_bar
 
-    with answering("rescale", as_json=json) as answer, progress_bar() as progress:
-        settings = options.settings(store, workers, False, trust_shards, False, progress)
+    with answering("rescale", as_json=given.json) as answer, progress_bar() as progress:
+        settings = forming.settings(progress)
         ways = ("law", "away") if towards == "both" else (towards,)
-        found = rescale(model, ways, writing=Writing(out, force=force), settings=settings)  # type: ignore[arg-type]
-        options.export(found, table, figure, language=language, force=force)
-        options.present(answer, found, language=language)
+        found = rescale(model, ways, writing=Writing(out, force=given.force), settings=settings)  # type: ignore[arg-type]
+        given.give(answer, found)

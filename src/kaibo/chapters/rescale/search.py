@@ -15,8 +15,8 @@ from kaibo.chapters.rescale import powers_of_two as scaling
 from kaibo.chapters.rescale.powers_of_two import CANDIDATES, Towards
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named
-from kaibo.collect.progress import quiet
-from kaibo.collect.stopping import Stopping
+from kaibo.collect.watch.progress import quiet
+from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting.scaling import Small, Tally
 from kaibo.errors import KaiboError
 from kaibo.models.derived.couplings import Coupling, Side

@@ -18,7 +18,7 @@ from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError
 from kaibo.scoring.memory import memory_of
 from kaibo.scoring.planning import ScoreSettings
-from kaibo.scoring.texts import Document, Errors, read_texts
+from kaibo.scoring.texts.texts import Document, Errors, read_texts
 from kaibo.vocabulary import Finding
 
 

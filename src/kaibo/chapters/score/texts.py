@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kaibo.chapters.score.perplexity import ScoredText
 from kaibo.collect.scores import Scored
-from kaibo.scoring.words import words
+from kaibo.scoring.texts.words import words
 
 
 def texts_of(scored: Scored, step: int | None = None) -> Iterator[ScoredText]:

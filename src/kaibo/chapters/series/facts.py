@@ -12,8 +12,8 @@ from kaibo.chapters.census.groups import groups
 from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.spectrum.effective_ranks import spectra
 from kaibo.vocabulary import Census, PairRow, Row, SpectrumRow, sums
+from kaibo.vocabulary.counts.points import digit_counts
 from kaibo.vocabulary.findings import BUFFER
-from kaibo.vocabulary.points import digit_counts
 from kaibo.vocabulary.series import CheckpointFacts
 
 

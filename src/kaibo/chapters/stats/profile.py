@@ -11,7 +11,7 @@ from kaibo.chapters.census.provenance import provenance
 from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.rows import PROFILE, ProfileRow
 from kaibo.vocabulary import Finding, Row, sums
-from kaibo.vocabulary.points import digit_counts
+from kaibo.vocabulary.counts.points import digit_counts
 
 
 def profile(rows: Sequence[Row]) -> Finding[ProfileRow]:

@@ -32,6 +32,11 @@ def verify(json: options.Json = False, store: options.StoreFolder = None) -> Non
         opened = _open(store)
         damaged = opened.verify()
         answer.warnings += [one.sentence for one in opened.outdated()]
+        if left := opened.abandoned():
+            answer.warnings.append(
+                f"{len(left)} files have no entry in the ledger and are not used: a write was cut short, or an entry "
+                f"was removed; what they hold is measured again (first: {left[0].name})"
+            )
         _present(answer, damaged)
         if not damaged:
             answer.show = lambda: typer.echo("every part is sound")

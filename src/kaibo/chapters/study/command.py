@@ -10,6 +10,7 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import Answer, answering
+from kaibo.desk.groups import grouped
 from kaibo.vocabulary.terminals import spelled
 
 commands = typer.Typer(help="Published questions, run and judged: list, run.", no_args_is_help=True)
@@ -45,43 +46,49 @@ def listing(json: options.Json = False, language: options.Language = "en") -> No
         answer.show = lambda: _lines([f"{row.study:14} {row.question} ({row.claims})" for row in found])
 
 
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What studies run on."""
+
+    models: Models = None
+    tables: Tables = None
+    columns: Columns = None
+    texts: Texts = None
+    tasks: Tasks = None
+    groups: Groups = None
+    manifest: Manifest = None
+    small: Small = False
+
+    def inputs(self, settings: Any) -> Any:
+        """The same as the studies take them."""
+        from kaibo.chapters.study.ask import members_of
+        from kaibo.study import Inputs
+
+        lists = {name: tuple(getattr(self, name) or ()) for name in ("models", "tables", "texts", "tasks", "groups")}
+        members = () if self.manifest is None else members_of(self.manifest)
+        return Inputs(**lists, columns=self.columns, members=members, small=self.small, settings=settings)
+
+
 @commands.command("run")
+@grouped
 def running(
     studies: Names,
-    models: Models = None,
-    tables: Tables = None,
-    columns: Columns = None,
-    texts: Texts = None,
-    tasks: Tasks = None,
-    groups: Groups = None,
-    manifest: Manifest = None,
-    small: Small = False,
     strict: Strict = False,
     out: Out = Path("kaibo-report/studies"),
     json: options.Json = False,
     language: options.Language = "en",
     force: options.Force = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
+    *,
+    given: Given,
+    work: options.Work,
 ) -> None:
     """Run studies and judge their claims: one page each, an index for several."""
-    from kaibo.chapters.study.ask import members_of, pages, study_run
+    from kaibo.chapters.study.ask import pages, study_run
     from kaibo.collect import progress_bar
     from kaibo.reports import Mark, write_output
-    from kaibo.study import Inputs
 
     with answering("study run", as_json=json) as answer, progress_bar() as progress:
-        inputs = Inputs(
-            models=tuple(models or ()),
-            tables=tuple(tables or ()),
-            columns=columns,
-            texts=tuple(texts or ()),
-            tasks=tuple(tasks or ()),
-            groups=tuple(groups or ()),
-            members=() if manifest is None else members_of(manifest),
-            small=small,
-            settings=options.settings(store, workers, False, False, False, progress),
-        )
+        inputs = given.inputs(work.settings(progress))
         ran = study_run(studies, inputs, language=language, on_error=answer.errors.append)
         written = write_output(out, pages(ran, language), mark=Mark("study", "studies"), force=force) if ran else ()
         _answer(answer, ran, written, language)

@@ -11,9 +11,9 @@ from kaibo.desk.measuring import open_store
 from kaibo.documents.reading import TOML_LIMIT, read_text
 from kaibo.tables import Reading, overview, read_table
 from kaibo.tables.chance import above_chance
+from kaibo.tables.files.sheets import Hints
 from kaibo.tables.joins import pick_models
 from kaibo.tables.names import read_aliases
-from kaibo.tables.sheets import Hints
 from kaibo.tables.tidy import tidy
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding

@@ -84,6 +84,14 @@ def numbers(given: Sequence[str] | None, option: str) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Which columns of the tables."""
+
+    columns: Columns = None
+    without: Without = None
+
+
+@dataclass(frozen=True)
 class Reading:
     """How tables are read."""
 

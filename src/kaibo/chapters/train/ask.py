@@ -14,17 +14,17 @@ from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError
 from kaibo.models import open_model
-from kaibo.recipes.account import RunRow, read_account, row_of
-from kaibo.recipes.expansion import RUN, read_recipes
-from kaibo.recipes.planning import PlanRow
-from kaibo.recipes.schema import Recipe
+from kaibo.recipes.plans.planning import PlanRow
+from kaibo.recipes.runs.account import RunRow, read_account, row_of
+from kaibo.recipes.settings.expansion import RUN, read_recipes
+from kaibo.recipes.settings.schema import Recipe
 from kaibo.store import Store
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
 
 if TYPE_CHECKING:
-    from kaibo.recipes.planning import PlanRow
+    from kaibo.recipes.plans.planning import PlanRow
 
 
 TRAIN = Kind(
@@ -109,7 +109,7 @@ def train(
     UsageError, before anything is loaded, for a recipe that is wrong.
     """
     from kaibo.recipes.making import make
-    from kaibo.recipes.workshop import Workshop
+    from kaibo.recipes.runs.workshop import Workshop
 
     options, settings, report = options or TrainOptions(), settings or Settings(), on_error or raising
     runs = recipes(recipe, options)
@@ -174,7 +174,7 @@ def runs(
 
 def plan(recipe: Address, options: TrainOptions | None = None, *, memory: int | None = None) -> Finding[PlanRow]:
     """What each run of a recipe will take, before anything is loaded; `memory` in bytes stands for another device."""
-    from kaibo.recipes.planning import plan_runs
+    from kaibo.recipes.plans.planning import plan_runs
 
     rows = plan_runs(recipes(recipe, options), memory)
     return Finding(PLAN, rows, (), {"kaibo": __version__, "recipe": os.fspath(recipe)})

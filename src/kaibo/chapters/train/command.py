@@ -9,6 +9,7 @@ import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import Answer, answering
+from kaibo.desk.groups import grouped
 from kaibo.desk.options import bytes_of
 
 RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe (TOML), or the name of a shipped one.")]
@@ -27,6 +28,7 @@ Memory = Annotated[
 Folders = Annotated[list[str] | None, typer.Argument(metavar="[DIR…]", help="Folders of runs to list as well.")]
 
 
+@grouped
 def command(
     recipe: RecipeFile,
     json: options.Json = False,
@@ -38,8 +40,8 @@ def command(
     memory: Memory = None,
     language: options.Language = "en",
     force: Annotated[bool, typer.Option("--force", help="Replace runs of the same name with other inputs.")] = False,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
+    *,
+    work: options.Work,
 ) -> None:
     """Make models by a recipe: SFT, DPO or pre-training; what is there is not repeated, what was begun is taken up."""
     with answering("train", as_json=json) as answer:
@@ -49,25 +51,23 @@ def command(
         if plan:
             _plan(answer, recipe, chosen, memory, language)
         else:
-            _train(answer, recipe, chosen, options.settings(store, workers, False, False, False, None), language)
+            _train(answer, recipe, chosen, work.settings(), language)
 
 
+@grouped
 def runs(
     folders: Folders = None,
-    json: options.Json = False,
-    table: options.Export = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     store: options.StoreFolder = None,
+    *,
+    out: options.TableOutput,
 ) -> None:
     """List the models that recipes made, and where they are."""
-    with answering("runs", as_json=json) as answer:
+    with answering("runs", as_json=out.json) as answer:
         from kaibo.chapters.train.ask import runs as listed
         from kaibo.desk.measuring import Settings
 
         finding = listed(folders or [], settings=Settings(store), on_error=answer.errors.append)
-        options.export(finding, table, None, language=language, force=force)
-        options.present(answer, finding, language=language)
+        out.give(answer, finding)
 
 
 def _train(answer: Answer, recipe: str, chosen: Any, settings: Any, language: str) -> None:

@@ -24,7 +24,7 @@ from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError
 from kaibo.scoring.planning import ScoreSettings
-from kaibo.scoring.texts import Document, read_texts
+from kaibo.scoring.texts.texts import Document, read_texts
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.scores import ScoreTable, Unit
 

@@ -43,51 +43,40 @@ def command(
     columns: tables.Columns = None,
     perplexity: Perplexity = None,
     smooth: Smooth = 0.0,
-    task: evaluate.Tasks = None,
     text: Text = None,
-    data: evaluate.Data = None,
-    shots: evaluate.Shots = None,
-    limit: evaluate.Limit = None,
     most: Most = None,
     batch_tokens: Batch = None,
-    alias: tables.Alias = None,
-    models: tables.OnlyModels = None,
-    unit: tables.Units = None,
-    missing: tables.Missing = None,
-    dedupe: tables.Dedupe = False,
     *,
+    asked: evaluate.Asked,
+    reading: tables.Reading,
     out: tables.Output,
-    store: options.StoreFolder = None,
-    workers: options.Workers = None,
+    work: options.Work,
 ) -> None:
     """Scores along training: a function of perplexity, of FLOPs or of size, and where do small models lead?
 
     Of published tables, or, with --task and --text, of runs of your own: what the store does not know is measured.
     """
-    from kaibo.chapters.eval.ask import EvalOptions
     from kaibo.chapters.trajectories.ask import trajectories
     from kaibo.chapters.trajectories.ask_tasks import TrajectoryOptions
     from kaibo.collect import progress_bar
 
     with answering("trajectories", as_json=out.json) as answer, progress_bar() as progress:
-        if task or text:
-            asked = TrajectoryOptions(
-                EvalOptions(data, shots, limit=limit), most, smooth, scoring.counts("--batch-tokens", batch_tokens)
-            )
-            settings = options.settings(store, workers, False, False, False, progress)
-            finding = _of_runs(sources, task, text, asked, settings, answer)
+        if asked.task or text:
+            steps = scoring.counts("--batch-tokens", batch_tokens)
+            how = TrajectoryOptions(asked.options(), most, smooth, steps)
+            finding = _of_runs(sources, asked.task, text, how, work.settings(progress), answer)
         else:
-            how = tables.Reading(alias, models, unit, missing, dedupe).options()
-            finding = trajectories(sources, columns=columns, perplexity=perplexity, smooth=smooth, options=how)
+            told = reading.options()
+            finding = trajectories(sources, columns=columns, perplexity=perplexity, smooth=smooth, options=told)
         out.give(answer, finding)
 
 
 def _of_runs(
-    series: list[str], task: list[str] | None, text: list[str] | None, asked: Any, settings: Any, answer: Answer
+    series: list[str], task: list[str] | None, text: list[str] | None, how: Any, settings: Any, answer: Answer
 ) -> Any:
     from kaibo.chapters.trajectories.ask_tasks import task_trajectories
     from kaibo.errors import UsageError
 
     if not task or not text:
         raise UsageError("runs need both --task and --text", next="--task cloze --data FILE --text FILE")
-    return task_trajectories(series, task, text, options=asked, settings=settings, on_error=answer.errors.append)
+    return task_trajectories(series, task, text, options=how, settings=settings, on_error=answer.errors.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -34,29 +35,29 @@ Batch = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Followed:
+    """Which sets of tokens are followed."""
+
+    follow: Follow = None
+    sample: Sample = 0.1
+    smooth: Smooth = 0.0
+    passages: Passages = 3
+
+
 @grouped
 def command(
     series: Series,
     text: scoring.Texts,
     start: Starts = "0.1,0.3,0.5,0.7",
     against: Against = "start",
-    follow: Follow = None,
-    sample: Sample = 0.1,
-    smooth: Smooth = 0.0,
-    passages: Passages = 3,
     batch_tokens: Batch = None,
     seed: Seed = 0,
-    window: scoring.Window = None,
-    stride: scoring.Stride = None,
-    errors: scoring.Errors = "strict",
-    device: scoring.Device = "cpu",
-    json: options.Json = False,
-    table: options.Export = None,
-    figure: options.Picture = None,
     out: outputs.Out = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     *,
+    followed: Followed,
+    reading: scoring.Scoring,
+    given: options.Output,
     keeping: options.Keeping,
 ) -> None:
     """Which tokens runs learn, finish and forget: the trend of every token along the checkpoints.
@@ -65,28 +66,33 @@ def command(
     sets of tokens are followed in every run, held against each other, and searched for double descent.
     """
     from kaibo.chapters.trends.ask import trends
-    from kaibo.chapters.trends.whole import TrendOptions
     from kaibo.collect import progress_bar
     from kaibo.figures.names import model_name
-    from kaibo.scoring.planning import ScoreSettings
 
-    with answering("trends", as_json=json) as answer, progress_bar() as progress:
-        asked = TrendOptions(_fractions(start), _follow(follow), sample, smooth, passages, against, seed)
+    with answering("trends", as_json=given.json) as answer, progress_bar() as progress:
+        asked = _asked(start, followed, against, seed)
         found = trends(
             series,
             text,
             asked=asked,
-            how=ScoreSettings(window, stride, device=device),
-            errors=scoring.errors_kept(errors),
+            how=reading.settings(),
+            errors=reading.errors,
             batch_tokens=scoring.counts("--batch-tokens", batch_tokens),
             settings=keeping.settings(progress),
             on_error=answer.errors.append,
         )
-        options.export(found.shares, table, figure, language=language, force=force)
+        given.export(found.shares)
         if out is not None:
             name = model_name(str(found.shares.provenance["text"]))
-            outputs.write_folder(out, "trends", found.findings, title=name, language=language, force=force)
-        _fill(answer, found, language)
+            outputs.write_folder(out, "trends", found.findings, title=name, language=given.language, force=given.force)
+        _fill(answer, found, given.language)
+
+
+def _asked(start: str, followed: Followed, against: Any, seed: int) -> Any:
+    from kaibo.chapters.trends.whole import TrendOptions
+
+    sets = _follow(followed.follow)
+    return TrendOptions(_fractions(start), sets, followed.sample, followed.smooth, followed.passages, against, seed)
 
 
 def _fractions(text: str) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.models.checkpoints import Checkpoint
-from kaibo.recipes.manifest import MANIFEST, read_manifest
+from kaibo.recipes.nurseries.manifest import MANIFEST, read_manifest
 
 ABOVE = 3
 """So many folders above a checkpoint a manifest is looked for."""

@@ -1,0 +1,1 @@
+"""Rows to learn from: files and folders in, conversations and batches out."""

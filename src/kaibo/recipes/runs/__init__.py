@@ -1,0 +1,1 @@
+"""A run through its life: its folder and account, what it starts from, what is watched, and how it is taken up."""

@@ -1,0 +1,1 @@
+"""The loops: supervised fine-tuning and preferences through TRL, pre-training in one of our own."""

@@ -1,0 +1,1 @@
+"""Texts as tokens: read exactly, cut into windows, corrupted on purpose."""

@@ -1,0 +1,1 @@
+"""What lm-evaluation-harness writes: which model, which step, which task, and the newest of each."""
