@@ -342,7 +342,15 @@ def possible(defect: str, family: str, packing: str) -> bool:
     gguf = packing.startswith("Q")
     if gguf and family == "mixtral":
         return False  # llama.cpp stacks its experts
-    if gguf and defect in ("fewer rows", "token out of range", "other shape", "other head", "lost head", "nan", "infinite"):
+    if gguf and defect in (
+        "fewer rows",
+        "token out of range",
+        "other shape",
+        "other head",
+        "lost head",
+        "nan",
+        "infinite",
+    ):
         return False  # the file says these itself, or its codes cannot hold them
     if packing == "F16" and defect == "unwritten":
         return False

@@ -87,8 +87,7 @@ def merged(model: Model, base: Model, adapter: Adapter) -> Iterator[Fault]:
     each = [
         (update, _sums(update, held[update.weight.canonical]))
         for update in applied(adapter, base).updates
-        if update.weight.canonical in held
-        and held[update.weight.canonical].shape == update.weight.shape
+        if update.weight.canonical in held and held[update.weight.canonical].shape == update.weight.shape
     ]
     known = [(update, found) for update, found in each if found.square > 0]
     whole = _added([found for _, found in known])

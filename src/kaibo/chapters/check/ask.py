@@ -126,7 +126,9 @@ def examined(collected: Collected, compared: Compared | None = None, broken: Seq
     model, rows = collected.model, collected.rows
     found = [*broken, *promised(model), *tied(model, rows), *values(rows)]
     if model.family == "adapter":
-        found += _of_adapter(collected)
+        of_adapter = list(_of_adapter(collected))
+        said = {one.tensor for one in of_adapter}
+        found = [*(one for one in found if one.tensor not in said), *of_adapter]
     else:
         drawn = architecture(model.config)
         found += [*untrained(rows, _start(model.config), drawn.layers), *repeats(rows), *dead_experts(rows)]
@@ -203,7 +205,9 @@ def _with(row: CheckRow, found: Sequence[Fault]) -> CheckRow:
     findings = (*row.findings, *(one.of(row.model) for one in found))
     seen = row.seen if row.seen is not None else 1.0
     said = {"tensors": f"{row.tensors:,}", "parameters": f"{row.parameters:,}", "seen": in_percent(seen)}
-    if findings:
+    if findings and not row.tensors:
+        verdict, sound = note("check_unread"), False
+    elif findings:
         verdict, sound = note("check_found", count=len(findings), **said), False
     elif seen < ENOUGH:
         verdict, sound = note("check_unseen", **said), None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from kaibo.chapters.check.rows import Fault, fault
 from kaibo.models.anatomy import anatomy_for, architecture, check_further, check_parameters, family_of

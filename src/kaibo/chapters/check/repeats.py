@@ -1,4 +1,4 @@
-"""What is in a model twice: tensors, layers, experts; and experts that hold next to nothing. From hashes and censuses."""
+"""What is in a model twice (tensors, layers, experts), and experts that hold next to nothing: hashes and censuses."""
 
 from __future__ import annotations
 

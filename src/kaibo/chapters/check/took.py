@@ -40,7 +40,5 @@ def _only_rounded(rows: Sequence[PairRow]) -> bool:
             return False
     return True
 
-
-
     """The tensors that are the base's to the last bit, where others changed."""
     return [row.difference.tensor for row in rows if not row.joint.changed]

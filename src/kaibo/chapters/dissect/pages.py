@@ -15,7 +15,7 @@ from kaibo.vocabulary import LEVELS, jsonable
 def page_of(
     collected: Collected, chapters: Chapters, sentences: Sequence[str], *, language: str, command: str | None
 ) -> str:
-    """The page (HTML): facts, sentences, what is wrong, what changed, then every chapter with its figures and tables."""
+    """The page (HTML): facts, sentences, what is wrong, what changed, then every chapter."""
     from kaibo.reports import differences_section, facts, facts_section, page, section, sentences_section
 
     provenance = {
