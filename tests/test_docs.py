@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -194,8 +195,9 @@ def _wrong(folder: Path, phrase: str) -> str:
         weights.unlink()
     if phrase == "is a git-LFS pointer":
         weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n")
-    if phrase == "holds only pickles":
-        (model / "pytorch_model.bin").write_bytes(b"PK\3\4" + bytes(60))
+    if phrase == "its pickle wants":
+        with ZipFile(model / "pytorch_model.bin", "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02cos\nsystem\nX\2\0\0\0ls\x85R.")
     return f"./{model.name}"
 
 
@@ -204,7 +206,7 @@ def _wrong(folder: Path, phrase: str) -> str:
     [
         ("did you mean hf:org/name?", 4),
         ("no weights found", 4),
-        ("holds only pickles", 7),
+        ("its pickle wants", 7),
         ("is a git-LFS pointer", 3),
         ("the file is cut", 3),
         ("fetch the shard again", 4),

@@ -68,6 +68,7 @@ _HOMES = {
     "kaibo.chapters.train.ask": ("train",),
     "kaibo.chapters.trajectories.ask": ("trajectories",),
     "kaibo.chapters.trends.ask": ("trends",),
+    "kaibo.chapters.unpack.ask": ("unpack",),
     "kaibo.vocabulary.kinds": (
         "Drawing",
         "Kind",

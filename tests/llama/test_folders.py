@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+
+from safetensors.torch import load_file  # noqa: E402
 
 from kaibo.errors import FormatError, PolicyError, StorageError, UsageError  # noqa: E402
 from kaibo.llama import Llama, LlamaConfig, initialise, load_llama, open_causal, save_llama, token_losses  # noqa: E402
@@ -115,11 +118,28 @@ def test_ids_outside_the_vocabulary_are_refused_before_the_embedding_meets_them(
             token_losses(model, torch.tensor([[3, bad]]))
 
 
-def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(Plan().config()))
-    torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(PolicyError):
+class Called:
+    """What a pickle wants called when it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("called",)
+
+
+def test_a_pickle_gives_its_weights_and_nothing_it_wants_called_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = initialise(Llama(SMALL), seed=1)
+    save_llama(model, tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(stored, tmp_path / "pytorch_model.bin")
+    for one, other in zip(load_llama(tmp_path).parameters(), model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    torch.save({**stored, "more": Called()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(PolicyError, match="mkdir"):
         load_llama(tmp_path)
+    assert not (tmp_path / "called").exists()
 
 
 def test_a_full_disk_leaves_the_old_weights_and_no_half_of_the_new(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -257,8 +258,18 @@ def test_another_name_of_the_base_is_a_note_and_the_right_one_is_none(made: Made
     assert "as its base" in notes_on(found, open_model(made.base("bf16")))[1]
 
 
-def test_an_adapter_pickle_is_refused_and_none_at_all_is_missing(adapter: Path, made: Made) -> None:
-    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+def test_an_adapter_saved_by_torch_is_the_same_one_a_bare_pickle_is_refused_and_none_at_all_is_missing(
+    adapter: Path, made: Made
+) -> None:
+    expected = open_model(adapter)
+    factors = load_file(adapter / "adapter_model.safetensors")
+    (adapter / "adapter_model.safetensors").unlink()
+    torch.save({name: torch.from_numpy(array) for name, array in factors.items()}, adapter / "adapter_model.bin")
+    found = open_model(adapter)
+    assert [(one.name, one.role, one.shape) for one in found.tensors] == [
+        (one.name, one.role, one.shape) for one in expected.tensors
+    ]
+    (adapter / "adapter_model.bin").write_bytes(b"\x80\x02}.")
     for attempt in (lambda: open_model(adapter), lambda: opened(adapter, made.base())):
         with pytest.raises(PolicyError, match=r"adapter_model\.bin"):
             attempt()

@@ -52,6 +52,7 @@ DECLARING = (
     "train.rows",
     "trajectories.rows",
     "trends.rows",
+    "unpack.rows",
 )
 """The modules that declare kinds of findings."""
 

@@ -43,6 +43,7 @@ from kaibo.chapters.tour import command as tour
 from kaibo.chapters.train import command as train
 from kaibo.chapters.trajectories import command as along
 from kaibo.chapters.trends import command as trends
+from kaibo.chapters.unpack import command as unpack
 from kaibo.version import __version__
 
 
@@ -128,6 +129,7 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
     "Make": (
         ("merge", merge.command, "merge ./my-model ./other-model ./third-model --method ties --out ./merged"),
         ("rescale", rescale.command, "rescale ./my-llm --towards law --out ./rescaled"),
+        ("unpack", unpack.command, "unpack ./my-model --out ./unpacked"),
         ("train", train.command, "train my-recipe.toml --out ./runs"),
         ("runs", train.runs, "runs"),
         ("nursery", nursery.command, "nursery ./nursery"),

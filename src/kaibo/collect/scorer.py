@@ -19,6 +19,7 @@ from kaibo.llama.engines.functions import Running, function_of
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import target_of
+from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
 from kaibo.scoring.prefetch import Ahead
@@ -112,7 +113,8 @@ class Scorer:
         model = open_model(checkpoint.address, trust_shards=self.settings.trust_shards)
         options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
         model_id = take_identity(model, self.store, options)
-        folder = target_of(checkpoint.address, weights=True).root
+        target = target_of(checkpoint.address, weights=True)
+        folder = carrier_of(target) or target.root
         tokens = _hashed(folder, model.config)
         if tokens not in self._sound:
             self._tokenizer(tokens, folder)  # whatever is wrong with it concerns this checkpoint
@@ -193,6 +195,8 @@ class Scorer:
 
 def _hashed(folder: str, config: Mapping[str, Any]) -> str:
     """One hash of all that a tokenizer is made of: its files, and the kind of model, which chooses its class."""
+    if os.path.isfile(folder):
+        return hashlib.sha256(carried_tokenizer(folder).encode("utf-8", "surrogateescape")).hexdigest()
     digest = hashlib.sha256(f"{config.get('model_type')}\0{config.get('tokenizer_class')}".encode())
     for name in FILES:
         path = os.path.join(folder, name)

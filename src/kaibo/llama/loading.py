@@ -104,8 +104,9 @@ def checked_device(device: str) -> torch.device:
 
 def matched(model: Model, config: LlamaConfig) -> dict[str, Tensor]:
     """The folder's tensor for every part of the config, by name. Raises FormatError for what does not fit."""
-    stored = {tensor.name: tensor for tensor in model.tensors if not _LEFT_OUT.fullmatch(tensor.name)}
     wanted = {part.name: part for part in parts(config)}
+    named = {model.names.get(tensor.name, tensor.name): tensor for tensor in model.tensors}
+    stored = {name: tensor for name, tensor in named.items() if not _LEFT_OUT.fullmatch(name)}
     for name, part in wanted.items():
         if name not in stored:
             raise FormatError("is missing", file=model.address, tensor=name, next="is config.json this model's?")

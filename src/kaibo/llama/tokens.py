@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Raw
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.llama.chat import Piece, Tags
 from kaibo.models.addresses import Target
-from kaibo.models.tokenizer_files import check_tokenizer
+from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of, check_tokenizer
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,16 @@ class Tokenizer:
 
 
 def open_tokenizer(target: Target, settings: Mapping[str, Any]) -> Tokenizer | None:
-    """The tokenizer of a folder; None where there is none. Never runs code that the folder brings.
+    """The tokenizer of a folder, or the one that a GGUF file carries; None where there is none.
+
+    Code that a folder brings is never run.
 
     Raises FormatError for one that cannot be read, PolicyError for a link out of the folder.
     """
     path = target.inside("tokenizer.json")
-    if os.path.isfile(path):
+    if (carrier := carrier_of(target)) is not None:
+        raw = Raw.from_str(carried_tokenizer(carrier))
+    elif os.path.isfile(path):
         raw = _read(path, target.path("tokenizer.json"))
     elif any(os.path.isfile(target.inside(name)) for name in ("tokenizer.model", "vocab.json", "vocab.txt")):
         raw = _converted(target)

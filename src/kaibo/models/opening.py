@@ -18,8 +18,9 @@ from kaibo.models.formats.shards import SHARD
 from kaibo.models.packings import Stream, put, stream
 from kaibo.models.rotary import to_half
 from kaibo.models.rows import chosen_rows
+from kaibo.models.series import Opened
 from kaibo.models.views import shifted
-from kaibo.models.weights import LOOKED_FOR, SINGLE, Opened, open_weights
+from kaibo.models.weights import LOOKED_FOR, SINGLE, open_weights
 from kaibo.vocabulary import Model, Tensor
 
 
@@ -142,6 +143,7 @@ def _model(target: Target, opened: Opened, described: Described) -> Model:
         (*target.notes, *opened.notes, *said.notes, *found.notes, *described.notes),
         documents,
         _undecoded(found, config),
+        {} if said.meant else {name: known for name, known in names.items() if name != known},
     )
 
 

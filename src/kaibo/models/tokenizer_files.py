@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kaibo.documents.json_text import json_value
 from kaibo.documents.reading import read_bytes
 from kaibo.errors import FormatError
+from kaibo.models.addresses import Target
+from kaibo.models.formats.gguf import metadata_of
+from kaibo.models.formats.gguf_tokenizer import tokenizer_document
+from kaibo.models.places.folder import LocalFile
+
+FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+"""Files of a folder that a tokenizer is made of."""
 
 LIMIT = 200_000_000
 """Bytes of a tokenizer's file that are read at most."""
 
 GROWTH = 256
 """How many times longer a normalizer may make a text."""
+
+
+def carrier_of(target: Target) -> str | None:
+    """The GGUF file that carries the tokenizer of an address; None where a folder's own files have it, or nothing has.
+
+    Of a split series that is its first part.
+    """
+    named = [target.file] if target.file is not None else []
+    if not named and not any(os.path.isfile(target.inside(name)) for name in FILES):
+        named = sorted(os.listdir(target.root))
+    found = [name for name in named if name is not None and name.lower().endswith(".gguf")]
+    if not found:
+        return None
+    first = re.sub(r"-\d{5}-of-", "-00001-of-", found[0])
+    return target.inside(first if os.path.isfile(target.inside(first)) else found[0])
+
+
+def carried_tokenizer(path: str) -> str:
+    """The `tokenizer.json` of the tokenizer that a GGUF file carries, checked as any other.
+
+    Raises MissingError where it carries none, or one that is not rebuilt here.
+    """
+    status = os.stat(path)
+    return _carried(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(2)
+def _carried(path: str, size: int, changed: int) -> str:
+    shown = os.path.basename(path)
+    document = tokenizer_document(metadata_of(LocalFile(path, name=shown, real=path)), shown)
+    text = json.dumps(document, ensure_ascii=False)
+    judged(document, len(text.encode("utf-8", "surrogateescape")), shown)
+    return text
 
 
 def check_tokenizer(path: str | os.PathLike[str], shown: str | None = None) -> None:
@@ -25,7 +68,11 @@ def check_tokenizer(path: str | os.PathLike[str], shown: str | None = None) -> N
     """
     file = shown or os.fspath(path)
     data = read_bytes(path, LIMIT)
-    document = json_value(data, file, [])
+    judged(json_value(data, file, []), len(data), file)
+
+
+def judged(document: Any, size: int, file: str) -> None:
+    """The same of a document that was `size` bytes long."""
     model = document.get("model") if isinstance(document, dict) else None
     if not isinstance(model, dict):
         raise FormatError("is not a tokenizer: it has no model", file=file)
@@ -34,8 +81,8 @@ def check_tokenizer(path: str | os.PathLike[str], shown: str | None = None) -> N
     vocabulary = model.get("vocab")
     ids = vocabulary.values() if isinstance(vocabulary, dict) else ()
     for number in (*ids, *(one.get("id") for one in added)):
-        if not isinstance(number, int) or not 0 <= number <= len(data):
-            raise FormatError(f"has the id {str(number)[:40]!r}, and a file of {len(data)} bytes has none", file=file)
+        if not isinstance(number, int) or not 0 <= number <= size:
+            raise FormatError(f"has the id {str(number)[:40]!r}, and a file of {size} bytes has none", file=file)
     _check_unknown(model, vocabulary, {str(one.get("content")) for one in added}, file)
     grown = 1.0
     for step in _steps(document.get("normalizer")):

@@ -61,7 +61,8 @@ class Model:
     folder; `notes` are plain sentences about what was found and chosen, to be shown to the user.
     `documents` holds the small text files beside the weights that say how a model is used (chat template,
     tokenizer settings), already parsed where they are JSON. `undecoded` is about how many parameters are stored in a
-    packing that cannot be decoded.
+    packing that cannot be decoded. `names` are those that the family's own files give to tensors that this file calls
+    otherwise (GGUF).
     """
 
     address: str
@@ -73,6 +74,7 @@ class Model:
     notes: tuple[str, ...] = ()
     documents: Mapping[str, Any] = field(default_factory=dict)
     undecoded: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seen(self) -> float:

@@ -7,6 +7,7 @@ Source: PEFT, `tuners/lora/config.py` (fields), `tuners/lora/layer.py` (scaling 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +15,20 @@ from typing import Any
 
 from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, escaped
-from kaibo.models.formats import safetensors
-from kaibo.models.formats.contents import Contents, Format
+from kaibo.models.formats import safetensors, sniff, torch_zip
+from kaibo.models.formats.contents import Beside, Contents, Format, alone
 from kaibo.models.formats.patterns import Budget, ModulePattern, PatternError
 from kaibo.models.places import Place
 
 Patterns = tuple[tuple[ModulePattern, float], ...]
 
 CONFIG = "adapter_config.json"
-WEIGHTS = ("adapter_model.safetensors", "adapters.safetensors", "pytorch_lora_weights.safetensors")
+WEIGHTS = (
+    *("adapter_model.safetensors", "adapters.safetensors", "pytorch_lora_weights.safetensors"),
+    *("adapter_model.bin", "pytorch_lora_weights.bin"),
+)
 """Files of factors: as PEFT, MLX and diffusers call them."""
 
-PICKLE = "adapter_model.bin"
 PREFIX = "base_model.model."
 
 _FACTORS = {
@@ -213,9 +216,11 @@ def claims(name: str, start: bytes) -> bool:
     return name in WEIGHTS
 
 
-def read(place: Place) -> Contents:
+def read(place: Place, beside: Beside = alone) -> Contents:
     """The factors of an adapter. Raises FormatError naming a tensor whose part of an update is not known."""
-    found = safetensors.read(place)
+    start = place.read(0, min(place.size, sniff.START))
+    of_torch = torch_zip.claims(os.path.basename(place.name), start)
+    found = torch_zip.read(place) if of_torch else safetensors.read(place)
     for entry in found.entries:
         if part_of(entry.name)[1] == "unknown":
             next_step = "LoRA factors are called lora_A and lora_B, lora_a and lora_b, or lora_down and lora_up"

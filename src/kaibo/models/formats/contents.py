@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaibo.errors import MissingError, escaped
+from kaibo.models.formats.pieces import Gathered, Piece
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, Buffer, DType, Patterns
 
@@ -16,7 +19,8 @@ class Entry:
     """One tensor of a file; `begin` and `end` are absolute offsets of its bytes.
 
     Of blocks that the format itself packs (GGUF's Q4_K) `dtype` is named for the packing, its values are bytes and
-    `shape` counts bytes along its last axis. `swapped` says that the values are stored big end first.
+    `shape` counts bytes along its last axis. `swapped` says that the values are stored big end first. `pieces` are
+    where its values lie when that is not one stretch in row-major order; `begin` and `end` are then those of the first.
     """
 
     name: str
@@ -25,6 +29,7 @@ class Entry:
     begin: int
     end: int
     swapped: bool = False
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Contents:
     file itself says of its model, empty where it says nothing. `names` are the names under which a family knows the
     entries that the file calls otherwise. `interleaved` tensors hold the rows of heads of that size in pairs and
     `plus_one` ones are stored with 1 added: both are undone. `meant` is the weight that an entry is a part of;
-    `metadata` are the file's own keys and values.
+    `metadata` are the file's own keys and values; `tied` are further names of entries, and which ones.
     """
 
     entries: tuple[Entry, ...]
@@ -48,6 +53,16 @@ class Contents:
     meant: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    tied: Mapping[str, str] = field(default_factory=dict)
+
+
+Beside = Callable[[str], Place]
+"""Opens a file that another one names; raises PolicyError for a name that leads out of the folder."""
+
+
+def alone(name: str) -> Place:
+    """What a file that is read alone has beside it: nothing."""
+    raise MissingError(f'the file "{escaped(name)}" belongs to it', next="name the folder that holds both")
 
 
 @dataclass(frozen=True)
@@ -55,13 +70,14 @@ class Format:
     """One way in which a file holds tensors.
 
     `claims` says from a file's name and its first bytes whether the file is of this format. `read` checks every rule
-    of it and raises FormatError with the place of the first fault, PolicyError for what would have to be executed.
+    of it and raises FormatError with the place of the first fault, PolicyError for what would have to be executed;
+    what it is given opens the files beside it that it names.
     """
 
     name: str
     endings: tuple[str, ...]
     claims: Callable[[str, bytes], bool]
-    read: Callable[[Place], Contents]
+    read: Callable[[Place, Beside], Contents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +95,17 @@ class StoredTensor:
     end: int = 0
     source_key: str | None = None
     swapped: bool = False
+    pieces: tuple[Piece, ...] = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
         """Number of values."""
-        return (self.end - self.begin) * 8 // self.dtype.bits
+        return math.prod(self.shape)
 
     @property
     def file(self) -> str:
-        """The file as the user would recognise it."""
-        return self.place.name
+        """The file as the user would recognise it; of several the first."""
+        return self.pieces[0].place.name if self.pieces else self.place.name
 
     def chunks(self, buffer: Buffer, begin: int = 0, end: int | None = None) -> Iterator[Patterns]:
         """The bit patterns of values `begin` to `end`, read straight into the buffer.
@@ -98,11 +115,14 @@ class StoredTensor:
         the file was changed since its header was read.
         """
         width = self.dtype.itemsize or 1
-        units = (self.end - self.begin) // width
+        units = self.size if self.pieces else (self.end - self.begin) // width
         stop = units if end is None else end
         step = buffer.nbytes // width
         if not 0 <= begin <= stop <= units or step == 0:
             raise ValueError(f"values {begin} to {stop} of {units} through a buffer of {buffer.nbytes} bytes")
+        if self.pieces:
+            yield from Gathered(self.dtype, self.shape, self.pieces).chunks(buffer, begin, stop)
+            return
         patterns = self.dtype.patterns if self.dtype.itemsize else DTYPES["U8"].patterns
         for first in range(begin, stop, step):
             part = buffer[: min(step, stop - first) * width]
@@ -118,9 +138,10 @@ def stored(entry: Entry, digest: str, place: Place) -> StoredTensor:
 
     The source key names file, header, bytes, type and shape: equal keys mean equal values.
     """
+    keys = [place.key, *(piece.key for piece in entry.pieces)]
     key = None
-    if place.key is not None:
-        parts = (digest, place.key, entry.begin, entry.end, entry.dtype.name, *entry.shape)
+    if None not in keys:
+        parts = (digest, place.key, entry.begin, entry.end, entry.dtype.name, *entry.shape, *keys[1:])
         key = hashlib.sha256("|".join(map(str, parts)).encode("ascii")).hexdigest()
     return StoredTensor(
         entry.name,
@@ -134,4 +155,5 @@ def stored(entry: Entry, digest: str, place: Place) -> StoredTensor:
         entry.end,
         key,
         entry.swapped,
+        entry.pieces,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from kaibo.errors import FormatError, escaped
-from kaibo.models.formats.contents import Contents, Entry, Format
+from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
 from kaibo.models.formats.gguf_meaning import meaning
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, DType
@@ -112,7 +112,7 @@ def claims(name: str, start: bytes) -> bool:
     return start.startswith(MAGIC) or name.lower().endswith(".gguf")
 
 
-def read(place: Place) -> Contents:
+def read(place: Place, beside: Beside = alone) -> Contents:
     """The tensors and the metadata of a GGUF file, every rule of the format checked."""
     reader = _Reader(place)
     if place.size < 24 or reader.take(4) != MAGIC:
@@ -130,6 +130,16 @@ def read(place: Place) -> Contents:
     digest = hashlib.sha256(place.read(0, reader.at)).hexdigest()
     said = meaning(metadata, {entry.name: entry.shape for entry in entries})
     return Contents(entries, digest, metadata=metadata, **said)
+
+
+def metadata_of(place: Place) -> dict[str, Any]:
+    """The metadata of a GGUF file alone. Raises FormatError as `read` does."""
+    reader = _Reader(place)
+    if place.size < 24 or reader.take(4) != MAGIC:
+        reader.fail(f'does not begin with "GGUF" and a header; it is {place.size} bytes long', 0)
+    _version(reader)
+    reader.count(24, "tensors")
+    return dict(_metadata(reader, reader.count(12, "keys of metadata")))
 
 
 def _version(reader: _Reader) -> None:

@@ -158,8 +158,18 @@ def _config(kind: str, metadata: Mapping[str, Any], shapes: Mapping[str, tuple[i
         "model_type": model_type,
         **found,
         **_scaling(kind, metadata),
+        **_special(metadata),
         "tie_word_embeddings": "token_embd.weight" in shapes and "output.weight" not in shapes,
     }
+
+
+def _special(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The ids of the tokens that begin and end a text; a turn that has an end of its own ends there, too."""
+    ids = {key: metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("bos", "eos", "eot")}
+    known = {key: number for key, number in ids.items() if type(number) is int}
+    ends = list(dict.fromkeys(known[key] for key in ("eos", "eot") if key in known))
+    found: dict[str, Any] = {"bos_token_id": known["bos"]} if "bos" in known else {}
+    return {**found, "eos_token_id": ends[0] if len(ends) == 1 else ends} if ends else found
 
 
 def _scaling(kind: str, metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from kaibo.documents.strict_json import SPACES, Cursor, check_utf8
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats import sniff
-from kaibo.models.formats.contents import Contents, Entry, Format
+from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
 from kaibo.models.places import Place
 from kaibo.vocabulary import DTYPES, DType
 
@@ -57,7 +57,7 @@ def claims(name: str, start: bytes) -> bool:
     return name.endswith(".safetensors") or (start[6:9] == b"\0\0{" and int.from_bytes(start[:8], "little") > 1)
 
 
-def read(place: Place) -> Contents:
+def read(place: Place, beside: Beside = alone) -> Contents:
     """The tensors of a safetensors file, under absolute offsets. Raises as `read_header` does."""
     header = read_header(place)
     entries = tuple(

@@ -15,10 +15,11 @@ from urllib.parse import unquote
 
 from kaibo.documents.strict_json import WHITE, Cursor, check_utf8
 from kaibo.errors import FormatError, PolicyError, escaped
-from kaibo.models.formats.sniff import NO_PICKLES
 
-SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.(safetensors|gguf)", re.ASCII | re.DOTALL)
+SHARD = re.compile(r"(.*?)[-_.]?(\d{1,9})-of-(\d{1,9})\.(safetensors|gguf|bin|pt|pth)", re.ASCII | re.DOTALL)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+"""Endings of files that may be pickles; those that are tensors in a ZIP archive are read by `torch_zip`."""
+
 LISTED = 5
 """How many names of a long list an error shows."""
 
@@ -80,26 +81,38 @@ def parse_index(text: bytes, file: str) -> Index:
 
 
 def check_shard_name(shard: str, tensor: str, file: str) -> None:
-    """Raises PolicyError for a path that leaves the folder or a pickle, FormatError for what can be no shard."""
-    parts = re.split(r"[/\\]", unquote(unquote(shard)))
-    escapes = (
-        os.path.isabs(shard)
-        or "\\" in shard
-        or ":" in shard
-        or ".." in parts
-        or shard.startswith("~")
-        or "$" in shard
-        or (unquote(shard) != shard and ("/" in unquote(shard) or "\\" in unquote(unquote(shard))))
-    )
-    if escapes:
+    """Raises PolicyError for a path that leaves the folder or a pickle where it has no place, FormatError for others.
+
+    The index of `x.bin` lists files of PyTorch, every other one files of safetensors.
+    """
+    if escapes(shard):
         message = f'the index names the shard "{escaped(shard)}", which is no file inside the folder'
         raise PolicyError(message, file=file, tensor=tensor, next="do not trust this folder")
-    if shard.lower().endswith(PICKLES):
-        message = f'the index names the shard "{escaped(shard)}", a pickle'
-        raise PolicyError(message, file=file, tensor=tensor, next=NO_PICKLES)
-    if "\0" in shard or "" in parts or "." in parts or not shard.endswith(".safetensors"):
-        message = f'the index names the shard "{escaped(shard)}", expected a .safetensors file of the folder'
+    of_torch = file.lower().removesuffix(".index.json").endswith(PICKLES)
+    if shard.lower().endswith(PICKLES) and not of_torch:
+        message = f'the index of safetensors names the shard "{escaped(shard)}", a pickle by its name'
+        raise PolicyError(message, file=file, tensor=tensor, next="fetch the index again")
+    parts, endings = re.split(r"[/\\]", unquote(unquote(shard))), PICKLES if of_torch else (".safetensors",)
+    if "\0" in shard or "" in parts or "." in parts or not shard.endswith(endings):
+        message = f'the index names the shard "{escaped(shard)}", expected a {endings[0]} file of the folder'
         raise FormatError(message, file=file, tensor=tensor, next="fetch the index again")
+
+
+def escapes(path: str) -> bool:
+    """Whether a path from a stranger may lead out of its folder, however it is spelled.
+
+    >>> escapes("a/b.safetensors"), escapes("../b"), escapes("%2e%2e/b"), escapes("/dev/zero"), escapes("s3://b")
+    (False, True, True, True, True)
+    """
+    return (
+        os.path.isabs(path)
+        or "\\" in path
+        or ":" in path
+        or ".." in re.split(r"[/\\]", unquote(unquote(path)))
+        or path.startswith("~")
+        or "$" in path
+        or (unquote(path) != path and ("/" in unquote(path) or "\\" in unquote(unquote(path))))
+    )
 
 
 def _total_size(cursor: Cursor) -> int | None:

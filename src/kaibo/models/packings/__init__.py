@@ -1,26 +1,31 @@
 """Stored tensors come in; weights go out, packed ones decoded block by block while they are read.
 
-A packing is a name, `recognise(config, entries) → groups` (a group is one weight: codes and parts), and
-`decoder(group)`, which answers `decode` (float32, bit for bit as the packing's own package) and `cell` (the interval
-of values that round to each code). Parts (scales, zero points, group indices, absmax, codebooks) are never weights,
-in any family; codes that no packing decodes are not measurable. To add a packing, write its module and list it here.
+A packing is a name, `recognise(config, entries) → groups` and `decoder(group)`. A group is one weight: codes and parts;
+codes whose parts are missing or do not fit are named with the reason. A decoder answers `decode` (float32, bit for bit
+as the packing's own package) and `cell` (the interval of values that round to each code). Parts (scales, zero points,
+group indices, absmax, codebooks) are never weights, in any family; codes that no packing decodes are not measurable.
+To add a packing, write its module and list it here.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kaibo.errors import escaped
 from kaibo.models.formats import StoredTensor
 from kaibo.models.formed import Formed
-from kaibo.models.packings import fp8, ggml, parts
-from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, group_of, packed
+from kaibo.models.packings import awq, bitsandbytes, compressed, fp4, fp8, ggml, gptq, int8, mlx, parts, torchao
+from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, Unfit, group_of, packed, said_of_packing
 from kaibo.vocabulary import DType, Tensor
 
 __all__ = ["PACKINGS", "Decoder", "Group", "Packed", "Packing", "Stream", "group_of", "put", "stream", "why_not"]
 
-PACKINGS: tuple[Packing, ...] = (ggml.PACKING, fp8.PACKING)
+PACKINGS: tuple[Packing, ...] = tuple(
+    one.PACKING for one in (ggml, gptq, awq, bitsandbytes, compressed, fp4, mlx, torchao, int8, fp8)
+)
 """Every packing, in the order in which they are asked; an entry belongs to the first that recognises it."""
 
 
@@ -39,27 +44,34 @@ class Stream:
 def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any]) -> Stream:
     """Stored tensors with each packed weight as one tensor of its own shape, in place of its codes and parts."""
     entries = {tensor.name: tensor for tensor in stored}
-    groups = _groups(config, entries)
+    groups, unfit = _groups(config, entries)
     taken = {part.name for group, _ in groups for part in (group.codes, *group.parts.values())}
     left = {name: tensor for name, tensor in entries.items() if name not in taken}
-    quantised = bool(config.get("quantization_config") or config.get("quantization"))
+    quantised = bool(said_of_packing(config))
     unread = _Unread(entries, parts.coded(entries), quantised, scaled=bool(groups))
     tensors: list[Tensor] = [packed(group, packing) for group, packing in groups]
     codes = [tensor for tensor in left.values() if unread.is_codes(tensor)]
     undecoded = sum(parts.parameters(tensor, config) for tensor in codes)
     tensors += [unread.seen(tensor) for tensor in left.values()]
-    return Stream(tuple(tensors), undecoded, tuple(_notes(groups, codes)))
+    return Stream(tuple(tensors), undecoded, tuple(_notes(groups, unfit, codes)))
 
 
-def _groups(config: Mapping[str, Any], entries: Mapping[str, StoredTensor]) -> list[tuple[Group, Packing]]:
+def _groups(
+    config: Mapping[str, Any], entries: Mapping[str, StoredTensor]
+) -> tuple[list[tuple[Group, Packing]], dict[str, str]]:
+    """The groups of all packings, and by their names the codes that fit none, with the reason."""
     found: list[tuple[Group, Packing]] = []
+    unfit: dict[str, str] = {}
     left = dict(entries)
     for packing in PACKINGS:
         for group in list(packing.recognise(config, left)):
+            if isinstance(group, Unfit):
+                unfit.setdefault(group.codes.name, group.why)
+                continue
             found.append((group, packing))
             for part in (group.codes, *group.parts.values()):
                 left.pop(part.name, None)
-    return found
+    return found, {name: why for name, why in unfit.items() if name in left}
 
 
 @dataclass(frozen=True)
@@ -85,15 +97,21 @@ class _Unread:
         return tensor
 
 
-def _notes(groups: list[tuple[Group, Packing]], codes: list[StoredTensor]) -> Iterator[str]:
+def _notes(groups: list[tuple[Group, Packing]], unfit: Mapping[str, str], codes: list[StoredTensor]) -> Iterator[str]:
     ways: dict[str, int] = {}
     for group, _ in groups:
         ways[group.how] = ways.get(group.how, 0) + 1
     for how, count in ways.items():
         yield f"{count} weights are packed: {how}, decoded to float32 while they are read"
-    if codes:
-        kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in codes}))
-        yield f"{len(codes)} tensors are {kinds}, whose packing is not decoded: their weights are not measurable"
+    reasons = Counter(unfit.values())
+    for why, count in reasons.items():
+        first = next(name for name, said in unfit.items() if said == why)
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        yield f"{escaped(first, 200)}{more}: {why}; not measurable"
+    unknown = [one for one in codes if one.name not in unfit]
+    if unknown:
+        kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in unknown}))
+        yield f"{len(unknown)} tensors are {kinds}, whose packing is not decoded: their weights are not measurable"
 
 
 def put(tensor: Tensor, canonical: str, layer: int | None, role: str) -> Tensor:

@@ -14,12 +14,20 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaibo.models.formats import StoredTensor
-from kaibo.models.packings.packed import Floats32, Floats64, Group, Packing, Stored, powers_of_two, whole
+from kaibo.models.packings.packed import (
+    Floats32,
+    Group,
+    Packing,
+    Stored,
+    powers_of_two,
+    said_of_packing,
+    stored_rows,
+    values_in,
+)
+from kaibo.models.packings.tiles import EVEN, NONE, Levels, Tile, Tiled, levels_of, runs
 from kaibo.vocabulary import values_of
-from kaibo.vocabulary.compiling import compiled
 
 CODES = ("F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 BESIDE = ("_scale_inv", "_scale", "_scales", "_inv_scale", ".scale", ".scale_inv")
@@ -41,7 +49,7 @@ BLOCK = 128
 
 def recognise(config: Mapping[str, Any], entries: Stored) -> Iterator[Group]:
     """Every tensor of 8-bit floats that a scale of a fitting shape stands beside."""
-    block = _block(config)
+    block = block_of(config)
     for name, codes in entries.items():
         scale = scale_of(name, entries) if codes.dtype.name in CODES else None
         sides = None if scale is None else blocks(codes.shape, scale.shape, block)
@@ -60,10 +68,9 @@ def scale_of(name: str, entries: Stored) -> StoredTensor | None:
     return found if known else None
 
 
-def _block(config: Mapping[str, Any]) -> tuple[int, int] | None:
+def block_of(config: Mapping[str, Any]) -> tuple[int, int] | None:
     """The sides of a block as the config says them, wherever it does."""
-    quantised = config.get("quantization_config", config.get("compression_config"))
-    found = quantised if isinstance(quantised, Mapping) else {}
+    found = said_of_packing(config)
     groups = found.get("config_groups")
     said = [found.get("weight_block_size")]
     for group in groups.values() if isinstance(groups, Mapping) else ():
@@ -103,92 +110,51 @@ def _side(values: int, scales: int, usual: int) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class ScaledCodes:
-    """8-bit codes, a table of what they stand for, and the scales of their blocks as (matrices, rows, columns)."""
+class Blocks:
+    """8-bit codes, scales and zero points of their blocks; `sides` as (matrices, rows, columns)."""
 
-    codes: StoredTensor
-    scales: Floats32
+    group: Group
     sides: tuple[int, int, int]
 
-    @property
-    def _rows(self) -> tuple[int, int]:
-        shape = (1, *self.codes.shape)[-2:]
-        return shape[0], shape[1]
+    def rows(self, first: int, last: int) -> Tile:
+        """Some rows of all matrices, one after the other."""
+        codes = stored_rows(self.group.codes, first, last).view(np.uint8)
+        scales = self._of_rows(self.group.parts["scale"], first, last)
+        zeros = self.group.parts.get("zero_point")
+        wide = self.group.shape[-1]
+        group = runs(wide, self.sides[2]) if scales.shape[1] > 1 else EVEN
+        return Tile(codes, scales, NONE if zeros is None else self._of_rows(zeros, first, last), NONE, group)
 
-    def decode(self, begin: int, out: Floats32) -> None:
-        """Code times scale, in float32."""
-        room = np.empty(out.size, np.uint8)
-        for chunk in self.codes.chunks(room, begin, begin + out.size):
-            _multiply(_table(self.codes.dtype.name), chunk, self.scales, self.sides, self._rows, begin, out)
-
-    def cell(self, begin: int, low: Floats64, high: Floats64) -> None:
-        """Half-way to the neighbouring codes, times the scale; the largest code also stands for all that is larger."""
-        room = np.empty(low.size, np.uint8)
-        ends = _ends(self.codes.dtype.name)
-        for chunk in self.codes.chunks(room, begin, begin + low.size):
-            for table, out in zip(ends, (low, high), strict=True):
-                _multiply(table, chunk, self.scales.astype(np.float64), self.sides, self._rows, begin, out)
-        low[:], high[:] = np.minimum(low, high), np.maximum(low, high)
-
-
-def decoder(group: Group) -> ScaledCodes:
-    """What decodes a group; a scale that is stored as bytes is a power of two."""
-    scale = group.parts["scale"]
-    values = powers_of_two(whole(scale)) if scale.dtype.name == "U8" else whole(scale)
-    sides: tuple[int, ...] = group.settings["block"]
-    grid = tuple(-(-values // side) if side else 0 for values, side in zip(group.shape, sides, strict=True))
-    three, flat = _three(sides), _three(grid)
-    if values.size == 1:
-        return ScaledCodes(group.codes, values.reshape(1, 1, 1), _three(group.shape))
-    return ScaledCodes(group.codes, np.ascontiguousarray(values.reshape(flat)), three)
+    def _of_rows(self, part: StoredTensor, first: int, last: int) -> Floats32:
+        """What a part holds for each block of some rows."""
+        if part.size == 1:
+            return np.full((last - first, 1), _floats(part, 0, 1)[0], np.float32)
+        high, wide = (1, *self.group.shape)[-2:]
+        row = np.arange(first, last)
+        place = row // high // self.sides[0] * -(-high // self.sides[1]) + row % high // self.sides[1]
+        across = -(-wide // self.sides[2])
+        begin, end = (int(place[0]), int(place[-1]) + 1) if place.size else (0, 0)
+        found: Floats32 = _floats(part, begin * across, end * across).reshape(-1, across)[place - begin]
+        return found
 
 
-def _three(sizes: tuple[int, ...]) -> tuple[int, int, int]:
-    """Axes as (matrices, rows, columns)."""
-    padded = (1, 1, *sizes)
-    return prod(padded[:-2]), padded[-2], padded[-1]
+def _floats(part: StoredTensor, begin: int, end: int) -> Floats32:
+    """Values of a part in float32; a scale that is stored as bytes without a sign is a power of two."""
+    found = values_in(part, begin, end)
+    return powers_of_two(found) if part.dtype.name == "U8" else found.astype(np.float32, copy=False)
+
+
+def decoder(group: Group) -> Tiled:
+    """What decodes a group."""
+    padded = (1, 1, *group.settings["block"])
+    sides = prod(padded[:-2]), padded[-2], padded[-1]
+    return Tiled(group.shape[-1] if group.shape else 1, levels(group.codes.dtype.name), Blocks(group, sides).rows)
 
 
 @cache
-def _table(name: str) -> Floats32:
-    return values_of(name).astype(np.float32)
-
-
-@cache
-def _ends(name: str) -> tuple[Floats64, Floats64]:
-    """Where the interval that is rounded to each code begins and ends."""
-    values = values_of(name)
-    levels = np.unique(values[np.isfinite(values)])
-    middles = (levels[1:] + levels[:-1]) / 2
-    place = np.searchsorted(levels, values)
-    below, above = np.concatenate([[-np.inf], middles]), np.concatenate([middles, [np.inf]])
-    known = np.isfinite(values)
-    place = np.where(known, np.minimum(place, levels.size - 1), 0)
-    return np.where(known, below[place], np.nan), np.where(known, above[place], np.nan)
-
-
-@compiled
-def _multiply(
-    table: NDArray[np.floating],
-    codes: NDArray[np.uint8],
-    scales: NDArray[np.floating],
-    sides: tuple[int, int, int],
-    rows: tuple[int, int],
-    begin: int,
-    out: NDArray[np.floating],
-) -> None:
-    """out = table[code] · scale of its block; the values from `begin` on of matrices of rows × columns."""
-    high, wide = rows
-    at = 0
-    while at < codes.size:
-        place = begin + at
-        column, row = place % wide, place // wide
-        block = column // sides[2]
-        count = min(min((block + 1) * sides[2], wide) - column, codes.size - at)
-        scale = scales[row // high // sides[0], row % high // sides[1], block]
-        for i in range(at, at + count):
-            out[i] = table[codes[i]] * scale
-        at += count
+def levels(name: str) -> Levels:
+    """What the codes of a type stand for."""
+    return levels_of(np.arange(256, dtype=np.uint8).view(np.int8) if name == "I8" else values_of(name))
 
 
 PACKING = Packing("fp8", recognise, decoder)

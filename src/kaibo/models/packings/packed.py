@@ -17,6 +17,7 @@ from kaibo.models.formats import StoredTensor
 from kaibo.models.formed import Formed, formed
 from kaibo.vocabulary import DTYPES, Buffer, Patterns, Tensor, widen32
 
+Bytes = NDArray[np.uint8]
 Floats32 = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
 Stored = Mapping[str, StoredTensor]
@@ -65,6 +66,14 @@ class Group:
         return FormatError(message, file=of.file, tensor=of.name, offset=of.begin, next="fetch the file again")
 
 
+@dataclass(frozen=True)
+class Unfit:
+    """Codes whose packing is known and whose parts are missing or do not fit; `why` says which."""
+
+    codes: StoredTensor
+    why: str
+
+
 VERSION = 1
 """Raised when a packing decodes otherwise than before, so that what was measured is measured again."""
 
@@ -73,11 +82,12 @@ VERSION = 1
 class Packing:
     """One way in which weights are packed.
 
-    `recognise(config, entries)` gives the groups that it can decode, `decoder` what decodes one of them.
+    `recognise(config, entries)` gives the groups that it can decode and the codes of its own that it cannot,
+    `decoder` what decodes one of the groups.
     """
 
     name: str
-    recognise: Callable[[Mapping[str, Any], Stored], Iterator[Group]]
+    recognise: Callable[[Mapping[str, Any], Stored], Iterator[Group | Unfit]]
     decoder: Callable[[Group], Decoder]
 
 
@@ -113,6 +123,23 @@ def packed(group: Group, packing: Packing) -> Formed:
     )
 
 
+def said_of_packing(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a config says of its packing, wherever it does; empty where it says nothing."""
+    texts = config.get("text_config")
+    for table in (config, texts if isinstance(texts, Mapping) else {}):
+        for key in ("quantization_config", "compression_config", "quantization"):
+            found = table.get(key)
+            if isinstance(found, Mapping) and found:
+                return found
+    return {}
+
+
+def whole_number(table: Mapping[str, Any], *keys: str) -> int | None:
+    """The first of these keys that holds a whole number."""
+    found = [table.get(key) for key in keys]
+    return next((value for value in found if type(value) is int), None)
+
+
 def group_of(tensor: Tensor) -> Group | None:
     """The group that a tensor is decoded from; None for a tensor that is stored as it is."""
     held = isinstance(tensor, Formed) and isinstance(tensor.values, Packed)
@@ -121,15 +148,41 @@ def group_of(tensor: Tensor) -> Group | None:
 
 def whole(tensor: StoredTensor) -> NDArray[Any]:
     """All values of a small part, in its shape: floats in float32, E8M0 as powers of two, integers as they are."""
-    room = np.empty(max(tensor.size * max(tensor.dtype.itemsize, 1), 8), np.uint8)
-    read = [chunk.copy() for chunk in tensor.chunks(room)]
-    patterns = np.concatenate(read) if read else np.empty(0, tensor.dtype.patterns)
+    return values_in(tensor, 0, tensor.size).reshape(tensor.shape)
+
+
+def values_in(tensor: StoredTensor, begin: int, end: int) -> NDArray[Any]:
+    """The values `begin` to `end` of a part, in row-major order."""
+    patterns = patterns_in(tensor, begin, end)
     if tensor.dtype.name == "F8_E8M0":
-        return powers_of_two(patterns).reshape(tensor.shape)
+        return powers_of_two(patterns)
     if tensor.dtype.kind == "integer":
         signed = tensor.dtype.name.startswith("I")
-        return patterns.view(f"<i{tensor.dtype.itemsize}" if signed else patterns.dtype).reshape(tensor.shape)
-    return widen32(tensor.dtype.name, patterns).astype(np.float32).reshape(tensor.shape)
+        return patterns.view(f"<i{tensor.dtype.itemsize}" if signed else patterns.dtype)
+    return widen32(tensor.dtype.name, patterns).astype(np.float32, copy=False)
+
+
+def patterns_in(tensor: StoredTensor, begin: int, end: int) -> NDArray[Any]:
+    """The patterns of values `begin` to `end` of a tensor, in an array of their own."""
+    out = np.empty(end - begin, tensor.dtype.patterns if tensor.dtype.itemsize else np.uint8)
+    if out.size:
+        for _ in tensor.chunks(out.view(np.uint8), begin, end):
+            pass  # one chunk, which fills the array
+    return out
+
+
+def stored_rows(tensor: StoredTensor, first: int, last: int, of: int | None = None) -> NDArray[Any]:
+    """Rows of a tensor taken as a matrix `of` so many, else of its last axis, as patterns or, of F4, as bytes."""
+    units = (tensor.end - tensor.begin) // (tensor.dtype.itemsize or 1)
+    wide = units // max(prod(tensor.shape[:-1]) if of is None else of, 1)
+    return patterns_in(tensor, first * wide, last * wide).reshape(last - first, wide)
+
+
+def float_rows(tensor: StoredTensor, first: int, last: int) -> Floats32:
+    """Rows of a tensor taken as a matrix of its last axis, in float32; bytes without a sign are powers of two."""
+    wide = tensor.shape[-1]
+    found = values_in(tensor, first * wide, last * wide).reshape(last - first, wide)
+    return powers_of_two(found) if tensor.dtype.name == "U8" else found.astype(np.float32, copy=False)
 
 
 def powers_of_two(patterns: NDArray[Any]) -> Floats32:

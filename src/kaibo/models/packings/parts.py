@@ -47,7 +47,14 @@ PARTS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             *("input_scale", "input_scale_inv", "output_scale", "activation_scale", "act_scale", "scale_input"),
-            *("qscale_act", "activation_scaling_factor", "input_zero_point", "output_zero_point", "scaled_fp8"),
+            *(
+                "qscale_act",
+                "weight_act_pre_scale",
+                "activation_scaling_factor",
+                "input_zero_point",
+                "output_zero_point",
+                "scaled_fp8",
+            ),
         ),
         "the scale of activations",
     ),
@@ -79,7 +86,7 @@ def described(name: str) -> str:
     >>> described("h.0.qzeros"), described("h.0.mlp.gate_up_proj_blocks"), described("norm.weight")
     ('zero points of packed codes', 'packed codes of MXFP4', '')
     """
-    last = name.rpartition(".")[2]
+    last = name.rpartition(".")[2].removeprefix("_")
     for table in (CODES, PARTS):
         if last in table:
             return table[last]
@@ -101,7 +108,7 @@ def of_activations(name: str) -> bool:
 
 def is_codes(tensor: StoredTensor, *, quantised: bool) -> bool:
     """Whether a stored tensor is packed codes that stand for weights, each in one of the ways that are known."""
-    last = tensor.name.rpartition(".")[2]
+    last = tensor.name.rpartition(".")[2].removeprefix("_")
     if last in CODES or last.endswith("_blocks"):
         return True
     if tensor.dtype.kind == "packed" and tensor.dtype.name != "BOOL":
@@ -142,7 +149,8 @@ def parameters(tensor: StoredTensor, config: Mapping[str, Any]) -> int:
     block = sizes(tensor.dtype.name)
     if block is not None:
         return tensor.size // block[1] * block[0]
-    if tensor.dtype.bits in (4, 6) or tensor.dtype.kind == "float":
+    whole = tensor.dtype.kind == "packed" and tensor.dtype.name in ("I8", "U8")  # one code a weight, of torch and ONNX
+    if tensor.dtype.bits in (4, 6) or tensor.dtype.kind == "float" or whole:
         return tensor.size
     bits = _bits(config) or (4 if tensor.name.rpartition(".")[2] != "weight" or tensor.dtype.name != "I8" else 8)
     return tensor.size * tensor.dtype.bits // bits

@@ -13,6 +13,7 @@ from kaibo.errors import KaiboError
 from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
 from kaibo.models.places.folder import LocalFile
+from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 
 LIMIT = 1 << 27
 """Bytes of a tokenizer's file that are read at most."""
@@ -46,9 +47,11 @@ def vocabulary_of(address: str) -> dict[str, int] | None:
 
 
 def tokenizer_of(address: str) -> Tokenizer | None:
-    """What the tokenizer's files beside the weights say; None where there are none that can be understood."""
+    """What the tokenizer's files say, or the GGUF file itself; None where there is none that can be understood."""
     try:
         target = target_of(address, weights=False)
+        if (carrier := carrier_of(target)) is not None:
+            return _tokenizer(carried_tokenizer(carrier).encode("utf-8", "surrogateescape"), b"", b"")
     except KaiboError:
         return None
     for name, read in _FILES:

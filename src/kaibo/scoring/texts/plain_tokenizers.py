@@ -13,7 +13,9 @@ from typing import Any
 
 from kaibo.errors import FormatError
 from kaibo.models.descriptions import parsed
-from kaibo.models.tokenizer_files import check_tokenizer
+from kaibo.models.formats.gguf import metadata_of
+from kaibo.models.places.folder import LocalFile
+from kaibo.models.tokenizer_files import carried_tokenizer, check_tokenizer
 
 CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """Classes that take `tokenizer.json` as it is (transformers 5, `TokenizersBackend.convert_to_native_format`)."""
@@ -62,6 +64,18 @@ def plain_tokenizer(folder: str) -> Plain | None:
         backend.post_processor = processors.TemplateProcessing(single="$A:0", pair="$A:0 $B:1", special_tokens=[])
     bos, eos = (None if token is None else backend.token_to_id(token) for token in list(named.values())[:2])
     return Plain(backend, bos, eos, _template(folder, settings))
+
+
+def carried(path: str) -> Plain:
+    """The tokenizer that a GGUF file carries. Raises MissingError where it carries none that can be rebuilt."""
+    from tokenizers import Tokenizer
+
+    metadata = metadata_of(LocalFile(path, name=os.path.basename(path), real=path))
+    numbers = [metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos")]
+    bos, eos = (number if type(number) is int else None for number in numbers)
+    template = metadata.get("tokenizer.chat_template")
+    backend = Tokenizer.from_str(carried_tokenizer(path))
+    return Plain(backend, bos, eos, template if isinstance(template, str) else None)
 
 
 def _json(folder: str, name: str) -> Mapping[str, Any]:

@@ -158,10 +158,15 @@ class Tokenizer:
 
 
 def load_tokenizer(folder: str) -> Tokenizer:
-    """The tokenizer of a folder. Raises MissingError where there is none, or none that transformers reads fast."""
-    try:
-        from kaibo.scoring.texts.plain_tokenizers import Plain, plain_tokenizer
+    """The tokenizer of a folder, or the one that a GGUF file carries.
 
+    Raises MissingError where there is none, or none that transformers reads fast.
+    """
+    try:
+        from kaibo.scoring.texts.plain_tokenizers import Plain, carried, plain_tokenizer
+
+        if os.path.isfile(folder) and folder.lower().endswith(".gguf"):
+            return Tokenizer(folder, carried(folder))
         if not os.path.isdir(folder):
             raise MissingError("holds no tokenizer: it is no folder", file=folder, next="name the model's folder")
         plain = plain_tokenizer(folder)

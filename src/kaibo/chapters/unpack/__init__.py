@@ -1,0 +1,1 @@
+"""Any packing to plain weights."""
