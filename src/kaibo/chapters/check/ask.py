@@ -109,7 +109,7 @@ def _collected(address: str, settings: Settings) -> tuple[Collected | None, list
 
 def _broken(error: KaiboError) -> Fault:
     kind = "incomplete" if isinstance(error, MissingError) else "malformed"
-    return fault(kind, error.tensor or error.file, said=error.line)
+    return Fault(kind, error.tensor or error.file, error.line)
 
 
 def _holds_weights(address: str) -> bool:

@@ -49,11 +49,11 @@ def promised(model: Model) -> Iterator[Fault]:
         if kind != "missing":
             yield Fault(kind, _named(kind, model), sentence)
             continue
-        names = lacking.get(str(sentence.values["role"]), ())  # type: ignore[attr-defined]
+        names = lacking.get(str(sentence.values["role"]), ())
         for name in names[:MOST]:
-            yield fault("missing", name, said=sentence)
+            yield Fault("missing", name, sentence)
         if not names:
-            yield fault("missing", None, said=sentence)
+            yield Fault("missing", None, sentence)
 
 
 def _packed(tensors: Sequence[Tensor]) -> bool:

@@ -39,6 +39,3 @@ def _only_rounded(rows: Sequence[PairRow]) -> bool:
         if abs(sums([census]).square - joint.rounding_square) > 1e-9 * joint.rounding_square:
             return False
     return True
-
-    """The tensors that are the base's to the last bit, where others changed."""
-    return [row.difference.tensor for row in rows if not row.joint.changed]

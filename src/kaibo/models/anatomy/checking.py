@@ -75,7 +75,7 @@ def _ahead(architecture: Architecture, config: Mapping[str, Any], weights: list[
     beyond = (tensor.layer is not None and tensor.layer >= (architecture.layers or 0) for tensor in weights)
     if not count or not weights or any(tensor.role == AHEAD for tensor in weights) or any(beyond):
         return None
-    return note("check_ahead", count=count, key=key)
+    return note("check_ahead", count=count, field=key)
 
 
 def _shapes(config: Mapping[str, Any], weights: list[Tensor]) -> list[Note]:
