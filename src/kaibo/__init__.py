@@ -32,6 +32,7 @@ _HOMES = {
     "kaibo.chapters.inspect.ask": ("inspect",),
     "kaibo.chapters.merge.ask": ("merge",),
     "kaibo.desk.measuring": ("Settings",),
+    "kaibo.chapters.same.ask": ("same",),
     "kaibo.chapters.score.ask": ("score",),
     "kaibo.chapters.corrupt.ask": ("corrupt",),
     "kaibo.chapters.decode.ask": ("decode",),

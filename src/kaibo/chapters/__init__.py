@@ -41,6 +41,7 @@ DECLARING = (
     "published.rows",
     "quantise.rows",
     "rescale.rows",
+    "same.rows",
     "score.rows",
     "select.rows",
     "series.rows",

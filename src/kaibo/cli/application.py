@@ -30,6 +30,7 @@ from kaibo.chapters.pca import command as pca
 from kaibo.chapters.probe import command as probe
 from kaibo.chapters.quantise import command as quantise
 from kaibo.chapters.rescale import command as rescale
+from kaibo.chapters.same import command as same
 from kaibo.chapters.score import command as score
 from kaibo.chapters.select import command as select
 from kaibo.chapters.series import command as series
@@ -100,6 +101,7 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
     ),
     "Compare": (
         ("diff", diff.command, "diff ./my-model ./other-model --top 5,20"),
+        ("same", same.command, "same ./my-model ./my-model"),
         ("series", series.command, "series ./my-run"),
         ("norms", norms.command, "norms 8030261248 1073358.0 16.658565739582745"),
     ),
