@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kaibo.chapters.same.rows import SAME, Field, SameRow, TensorVerdict
-from kaibo.chapters.same.spans import SMALL, Sampled, Seen, seen
+from kaibo.chapters.same.spans import SHIFTED, SMALL, Sampled, Seen, seen
 from kaibo.chapters.same.tallies import Tally
 from kaibo.collect import granted_workers
 from kaibo.desk.addresses import Address, OnError, addresses, raising
@@ -26,6 +26,8 @@ from kaibo.words import note
 
 WAYS = ("dtype", "torch_dtype", "quantization_config", "architectures", "initializer_range")
 """Keys of a config that say how weights are stored or began, not what the model does."""
+
+PLAIN = ("F16", "BF16", "F32", SHIFTED)
 
 BESIDE = ("rope_freqs.weight",)
 """Tensors that follow from the config."""
@@ -73,7 +75,8 @@ def _row(a: Model, b: Model, sampled: Sampled, hashes: bool, settings: Settings)
     only = {side: tuple(_alone(pairing, side, a if side == "base" else b)) for side in ("base", "tuned")}
     fields = tuple(_fields(a, b))
     counts = {
-        f"n_{kind}": sum(one.verdict == kind for one in tensors) for kind in ("identical", "layout", "within", "changed")
+        f"n_{kind}": sum(one.verdict == kind for one in tensors)
+        for kind in ("identical", "layout", "within", "changed")
     }
     rough = [one for one in found if one.coarse]
     looked = sum(one.tally.looked for one in rough)
@@ -101,10 +104,10 @@ def _verdict(one: Seen, sides: tuple[Side, Side]) -> TensorVerdict:
     pair, tally = one.pair, one.tally
     equal = tally.equal == tally.looked
     contradicts = _contradicts(pair.layout, sides)
-    packed = bool(one.coarse) and one.how not in ("F16", "BF16", "F32")
-    if contradicts or not (equal or (one.coarse and tally.fits)):
+    packed = bool(one.coarse) and one.how not in PLAIN
+    if contradicts or not (equal or (one.coarse and tally.fits(exact=not packed))):
         verdict = "changed"
-    elif packed or not equal:
+    elif packed or not equal:  # equal to the centre of its cell is still only within it
         verdict = "within"
     else:
         alike = pair.base.dtype.name == pair.tuned.dtype.name and not pair.layout

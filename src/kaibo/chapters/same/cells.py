@@ -23,6 +23,14 @@ def packed_under(tensor: Tensor) -> str:
     return packed_under(inner) if inner is not None else ""
 
 
+def is_computed(tensor: Tensor) -> bool:
+    """Whether a formula stands between the stored values and these, under whatever views."""
+    if isinstance(tensor, Formed) and isinstance(tensor.values, Computed):
+        return True
+    inner = _inner(tensor)
+    return inner is not None and is_computed(inner)
+
+
 def _inner(tensor: Tensor) -> Tensor | None:
     """The tensor that a view is of."""
     values = tensor.values if isinstance(tensor, Formed) else None

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaibo.chapters.same.cells import cells, packed_under
-from kaibo.chapters.same.tallies import Tally, by_chance, compared, in_cells
-from kaibo.collect.engine import ordered
+from kaibo.chapters.same.cells import cells, is_computed, packed_under
+from kaibo.chapters.same.tallies import SLACK, Cells, Tally, by_chance, compared, in_cells
 from kaibo.collect import Progress, quiet
-from kaibo.counting.rounding import nearest
+from kaibo.collect.engine import ordered
 from kaibo.models.pairing import Pair
 from kaibo.vocabulary import Tensor, widen32
 
 SPAN, SMALL = 1 << 20, 1 << 16
 """Values of a span, and of one where only a share of them is read."""
 
-BITS = {"F64": 52, "F32": 23, "F16": 10, "BF16": 7}
-"""Bits after the point: of two plain types the one with fewer is the rounded one."""
+BITS = {"F64": (53, -1074), "F32": (24, -149), "F16": (11, -24), "BF16": (8, -133)}
+"""Significant bits of a plain type and the exponent of its least step; of two the one with fewer bits is rounded."""
+
+SHIFTED = "1 + weight"
+"""How a tensor is told that was stored with 1 added: what is taken off again leaves the rounding of the sum."""
 
 
 @dataclass(frozen=True)
@@ -91,46 +93,48 @@ def seen(pairs: Sequence[Pair], sampled: Sampled, workers: int, progress: Progre
 
 def _coarse(pair: Pair) -> tuple[str, str]:
     """Which side is packed or rounded, and how; b where both are packed."""
-    said = packed_under(pair.base), packed_under(pair.tuned)
-    if said[1] or said[0]:
-        return ("b", said[1]) if said[1] else ("a", said[0])
-    bits = BITS.get(pair.base.dtype.name), BITS.get(pair.tuned.dtype.name)
-    if None in bits or bits[0] == bits[1]:
+    both = pair.base, pair.tuned
+    for told in (packed_under, _shifted):
+        said = [told(side) for side in both]
+        if any(said):
+            return ("b", said[1]) if said[1] else ("a", said[0])
+    bits = [BITS.get(side.dtype.name, (0, 0))[0] for side in both]
+    if 0 in bits or bits[0] == bits[1]:
         return "", ""
-    return ("a", pair.base.dtype.name) if bits[0] < bits[1] else ("b", pair.tuned.dtype.name)  # type: ignore[operator]
+    return ("a", pair.base.dtype.name) if bits[0] < bits[1] else ("b", pair.tuned.dtype.name)
+
+
+def _shifted(tensor: Tensor) -> str:
+    return SHIFTED if is_computed(tensor) else ""
 
 
 def _tally(pair: Pair, coarse: str, task: _Task, rooms: np.ndarray, ends: np.ndarray) -> tuple[Tally, float | None]:
     a, b = (_values(side, task, room) for side, room in zip((pair.base, pair.tuned), rooms, strict=True))
     if not coarse:
         return compared(a, b, task.begin), None
-    (fine, rough), side = ((a, b), pair.tuned) if coarse == "b" else ((b, a), pair.base)
+    fine, rough = (a, b) if coarse == "b" else (b, a)
+    finer, side = (pair.base, pair.tuned) if coarse == "b" else (pair.tuned, pair.base)
     low, high = ends[0, : fine.size], ends[1, : fine.size]
-    if packed_under(side):
+    packed = packed_under(side)
+    if packed:
         cells(side, task.begin, low, high)
     else:
-        _of_type(side.dtype.name, fine, rough, low, high)
-    chance = by_chance(fine, rough, low, high) if task.first else None
-    return in_cells(fine, rough, low, high, task.begin), chance
+        _of_type(side, rough.astype(np.float64), low, high)
+    bits, least = BITS.get(finer.dtype.name, (24, -149))
+    held = Cells(low, high, SLACK if packed else 0.0, (2.0**-bits, 2.0 ** (least - 1)))
+    return in_cells(fine, rough, held, task.begin), by_chance(fine, rough, held) if task.first else None
 
 
-def _of_type(name: str, fine: np.ndarray, rough: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """The cell of a value of a plain type: half-way to its neighbours."""
-    if name == "F32":
-        wide = rough.astype(np.float32)
-        below, above = (np.nextafter(wide, np.float32(end)).astype(np.float64) for end in (-np.inf, np.inf))
-    else:
-        step = np.spacing(rough.astype(np.float16)).astype(np.float64) if name == "F16" else _bf16_step(rough)
-        below, above = rough - np.abs(step), rough + np.abs(step)
-        below = nearest(name.lower(), below, 1)
-        above = nearest(name.lower(), above, 1)
+def _of_type(side: Tensor, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    """The cell of a value of a plain type: half-way to its neighbours, of which the one nearer 0 may be nearer."""
+    bits, least = BITS[side.dtype.name]
+    shift = 1.0 if is_computed(side) else 0.0
     with np.errstate(invalid="ignore"):
-        low[:], high[:] = (rough + below) / 2, (rough + above) / 2
-
-
-def _bf16_step(values: np.ndarray) -> np.ndarray:
-    _, exponent = np.frexp(values.astype(np.float64))
-    return np.ldexp(1.0, np.maximum(exponent, -125) - 8)
+        fraction, exponent = np.frexp(values + np.copysign(shift, values))
+        half = np.ldexp(0.5, np.maximum(exponent - bits, least))
+        inner = np.where((np.abs(fraction) == 0.5) & (exponent - bits > least) & (shift == 0), half / 2, half)
+        low[:] = values - np.where(values > 0, inner, half)
+        high[:] = values + np.where(values < 0, inner, half)
 
 
 def _values(tensor: Tensor, task: _Task, room: np.ndarray) -> np.ndarray:

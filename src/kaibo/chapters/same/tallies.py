@@ -54,10 +54,9 @@ class Tally:
         """‖a − b‖/‖a‖."""
         return math.sqrt(self.moved / self.square) if self.square else None
 
-    @property
-    def fits(self) -> bool:
-        """Whether one is the other rounded: nothing is far outside, and nearly all is inside."""
-        return not self.far and self.looked - self.inside <= OUTSIDE * self.looked
+    def fits(self, *, exact: bool) -> bool:
+        """Whether one is the other rounded: nothing is far outside, and all (of packed values nearly all) is inside."""
+        return not self.far and self.looked - self.inside <= (0 if exact else OUTSIDE * self.looked)
 
 
 @compiled
@@ -79,13 +78,20 @@ def _equal(a: Floats, b: Floats, sums: NDArray[np.float64]) -> int:
 
 @compiled
 def _inside(
-    a: Floats, b: Floats, low: NDArray[np.float64], high: NDArray[np.float64], slack: float, nothing: float
+    a: Floats,
+    b: Floats,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    slack: float,
+    nothing: float,
+    own: tuple[float, float],
 ) -> tuple[int, int, int]:
     """(inside, far outside, the first that does not fit)."""
     inside, far, first = 0, 0, -1
     for i in range(a.size):
         one, other = np.float64(a[i]), np.float64(b[i])
         below, above = low[i], high[i]
+        room = max(abs(one) * own[0], own[1])
         if one != one or other != other:
             fits, near = one != one and other != other, False
         else:
@@ -95,8 +101,8 @@ def _inside(
             if not width > 0 or below != below:
                 fits, near = abs(one - other) <= nothing, False
             else:
-                fits = below - slack * width <= one <= above + slack * width
-                near = below - width <= one <= above + width
+                fits = below - slack * width - room <= one <= above + slack * width + room
+                near = below - width - room <= one <= above + width + room
         inside += fits
         far += not (fits or near)
         if not fits and first < 0:
@@ -112,16 +118,31 @@ def compared(a: Floats, b: Floats, begin: int) -> Tally:
     return Tally(a.size, equal, equal, a.size - equal, float(sums[0]), float(sums[1]), float(sums[2]), first)
 
 
-def in_cells(fine: Floats, coarse: Floats, low: Floats, high: Floats, begin: int) -> Tally:
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a span, by how much of their width a value may lie outside, and the finer side's own rounding.
+
+    `own` is half a step of the finer type: a part of the value, and its least. A value that was rounded itself may have
+    come from anywhere within that.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    slack: float
+    own: tuple[float, float]
+
+
+def in_cells(fine: Floats, coarse: Floats, cells: Cells, begin: int) -> Tally:
     """The tally of the finer side's values against the cells of the coarser."""
     plain = compared(fine, coarse, begin)
-    inside, far, first = _inside(fine, coarse, low, high, SLACK, NOTHING)
+    inside, far, first = _inside(fine, coarse, cells.low, cells.high, cells.slack, NOTHING, cells.own)
     place = begin + int(first) if first >= 0 else -1
     return Tally(plain.looked, plain.equal, int(inside), int(far), plain.square, plain.moved, plain.largest, place)
 
 
-def by_chance(fine: Floats, coarse: Floats, low: Floats, high: Floats) -> float:
+def by_chance(fine: Floats, coarse: Floats, cells: Cells) -> float:
     """The share of unrelated values of the same distribution that lie in the cells: the same ones, half a span on."""
     if not fine.size:
         return math.nan
-    return int(_inside(np.roll(fine, fine.size // 2 + 1), coarse, low, high, SLACK, NOTHING)[0]) / fine.size
+    moved = np.roll(fine, fine.size // 2 + 1)
+    return int(_inside(moved, coarse, cells.low, cells.high, cells.slack, NOTHING, cells.own)[0]) / fine.size
