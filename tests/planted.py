@@ -241,7 +241,7 @@ def untrained(planted: Planted) -> None:
 
 def copied_tensor(planted: Planted) -> str:
     name = "model.layers.1.self_attn.o_proj.weight"
-    planted.values[name][:] = planted.values[Q]
+    planted.values[Q][:] = planted.values[name]
     return Q
 
 
@@ -355,3 +355,71 @@ def possible(defect: str, family: str, packing: str) -> bool:
     if packing == "F16" and defect == "unwritten":
         return False
     return not (gguf and defect in ("unwritten", "untrained"))
+
+
+def swapped_rows(planted: Planted) -> str:
+    """q stored in the other order of rotary positions, in a family that has it in its own."""
+    for name in planted.values:
+        if name.endswith(("q_proj.weight", "k_proj.weight")):
+            planted.values[name] = _permuted(planted.values[name], HEADS if "q_proj" in name else KV_HEADS)
+    return Q
+
+
+def scaled(planted: Planted) -> str:
+    """A global scale that was divided by instead of multiplied with."""
+    planted.values[Q] = (planted.values[Q] * np.float32(1.7)).astype(np.float32)
+    return Q
+
+
+def other_seed(planted: Planted) -> str:
+    planted.values[Q] = np.random.default_rng(99).permutation(planted.values[Q].reshape(-1)).reshape(HIDDEN, HIDDEN)
+    return Q
+
+
+def one_row(planted: Planted) -> str:
+    planted.values[Q][5] = planted.values[Q][6]
+    return Q
+
+
+def one_value(planted: Planted) -> str:
+    row = planted.values[Q][5]
+    row[int(np.argmin(np.abs(row)))] = np.abs(row).max() * np.float32(0.9)
+    return Q
+
+
+def norm_without_one(planted: Planted) -> str:
+    for name in planted.values:
+        if name.endswith("norm.weight"):
+            planted.values[name] = planted.values[name] - np.float32(1)
+    return "model.layers.1.input_layernorm.weight"
+
+
+def token_rows_swapped(planted: Planted) -> str:
+    table = planted.values["model.embed_tokens.weight"]
+    table[[3, 9]] = table[[9, 3]]
+    return "model.embed_tokens.weight"
+
+
+COMPARED: Mapping[str, Defect] = {
+    "rows of q and k in the other order": swapped_rows,
+    "scaled": scaled,
+    "of another seed": other_seed,
+    "one row": one_row,
+    "one value": one_value,
+    "norm without its one": norm_without_one,
+    "rows of tokens swapped": token_rows_swapped,
+    "copied tensor": copied_tensor,
+    "copied layer": copied_layer,
+    "lost tensor": lost_tensor,
+    "zero": zero,
+    "nan": nan,
+    "copied expert": copied_expert,
+}
+"""Every defect that a look at two models can find: the tensor must be named."""
+
+
+def comparable(defect: str, family: str, packing: str) -> bool:
+    """Whether a defect can be planted there and seen."""
+    if "expert" in defect and family != "mixtral":
+        return False
+    return not (packing.startswith("Q") and (family == "mixtral" or defect == "nan"))

@@ -95,3 +95,12 @@ def test_what_cannot_be_done_is_said_in_one_line(kaibo, table, arguments, code, 
     assert ran.code == code, ran.err
     (line,) = ran.lines
     assert said in line
+
+
+def test_a_finding_of_tables_is_written_as_a_page_with_its_figures(kaibo, table, tmp_path):
+    for language in ("en", "ja"):
+        ran = kaibo("pca", "open-models", "--out", str(tmp_path / language), "--lang", language)
+        assert ran.code == 0, ran.err
+        names = {path.name for path in (tmp_path / language).iterdir()}
+        assert {"pca.html", "pca.csv", "pca-explained.svg", "pca-plane.png"} <= names
+        assert f'lang="{language}"' in (tmp_path / language / "pca.html").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kaibo.models.anatomy import UNKNOWN, anatomy_for, families
 from kaibo.models.anatomy.catalogue import MODEL_TYPES, family
+from kaibo.models.anatomy.conditions import names_in
 from kaibo.models.anatomy.expressions import nouns
 from measured import linear
 
@@ -20,7 +21,7 @@ ROLES = {
     *("embedding", "embedding.position", "embedding.type", "embedding.projection", "head", "norm", "bias", "buffer"),
     *("attention.q", "attention.k", "attention.v", "attention.o", "attention.qkv"),
     *("attention.q_norm", "attention.k_norm", "attention.q_a", "attention.q_b", "attention.kv_a", "attention.kv_b"),
-    *("mlp.gate", "mlp.up", "mlp.down", "mlp.gate_up", "router", "pooler"),
+    *("mlp.gate", "mlp.up", "mlp.down", "mlp.gate_up", "router", "pooler", "mixer"),
     *("expert.gate", "expert.up", "expert.down", "expert.gate_up"),
 }
 ANATOMIES = {name: anatomy_for({"model_type": family(name).model_types[0]}, ()) for name in families()}
@@ -71,13 +72,13 @@ def test_every_anatomy_keeps_to_the_words(name):
     assert {kind.role for kind in anatomy.kinds} <= ROLES
     assert all(MODEL_TYPES[model_type] == name for model_type in anatomy.model_types)
     assert {kind for kind, found in MODEL_TYPES.items() if found == name} == set(anatomy.model_types)
-    assert "transformers" in anatomy.source
+    assert any(place in anatomy.source for place in ("transformers", "huggingface.co"))
     assert "norm_offset" in anatomy.layout
-    known = set(anatomy.dimensions) | {"labels"}
+    known = set(anatomy.dimensions) | {"labels"} | set(anatomy.layered)
     switches = known | set(anatomy.flags) | set(anatomy.heads) | {"sparse", "dense"}
     for kind in anatomy.kinds:
         assert {noun for axis in kind.shape or () for noun in nouns(axis)} <= known
-        assert {condition.removeprefix("!") for condition in kind.conditions} <= switches
+        assert names_in(kind.conditions) <= switches
     assert len({(kind.name, kind.conditions) for kind in anatomy.kinds}) == len(anatomy.kinds)
 
 
@@ -168,7 +169,9 @@ def test_what_a_comparison_of_two_families_needs_is_in_the_layout():
     assert ANATOMIES["gpt_neox"].layout["qkv"] == "heads (q k v)"
     assert ANATOMIES["phi3"].layout["gate_up"] == "gate up"
     assert ANATOMIES["deepseek"].layout["rope"] == "interleaved"
-    assert [name for name in families() if ANATOMIES[name].layout["norm_offset"] == 1] == ["gemma", "gemma2", "gemma3"]
+    assert [name for name in families() if ANATOMIES[name].layout["norm_offset"] == 1] == [
+        *("gemma", "gemma2", "gemma3", "plamo2")
+    ]
     assert anatomy_for({}, ()).layout == {}
 
 

@@ -167,6 +167,27 @@ QWEN2_MOE = kin(
     shared_expert_intermediate_size=5632,
 )
 
+PLAMO_2_1B = {
+    "model_type": "plamo2",
+    "hidden_size": 2048,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 1,
+    "hidden_size_per_head": 128,
+    "intermediate_size": 8192,
+    "mamba_d_state": 64,
+    "mamba_d_conv": 4,
+    "mamba_num_heads": 32,
+    "mamba_step": 2,
+    "vocab_size": 100000,
+    "max_position_embeddings": 10485760,
+}
+MIMO_7B = kin(
+    "mimo",
+    llama(4096, 11008, 36, 32, num_key_value_heads=8, head_dim=128, vocab_size=151680),
+    num_nextn_predict_layers=1,
+)
+
 KNOWN = {
     "LLaMA-7B": (llama(4096, 11008, 32, 32), 6_738_415_616),
     "LLaMA-13B": (llama(5120, 13824, 40, 40), 13_015_864_320),
@@ -222,6 +243,8 @@ KNOWN = {
     "OPT-6.7b": (opt(4096, 32, 32, 16384), 6_658_473_984),
     "Falcon-40B": (FALCON_40B, 41_303_293_952),
     "MPT-7B": (MPT_7B, 6_649_286_656),
+    "PLaMo-2-1B": (PLAMO_2_1B, 1_291_441_920),
+    "MiMo-7B": (MIMO_7B, 7_622_619_136),
     "bert-base": (BERT, 109_482_240),
     "bert-base, masked language model": ({**BERT, "architectures": ["BertForMaskedLM"]}, 109_514_298),
     "bert-base, as pre-trained": ({**BERT, "architectures": ["BertForPreTraining"]}, 110_106_428),
@@ -372,3 +395,42 @@ def test_of_a_family_that_is_not_known_nothing_is_guessed():
     assert drawn.head_size is drawn.kv_bytes_per_token is drawn.flops_per_token is drawn.cache_values is None
     assert drawn.kv_bytes_full == {}
     assert all(drawn.why[name] for name in ("head_size", "kv_bytes_per_token", "flops_per_token", "parameters"))
+
+
+def block(group, factor, **more):
+    attention = {"n_heads_in_group": group, "no_op": group is None, "replace_with_linear": False}
+    return {"attention": {**attention, **more}, "ffn": {"ffn_mult": factor, "no_op": factor is None}}
+
+
+def nas(*blocks):
+    config = kin("nemotron-nas", llama(256, None, len(blocks), 8), num_key_value_heads=None)
+    return {**config, "block_configs": list(blocks)}
+
+
+def test_a_block_that_a_search_left_out_or_made_narrower_is_counted_as_it_is():
+    plain, narrow, without = block(2, 3.0), block(4, 1.5), block(None, 3.0)
+    linear = block(None, None, no_op=False, replace_with_linear=True)
+    drawn = architecture(nas(plain, narrow, without, linear))
+    outside = 2 * 32000 * 256 + 256
+    attention = {"plain": 2 * 256 * 256 + 2 * 4 * 32 * 256, "narrow": 2 * 256 * 256 + 2 * 2 * 32 * 256}
+    widths = {"plain": 512, "narrow": 256}
+    whole = sum(attention.values()) + 3 * 256 * (2 * widths["plain"] + widths["narrow"]) + 256 * 256
+    assert drawn.parameters == outside + whole + (2 + 2 + 1 + 1) * 256
+    assert drawn.kv_bytes(10) == 2 * 10 * 2 * 32 * (4 + 2), "layers without attention keep nothing"
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [], [{"attention": 3, "ffn": {}}] * 2, [block(2, float("inf"))] * 2])
+def test_blocks_that_say_nothing_are_not_guessed(wrong):
+    drawn = architecture({**nas(block(2, 3.0), block(2, 3.0)), "block_configs": wrong})
+    assert drawn.parameters is drawn.kv_bytes_per_token is None
+    assert "block_" in drawn.why["parameters"]
+
+
+def test_layers_that_predict_further_tokens_are_stated_beside_the_parameters():
+    """671 billion and 14 billion more, as the README_WEIGHTS of DeepSeek-V3 says it."""
+    drawn = architecture({**DEEPSEEK_V3, "num_nextn_predict_layers": 1})
+    layer = 187_107_328 + 2 * 7168 + 256 * 7168 + 256 + 257 * 3 * 7168 * 2048
+    assert drawn.parameters_ahead == layer + 2 * 129280 * 7168 + 2 * 7168 * 7168 + 3 * 7168
+    assert drawn.parameters == 671_026_419_200
+    assert architecture(MIMO_7B).parameters_ahead + 7_622_619_136 == 7_833_409_536
+    assert architecture(DEEPSEEK_V3).parameters_ahead is None

@@ -47,7 +47,7 @@ def keys_of(name: str) -> list[str]:
     more = {"rope_scaling", "rope_parameters", "layer_types", "id2label", "architectures", "text_config", "rope_theta"}
     more |= {"mlp_only_layers", "decoder_sparse_step", "sliding_window", "hidden_act", "rms_norm_eps", "vision_config"}
     more |= {"max_window_layers", "use_sliding_window", "sliding_window_pattern", "moe_layer_freq"}
-    return sorted({key for key in found | more if not key.startswith(("=", "?", "null:"))})
+    return sorted({key for key in found | more if not key.startswith(("=", "?", "null:", "0+"))})
 
 
 GENERATED = sorted(path.stem for path in (resources.files("kaibo.models.anatomy") / "generated").glob("*.toml"))

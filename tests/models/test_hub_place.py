@@ -9,6 +9,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+import torch
 from huggingface_hub import constants, errors
 
 from kaibo.errors import KaiboError, MissingError, NetworkError
@@ -61,7 +62,7 @@ def fetch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fetch:
     return set_answer
 
 
-def test_a_repository_is_fetched_without_code_or_pickles(fetch: Fetch, tmp_path: Path) -> None:
+def test_a_repository_is_fetched_without_code_and_without_second_copies(fetch: Fetch, tmp_path: Path) -> None:
     calls = fetch(tiny_model(tmp_path / "snapshot"))
     model = open_model("hf:org/tiny@v1")
     assert (model.name, model.address, len(model.tensors)) == ("org/tiny", "hf:org/tiny@v1", 21)
@@ -71,6 +72,20 @@ def test_a_repository_is_fetched_without_code_or_pickles(fetch: Fetch, tmp_path:
         files, allow_patterns=calls[0]["allow_patterns"], ignore_patterns=calls[0]["ignore_patterns"]
     )
     assert set(kept) == {"model.safetensors", "config.json", "chat_template.jinja"}
+    assert len(calls) == 1
+
+
+def test_of_a_repository_without_safetensors_the_files_of_pytorch_are_fetched(fetch: Fetch, tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "snapshot")
+    (folder / "model.safetensors").unlink()
+    torch.save({"model.norm.weight": torch.ones(3)}, folder / "pytorch_model.bin")
+    calls = fetch(folder)
+    assert open_model("hf:org/old").files == ("pytorch_model.bin",)
+    files = ["config.json", "pytorch_model.bin", "training_args.bin", "optimizer.bin", "x.py", "a.pt", "rust_model.ot"]
+    kept = huggingface_hub.utils.filter_repo_objects(
+        files, allow_patterns=calls[1]["allow_patterns"], ignore_patterns=calls[1]["ignore_patterns"]
+    )
+    assert set(kept) == {"config.json", "pytorch_model.bin"}
 
 
 def test_a_description_fetches_no_weights(fetch: Fetch, tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""`python tools/anatomy [TYPE …]`: generates the anatomy and the proof of each type, those that are missing first."""
+"""`python tools/anatomy [TYPE …]`: generates the anatomy and the proof of each type, those that are missing first.
+
+`--check TYPE …` writes nothing and exits 1 with what it would write otherwise, or what further sizes show; `--page`
+writes the page of what is reached alone.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,21 @@ import json
 import multiprocessing
 import os
 import pathlib
+import signal
 import sys
 import time
 import traceback
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import torch
 
-from building import Unit
+from building import Unit, see
 from caching import cache_rows
 from describing import Describer, stacks_in
 from exploring import explore, fields_of, shrunk
-from proving import proof
+from proving import proof, saved, tensors_of
 from replaying import differences
 from reporting import page
 from units import CAUSAL, WRAPPERS, Part, part_unit, parts_of, unit
@@ -30,6 +36,7 @@ PROOFS = ROOT / "tests/models/proofs"
 STATE = ROOT / ".anatomy"
 PAGE = ROOT / "docs/families.md"
 JOBS = int(os.environ.get("JOBS", "2"))
+MINUTES = 6
 
 
 def main(wanted: list[str]) -> None:
@@ -50,12 +57,24 @@ def one_type(model_type: str) -> tuple[str, str]:
     one = unit(model_type)
     if one is None:
         return model_type, ""
+    signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, MINUTES * 60)
     try:
         said = one_family(one)
-    except Exception:
+    except (Exception, TooLong):
         said = traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
     (STATE / f"{model_type}.log").write_text(said)
     return model_type, said
+
+
+class TooLong(BaseException):
+    """A type took more time than one may; not an Exception, which the trials of a config would take for a refusal."""
+
+
+def _stop(*_: object) -> None:
+    raise TooLong(f"more than {MINUTES} minutes")
 
 
 def one_family(one: Unit) -> str:
@@ -80,8 +99,8 @@ def _known(name: str) -> bool:
     return (PROOFS / f"{name}.json").exists() or (STATE / f"{name}.json").exists()
 
 
-def written(one: Unit, parts: list[Part], given: dict[str, object], begin: float) -> str:
-    """Explores, describes and writes one family."""
+def made(one: Unit, parts: list[Part], given: dict[str, object]) -> tuple[str, dict[str, Any], list[str]]:
+    """Explores and describes one family: its TOML, its proof, and what could not be told."""
     prefixes = tuple(part.prefix for part in parts)
 
     def own(name: str) -> bool:
@@ -92,20 +111,47 @@ def written(one: Unit, parts: list[Part], given: dict[str, object], begin: float
     describer.describe()
     cached = cache_rows(explored, describer) if keeps(one, parts) else None
     anatomy = describer.finish()
-    file, proven = FAMILIES / f"{one.name}.toml", PROOFS / f"{one.name}.json"
-    file.write_text(toml(explored, anatomy, parts, cached), encoding="utf-8")
     found = proof(explored, stacks_in(explored.all, lambda name: True), cached is not None)
-    text = json.dumps(found, separators=(",", ":"), sort_keys=True)
-    proven.write_text(text + "\n", encoding="utf-8")
+    return toml(explored, anatomy, parts, cached), found, anatomy.problems
+
+
+def written(one: Unit, parts: list[Part], given: dict[str, object], begin: float) -> str:
+    """Writes one family where it is exact, else beside the logs."""
+    text, found, problems = made(one, parts, given)
+    file, proven = FAMILIES / f"{one.name}.toml", PROOFS / f"{one.name}.json"
+    file.write_text(text, encoding="utf-8")
+    proven.write_text(json.dumps(found, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
     wrong = [line for case in found["cases"] for line in differences(one.name, case)]
     if wrong:  # what is not exact is not shipped
         for path in (file, proven):
             path.rename(STATE / path.name)
-    problems = "; ".join([*wrong[:6], *anatomy.problems])
-    return (
-        f"{problems}\n{'problems' if problems else 'whole'} in {time.process_time() - begin:.0f} s: {problems[:120]}\n"
-    )
+    said = "; ".join([*wrong[:6], *problems])
+    return f"{said}\n{'problems' if said else 'whole'} in {time.process_time() - begin:.0f} s: {said[:120]}\n"
+
+
+def checked(model_type: str) -> list[str]:
+    """What `make anatomy` would write otherwise than it is, and what two further sizes show; nothing is written."""
+    one = unit(model_type)
+    if one is None:
+        return [f"{model_type}: no class to build"]
+    given = shrunk(one, fields_of(one))
+    parts = parts_of(one, given) if one.config.sub_configs else []
+    text, _, _ = made(one, parts, given)
+    shipped = (FAMILIES / f"{one.name}.toml").read_text(encoding="utf-8").splitlines()
+    other = [line for line in text.splitlines() if line not in shipped and not line.startswith("source")]
+    found = [f"{model_type} would have {line.strip()}" for line in other]
+    base, names = see(one, given), ("hidden_size", "vocab_size", "intermediate_size")
+    for size in (5, 7):
+        wider = {name: size * 32 for name in names if name in fields_of(one)}
+        seen = see(one, {**given, **wider, "num_hidden_layers": size})
+        case = {"config": saved(one, seen.given), **tensors_of(seen, stacks_in([base, seen], lambda name: True))}
+        found += [f"{model_type} at {size * 32}: {line}" for line in differences(one.name, case)]
+    return found
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--check"]:
+        sys.exit("\n".join(line for wanted in sys.argv[2:] for line in checked(wanted)) or 0)
+    if sys.argv[1:] == ["--page"]:
+        sys.exit(PAGE.write_text(page(FAMILIES, STATE), encoding="utf-8") and 0)
     main(sys.argv[1:])

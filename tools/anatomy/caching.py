@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,9 @@ from exploring import EXPERTS, Explored
 
 TOKENS = (64, 300)
 WINDOW = 100
-WINDOWS = re.compile(r"^(sliding_window\w*|attention_chunk_size|local_attention|attention_window_size|window_size)$")
+WINDOWS = re.compile(
+    r"^(sliding_window(?!_(pattern|layers|freq|interval))\w*|attention_chunk_size|local_attention|attention_window_size|window_size)$"
+)
 READ = re.compile(
     r"head|kv|lora|rank|nope|rope_head|v_head|hidden_size|conv|state|ssm|mamba|linear|group|expand|window|chunk|index|"
     r"lru|n_embd|d_model|kernel|_dim$|compress|latent"
@@ -48,33 +52,53 @@ def elements(unit: Unit, given: Mapping[str, Any]) -> dict[str, int] | None:
 def measure(unit: Unit, given: Mapping[str, Any]) -> Measured | None:
     """The cache of a unit at a config; None where its forward pass needs more than shapes."""
     given = {name: value for name, value in given.items() if not EXPERTS.search(name)}  # a router takes its own number
+    for quiet in (True, False):
+        try:
+            return _passed(unit, given, quiet)
+        except Exception:
+            continue
+    return None
+
+
+def _passed(unit: Unit, given: Mapping[str, Any], quiet: bool) -> Measured | None:
+    model, config = build(unit, given)
+    _still(model, quiet)
+    model.eval()
+    with _without_masks(model) if quiet else contextlib.nullcontext():
+        return _after_passes(model, config, given)
+
+
+@contextlib.contextmanager
+def _without_masks(model: torch.nn.Module) -> Iterator[None]:
+    """No masks are made: what is seen of a text changes no shape of what is kept."""
+    code = vars(sys.modules[type(model).__module__])
+    kept = {name: code[name] for name in code if re.match(r"create_\w*mask", name)}
     try:
-        model, config = build(unit, given)
-        _still(model)
-        model.eval()
-        held = {}
-        for tokens in TOKENS:
-            with torch.no_grad(), torch.device("meta"):
-                out = model(input_ids=torch.zeros((1, tokens), dtype=torch.long, device="meta"), use_cache=True)
-            cache = getattr(out, "past_key_values", None)
-            cache = cache if cache is not None else getattr(out, "cache_params", None)
-            if cache is None:
-                return None
-            held[tokens] = _layers(cache)
-        return Measured(dict(given), after(config), held)
-    except Exception:
-        return None
+        code.update({name: lambda *given, **named: None for name in kept})
+        yield
+    finally:
+        code.update(kept)
 
 
-def _still(model: torch.nn.Module) -> None:
-    """Experts give back what they get: which of them a token meets is no matter of shapes."""
+def _after_passes(model: torch.nn.Module, config: Any, given: Mapping[str, Any]) -> Measured | None:
+    held = {}
+    for tokens in TOKENS:
+        with torch.no_grad(), torch.device("meta"):
+            out = model(input_ids=torch.zeros((1, tokens), dtype=torch.long, device="meta"), use_cache=True)
+        cache = getattr(out, "past_key_values", None)
+        cache = cache if cache is not None else getattr(out, "cache_params", None)
+        if cache is None:
+            return None
+        held[tokens] = _layers(cache)
+    return Measured(dict(given), after(config), held)
+
+
+def _still(model: torch.nn.Module, quiet: bool) -> None:
+    """Experts give back what they get: which of them a token meets is no matter of shapes. Norms and MLPs, too."""
     for module in model.modules():
-        if type(module).__name__.endswith(("Experts", "MoeBlock", "SparseMoeBlock")) and not hasattr(
-            module, "self_attn"
-        ):
-            name = type(module).__name__
-            if name.endswith("Experts"):
-                module.forward = lambda hidden, *given, **named: torch.empty_like(hidden)
+        name = type(module).__name__
+        if name.endswith("Experts") or (quiet and name.endswith(("Norm", "MLP"))):
+            module.forward = lambda hidden, *given, **named: torch.empty_like(hidden)
 
 
 def _layers(cache: Any) -> Held:
@@ -110,6 +134,11 @@ def cache_rows(explored: Explored, describer: Describer) -> list[list[str]] | No
         if measure(unit, {**given, name: WINDOW}) is not None:
             given[name] = WINDOW
     first = measure(unit, given)
+    for change in (s for s in explored.all if first is None and any(isinstance(v, list) for v in s.given.values())):
+        first = measure(unit, {**given, **change.given})  # layers of one kind alone may refuse a cache
+        if first is not None:
+            given |= change.given
+            break
     if first is None or not any(first.held[TOKENS[0]].values()):
         return None
     seen = [first]

@@ -135,7 +135,12 @@ class Words:
                     if all(o is not None for o in offs):
                         values = [c > 0 and row.layer % c == o for c, o, row in zip(counts, offs, rows, strict=True)]
                         add(5, f"(layer-{other})%{name}=0", values)
-        for size in (1, 2):
+                        values = [
+                            c > 0 and max(row.layer + 1 - o, 0) % c == 0
+                            for c, o, row in zip(counts, offs, rows, strict=True)
+                        ]
+                        add(6, f"(layer+1-{other})%{name}=0", values)
+        for size in range(1, 7):
             add(8, f"layer<{size}", [row.layer < size for row in rows])
             add(9, f"layer<layers-{size}", [row.layer < row.layers - size for row in rows])
         for step in range(2, 9):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from building import Seen, Shape
 from conditions import Row, Table, Words
 from exploring import Explored, settled
+from kaibo.models.anatomy.expressions import evaluate
 from roles import role_of
 from solving import number, solve
 
@@ -39,6 +40,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
 }
 PATTERN = re.compile(r"(^|\.)(\d+)(?=\.|$)")
 Cells = dict[int | None, tuple[Shape, int]]
+Where = Callable[[Seen, "Cells"], Iterable[int | None]]
 
 
 @dataclass
@@ -86,12 +88,37 @@ class Describer:
         self.cache: list[list[str]] | None = None
         for pattern in sorted(patterns, key=lambda p: (self._order(p), p)):
             stack = _stack_of(pattern)
+            role = role_of(pattern, buffer=pattern in buffers)
+            count = counts.get(stack, "") if stack is not None else ""
             for shape, condition, where in self._groups(pattern):
-                formulas = [self._axis(pattern, where, axis, size) for axis, size in enumerate(shape)]
-                role = role_of(pattern, buffer=pattern in buffers)
-                count = counts.get(stack, "") if stack is not None else ""
-                self.out.rows.append((pattern, role, " ".join(formulas), condition, count))
+                for formulas, more in self._sizes(pattern, where, shape):
+                    self.out.rows.append((pattern, role, " ".join(formulas), f"{condition} {more}".strip(), count))
         return self.out
+
+    def _sizes(self, pattern: str, where: Where, shape: Shape) -> Iterator[tuple[list[str], str]]:
+        """The formulas of a shape; where one cannot be told, apart by a flag that tells it."""
+        before = list(self.out.problems)
+        whole = [self._axis(pattern, where, axis, size) for axis, size in enumerate(shape)]
+        problems, self.out.problems = self.out.problems, list(before)
+        if len(problems) == len(before):
+            yield whole, ""
+            return
+        for flag in self.flags:
+            halves = [
+                [self._axis(pattern, self._only(where, flag, value), n, size) for n, size in enumerate(shape)]
+                for value in (True, False)
+            ]
+            if len(self.out.problems) == len(before):
+                self.used.add(flag)
+                yield halves[0], flag
+                yield halves[1], f"!{flag}"
+                return
+            self.out.problems = list(before)
+        self.out.problems = problems
+        yield whole, ""
+
+    def _only(self, where: Where, flag: str, value: bool) -> Where:
+        return lambda seen, held: where(seen, held) if bool(self._value(seen, flag)) is value else ()
 
     def finish(self) -> Anatomy:
         """The tables that the rows and the cache need."""
@@ -202,7 +229,7 @@ class Describer:
             texts=[
                 n for n, v in fields.items() if isinstance(v, str) and len({self._value(s, n) for s in self.all}) > 1
             ],
-            lists=[n for n in lists if "rope" not in n],
+            lists=[n for n in lists if not n.startswith("rope")],
             members=[
                 n
                 for n, v in fields.items()
@@ -241,7 +268,9 @@ class Describer:
         there, asked = np.zeros(len(table.rows), bool), np.zeros(len(table.rows), bool)
         for (n, layer), row in where.items():
             held = self.cells[n].get(pattern, {})
-            asked[row] = shape is None or {cell[0] for cell in held.values()} <= among
+            shapes = {cell[0] for cell in held.values()}
+            # a size that changed to another of the set says nothing of where each is
+            asked[row] = shape is None or shapes == among or (shapes <= among and self._is_structural(self.all[n]))
             there[row] = layer in held and (shape is None or held[layer][0] == shape)
         found = table.tell(there, asked)
         if found is None:
@@ -262,14 +291,14 @@ class Describer:
         return [(shape, condition, self._where(condition)) for shape, condition in told]
 
     def _plain(self, pattern: str) -> list[dict[str, Cells]]:
-        """What was seen of a tensor, the base first, then where only lists and the number of layers differ."""
+        """What was seen of a tensor, the base first, then where only lists, flags and the number of layers differ."""
         quiet = [c for seen, c in zip(self.all, self.cells, strict=True) if pattern in c and self._is_structural(seen)]
         return quiet or [c for c in self.cells if pattern in c]
 
     def _is_structural(self, seen: Seen) -> bool:
         base = self.explored.base.given
         changed = {n for n, v in seen.given.items() if base.get(n, self.explored.fields.get(n)) != v}
-        return all(isinstance(seen.given[n], list) or re.search(r"layers$|n_layer$|depth$", n) for n in changed)
+        return all(isinstance(seen.given[n], list | bool) or re.search(r"layers$|n_layer$|depth$", n) for n in changed)
 
     def _where(self, condition: str) -> Callable[[Seen, Cells], Iterable[int | None]]:
         def there(seen: Seen, held: Cells) -> Iterable[int | None]:
@@ -332,6 +361,8 @@ class Describer:
         }
         if (found := solve(points, sorted(relevant))) is not None:
             return found
+        if (found := self._or_else(points, sorted(relevant))) is not None:
+            return found
         if len({value for _, value in points}) == 1:
             return str(points[0][1])
         names = sorted(self.numeric, key=lambda n: ("." in n, self.nouns[n] == n, n))[:14]
@@ -340,6 +371,33 @@ class Describer:
                 if (found := solve(points, list(chosen))) is not None and not found.isdigit():
                     return found
         return None
+
+    def _or_else(self, points: list[Any], relevant: list[str]) -> str | None:
+        """The same where null stands for another field; nought says nothing where it stands for something else."""
+        empty = [n for n in relevant if any(not numbers.get(n) for numbers, _ in points)]
+        full = [(numbers, value) for numbers, value in points if all(numbers.get(n) for n in empty)]
+        found = solve(full, relevant) if empty and full else None
+        if found is None or len(full) == len(points):
+            return None
+        left = [(numbers, value) for numbers, value in points if not all(numbers.get(n) for n in empty)]
+        for name in (n for n in empty if n in self.explored.absent):
+            for other in (n for n in self.numeric if self.nouns[n] in NOUNS):
+                stood = [
+                    ({**numbers, name: numbers.get(name) or numbers.get(other, 0)}, value) for numbers, value in left
+                ]
+                if len({value for _, value in stood}) >= 1 and all(self._gives(found, *one) for one in stood):
+                    return re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", self._standing(name, other), found)
+        return found if all(n not in self.explored.absent for n in empty) else None
+
+    def _gives(self, formula: str, numbers: Mapping[str, float], value: int) -> bool:
+        return evaluate(formula, {n: int(v) for n, v in numbers.items()}) == value
+
+    def _standing(self, name: str, other: str) -> str:
+        """A number of its own for a field that stands for another where it is null."""
+        noun = f"{self.nouns[name]}_or_{self.nouns[other]}"
+        self.out.dimensions[noun] = [*self._keys(name), f"={self.nouns[other]}"]
+        self.used.add(other)
+        return noun
 
     def _numbers(self, seen: Seen) -> dict[str, float]:
         return self._numbers_in({name: self._value(seen, name) for name in [*self.numeric, *self.flags]})
@@ -359,9 +417,12 @@ class Describer:
 
     def _tables(self) -> None:
         fields = self.explored.fields
-        lists = set(self.used_lists)
-        for name in sorted(lists):
-            self._list(name)
+        lists: set[str] = set()
+        while left := sorted(self.used_lists - lists):  # a list may be told by another
+            lists.add(left[0])
+            self._list(left[0])
+        for name, told in self.out.lists.items():
+            self.out.lists[name] = [[value, self._condition_in_nouns(rule)] for value, rule in told]
         rows = []
         for pattern, role, shape, condition, count in self.out.rows:
             rows.append((pattern, role, shape, self._condition_in_nouns(condition), count))
@@ -378,6 +439,12 @@ class Describer:
             else:
                 nulled = any(name in s.given and s.given[name] is None and s.after.get(name) is None for s in self.all)
                 null = ["null:0"] if nulled and value is not None else []
+                if (
+                    value
+                    and not null
+                    and any(type(self._value(s, name)) is int and not self._value(s, name) for s in self.all)
+                ):
+                    null = ["0+"]  # none of it is a number, too
                 self.out.dimensions[self.nouns[name]] = [*self._keys(name), *null, *self._default(name, value)]
 
     def _keys(self, name: str) -> list[str]:
@@ -456,6 +523,7 @@ class Describer:
         fields = self.explored.fields
         seen = [s for s in self.all if not isinstance(s.given.get(name), list) and isinstance(s.after.get(name), list)]
         values = list(dict.fromkeys(v for s in seen for v in s.after[name] if isinstance(v, str | int | bool)))
+        values.sort(key=lambda v: sum(s.after[name].count(v) for s in seen))
         if (
             fields.get(name) is not None
             and isinstance(fields[name], list)
@@ -465,31 +533,34 @@ class Describer:
         if any(f"layer~{name}" in row[3] for row in self.out.rows):
             self._members_of(name, seen)
             return
-        if all(type(v) is int for v in values) and not any(
-            f"{name}=" in row[3] or f"{name}!=" in row[3] for row in self.out.rows
+        said = [row[3] for row in self.out.rows] + [rule for rows in self.out.lists.values() for _, rule in rows]
+        if not values or (
+            all(type(v) is int for v in values) and not any(f"{name}=" in one or f"{name}!=" in one for one in said)
         ):
             return
-        words = self.words
-        words = Words(words.flags, words.numbers, words.texts, [], words.members, words.rules)
         index = [
             (self.after[self.index[id(s)]], i, len(s.after[name]), s.after[name][i])
             for s in seen
             for i in range(len(s.after[name]))
         ]
+        others = [n for n in self.words.lists if n != name and n in fields and n not in self.out.lists]
+        for lists in ([], others):
+            told = self._entries(name, values, index, Words(**{**vars(self.words), "lists": lists}))
+            if told is not None:
+                self.out.lists[name] = told
+                return
+        self.out.problems.append(f"{name}: which layers are {values[0]}")
+
+    def _entries(self, name: str, values: list[Any], index: list[Any], words: Words) -> list[list[str]] | None:
+        """A condition for each entry of a list, the last for all that is left."""
         table = Table([Row(after, i, size) for after, i, size, _ in index], words)
         told: list[list[str]] = []
-        values.sort(key=lambda v: sum(s.after[name].count(v) for s in seen))
         for value in values[:-1]:
             condition = table.tell(np.array([v == value for *_, v in index]))
             if condition is None:
-                self.out.problems.append(f"{name}: which layers are {value}")
-                return
-            for used in self._names_in(condition):
-                self.used.add(used)
-            told.append([str(value), condition])
-        if values:
-            told.append([str(values[-1]), ""])
-        self.out.lists[name] = told
+                return None
+            told.append([str(value), self._renamed_condition(condition)])
+        return [*told, [str(values[-1]), ""]] if values else None
 
     def _members_of(self, name: str, seen: list[Seen]) -> None:
         """Which layers a list names where the config does not give it."""
@@ -530,6 +601,9 @@ def holds(condition: str, after: Mapping[str, Any], layer: int | None, layers: i
 
 
 def _term(term: str, after: Mapping[str, Any], layer: int | None, layers: int) -> bool:
+    if match := re.fullmatch(r"\(layer\+1-([\w.]+)\)%([\w.]+)(!?)=0", term):
+        offset, every = (int(after.get(v) or 0) for v in match.groups()[:2])
+        return (every > 0 and max(layer + 1 - offset, 0) % every == 0) is not bool(match[3])
     if match := re.fullmatch(r"\(layer([+-])([\w.]+)\)%([\w.]+)(!?)=0", term):
         sign, shift, step, negated = match.groups()
         offset, every = (int(v) if v.isdigit() else int(after.get(v) or 0) for v in (shift, step))

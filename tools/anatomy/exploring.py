@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedConfig
+from transformers.configuration_utils import ALLOWED_LAYER_TYPES
 
 from building import Seen, Unit, Values, after, configured, see
 
@@ -21,6 +22,7 @@ IDLE = re.compile(
     r"|output_|return_|chunk_size_feed|problem_type|prob$|label|_idx$|token_index|layerdrop|softcap|theta|gradient|_lr"
     r"|attn_implementation|transformers_version|name_or_path|multiplier|time_step_(min|max|floor|limit)|num_beams|mask_"
 )
+NUMBER = re.compile(r"(heads|dim|size|experts|rank)$")
 PATTERNED = 14
 EXPERTS = re.compile(r"(n_routed_experts|num_experts|num_local_experts|moe_num_experts|n_experts|num_routed_experts)$")
 NESTED_WORDS = re.compile(
@@ -108,7 +110,7 @@ def legacy(config: type) -> dict[str, Any]:
             found[name] = eval(value, {}, {})  # a literal of transformers' own source
         except Exception:
             continue
-    return {name: value for name, value in found.items() if isinstance(value, int | bool)}
+    return {n: v for n, v in found.items() if isinstance(v, int | bool) or (v is None and NUMBER.search(n))}
 
 
 def alternatives(value: Any, name: str) -> list[Any]:
@@ -189,13 +191,14 @@ def _beside(found: Explored) -> None:
         if not new:
             continue
         known |= new
-        for name in counts:
-            if seen.given.get(name) != found.base.given.get(name):
+        brought = [n for n in seen.given if n not in found.base.given and type(seen.given[n]) is int]
+        for name in [*brought, *counts]:
+            if name not in brought and seen.given.get(name) != found.base.given.get(name):
                 continue
-            if name in found.single:
+            if name in found.single and found.single[name] and name not in brought:
                 found.add({name: found.single[name][0].given[name]}, to=seen)
                 continue
-            for other in alternatives(_now(found.base, name, found.fields[name]), name)[:3]:
+            for other in alternatives(_now(seen, name, found.fields[name]), name)[:3]:
                 made = found.add({name: other}, to=seen)
                 if made is not None:
                     if made.tensors == seen.tensors:
@@ -426,6 +429,8 @@ def _change(found: Explored, name: str, own: typing.Callable[[str], bool]) -> No
         count += 1
         if count == 2 or isinstance(value, bool):
             break
+    if not count and isinstance(value, bool) and "." not in name:
+        _with_nulls(found, name, not value)
     if count and type(value) is int:
         for nothing in (0, None):
             if (seen := found.add({name: nothing})) is not None:
@@ -434,6 +439,18 @@ def _change(found: Explored, name: str, own: typing.Callable[[str], bool]) -> No
                     found.forget()  # what stands for nothing here is something else
                     continue
                 found.single[name].append(seen)
+
+
+def _with_nulls(found: Explored, name: str, value: bool) -> None:
+    """A flag that is refused alone, beside numbers that are null."""
+    base = found.base
+    nulls = [n for n, v in found.fields.items() if v is None and base.after.get(n) is None and "." not in n]
+    guessed = {
+        n: _guesses(base, n)[0] for n in nulls if _matters(n) and re.search(r"num_|_size$|_dim$|top_k|experts", n)
+    }
+    seen = found.add({**guessed, name: value}) if guessed else None
+    if seen is not None and seen.tensors == base.tensors:
+        found.forget()
 
 
 def _differs(base: Seen, seen: Seen, own: typing.Callable[[str], bool]) -> bool:
@@ -477,6 +494,9 @@ def _lists(found: Explored) -> None:
                 other = list(value)
                 rolled.shuffle(other)
                 found.add({name: other})
+            for word in _others(found.unit, value):
+                found.add({name: [word, *value[1:]]})
+                found.add({name: [*value[:-1], word]})
             if all(isinstance(item, str) for item in value):  # where the list itself says how many layers there are
                 found.add({name: [*value, *value[::-1]]})
         elif all(type(item) is int for item in value):
@@ -486,6 +506,14 @@ def _lists(found: Explored) -> None:
         if value is None and re.search(r"layers|layer_ids|indices|idxs|list", name) and base.after.get(name) is None:
             for other in ([], [1], [0, 2]):
                 found.add({name: other})
+
+
+def _others(unit: Unit, value: list[Any]) -> list[str]:
+    """Kinds of layers that the code of a model speaks of and that its list does not hold."""
+    if not all(isinstance(item, str) for item in value):
+        return []
+    source = _modelling(unit.config) + inspect.getsource(inspect.getmodule(unit.config))
+    return [word for word in ALLOWED_LAYER_TYPES if f'"{word}"' in source and word not in value]
 
 
 def _together(found: Explored) -> None:
@@ -510,6 +538,34 @@ def _together(found: Explored) -> None:
     for name in silent:  # a flag that does nothing at the base may do something beside another
         for other, value in list(flags.items())[:4]:
             found.add({other: value, name: not found.fields[name]})
+    quiet = [n for n, v in found.fields.items() if v is None and NUMBER.search(n) and "." not in n and _matters(n)]
+    for name in quiet:
+        if found.base.after.get(name) is None and name not in found.base.given:
+            _quiet_beside(found, name, flags)
+
+
+def _quiet_beside(found: Explored, name: str, flags: dict[str, Any]) -> None:
+    """A number that is null and does nothing at the base, beside each flag that does something."""
+    for flag, value in flags.items():
+        alone = next(iter(found.single[flag]), None)
+        for guess in _guesses(found.base, name) if alone is not None else ():
+            made = found.add({flag: value, name: guess})
+            if made is None:
+                continue
+            if made.tensors == alone.tensors:
+                found.forget()
+                continue
+            found.single.setdefault(name, [])
+            found.absent.setdefault(name, alone)
+            found.pairs.append((name, made, alone))
+            if (more := found.add({flag: value, name: 2 * guess})) is not None:
+                found.pairs.append((name, more, alone))
+            moved = [tensor for tensor, shape in made.tensors.items() if alone.tensors.get(tensor) != shape]
+            for other in [n for n in found.single if n != name and type(found.fields[n]) is int and found.single[n]]:
+                seen = found.single[other][0]  # what else those sizes depend on
+                if any(seen.tensors.get(tensor) != found.base.tensors.get(tensor) for tensor in moved):
+                    found.add({other: seen.given[other]}, to=made)
+            break
 
 
 def settled(unit: Unit, given: Values) -> dict[str, Any] | None:

@@ -47,6 +47,13 @@ def _quiet(value: Any) -> Any:
 
 
 def _case(unit: Unit, seen: Seen, stacks: set[str], cached: bool) -> dict[str, Any]:
+    held = elements(unit, seen.given) if cached else None
+    kept = {} if held is None else {"cache": held}
+    return kept | {"config": saved(unit, seen.given), **tensors_of(seen, stacks)}
+
+
+def tensors_of(seen: Seen, stacks: set[str]) -> dict[str, Any]:
+    """The tensors of a model, those of all layers in one entry: shape, layers, number of experts; and its buffers."""
     groups: dict[str, dict[tuple[int, ...], set[int]]] = {}
     experts: dict[str, int] = {}
     for name, shape in seen.tensors.items():
@@ -58,13 +65,7 @@ def _case(unit: Unit, seen: Seen, stacks: set[str], cached: bool) -> dict[str, A
         pattern: [[list(shape), _ranges(layers), experts.get(pattern, 0)] for shape, layers in shapes.items()]
         for pattern, shapes in sorted(groups.items())
     }
-    held = elements(unit, seen.given) if cached else None
-    kept = {} if held is None else {"cache": held}
-    return kept | {
-        "config": saved(unit, seen.given),
-        "tensors": tensors,
-        "buffers": sorted({collapsed(n, stacks)[0] for n in seen.buffers}),
-    }
+    return {"tensors": tensors, "buffers": sorted({collapsed(n, stacks)[0] for n in seen.buffers})}
 
 
 def _ranges(layers: set[int]) -> str:

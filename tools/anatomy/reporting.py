@@ -28,8 +28,11 @@ the generator changed in several fields. **Cache**: bytes equal to the tensors o
 - transformers has it: raise its version in `constraints.txt`, run `make anatomy` (only what is missing is built; name
   types to build them again: `python tools/anatomy qwen3_next`), read the diff of `src/kaibo/models/anatomy/generated/`
   and run `pytest tests/models/test_generated_families.py`.
+- `python tools/anatomy --check qwen3_next` writes nothing and says what would be written otherwise.
 - The generator cannot tell a size or a condition: the log in `.anatomy/` says which. A new kind of word goes into
   `tools/anatomy/conditions.py` and `src/kaibo/models/anatomy/conditions.py`, a new kind of formula into `solving.py`.
+- Layers that predict further tokens are left out by transformers: `src/kaibo/models/anatomy/ahead.toml`, with a source.
+- Older spellings of a list or a table: `src/kaibo/models/anatomy/spellings.py`.
 - transformers lacks it: write `src/kaibo/models/anatomy/NAME.toml` by hand after `llama.toml`, with its source, and add
   its `model_type` to `catalogue.py`; give `tests/models/test_architecture_counts.py` a count that is published.
 - A role for new names: `tools/anatomy/roles.py`.

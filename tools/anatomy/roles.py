@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 RULES: tuple[tuple[str, str], ...] = (
-    (r"(^|\.)(lm_head|embed_out|output_projection|lm_predictions|cls\.predictions\.decoder)\.", "head"),
     (
-        r"(embed_positions|wpe|position_embeddings?|pos_emb|position_embedding|positional_embedding|relative_attention_bias|rel_pos|pos_embed|position_encoding|positions_embed)",
+        r"(^|\.)(lm_head|embed_out|output_projection|lm_predictions|cls\.predictions\.decoder)\.|^(model\.)?head\.weight$",
+        "head",
+    ),
+    (r"(^|\.)(hc_|hyper|mhc)", "connection"),
+    (
+        r"(embed_positions|compressor\.ape|wpe|position_embeddings?|pos_emb|position_embedding|positional_embedding|relative_attention_bias|rel_pos|pos_embed|position_encoding|positions_embed)",
         "embedding.position",
     ),
     (r"(token_type_embeddings|segment_embedding|type_embed)", "embedding.type"),

@@ -80,6 +80,7 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
         ("family", model.family),
         ("parameters", _parameters(model, language)),
         ("parts", _parts(model, language)),
+        ("parameters_ahead", _count(model.parameters_ahead or None)),
         ("quantization", model.quantization),
         ("layers", _count(model.layers)),
         ("hidden", _count(model.hidden)),
@@ -195,8 +196,10 @@ def _parts(model: Architecture, language: str) -> str | None:
 
 
 def _memory(model: Architecture, language: str) -> str | None:
-    return _joined(
+    stored = model.stored_bytes and word("page.as_stored", language, size=bytes_in_words(model.stored_bytes))
+    widths = (
         word("page.at_bits", language, bits=bits, size=bytes_in_words(model.weights_bytes[bits]))
         for bits in ("32", "16", "8", "4")
         if bits in model.weights_bytes
     )
+    return _joined([stored or None, *widths])

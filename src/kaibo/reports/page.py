@@ -24,7 +24,7 @@ from kaibo.reports.claims import ClaimGroup, Tally
 from kaibo.reports.facts import Fact, published, without_folders
 from kaibo.reports.tables import numeric, read, spoken, to_csv
 from kaibo.vocabulary import Finding
-from kaibo.words import heading, said, word
+from kaibo.words import heading, known, said, word
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -115,10 +115,15 @@ def section(
     shown = published([findings] if isinstance(findings, Finding) else findings)
     first = shown[0]
     drawn = charts(first, [name for name in shown_by(first) if drawings is None or name in drawings], language)
-    title = word(f"page.{first.kind}", language)
     tables = tuple(page_table(finding, language) for finding in _tabled(shown))
     notes = tuple(dict.fromkeys(said(text, language) for finding in shown for text in finding.notes))
-    return Section(str(first.kind), title, charts=drawn, tables=tables, notes=notes)
+    return Section(str(first.kind), _heading(first, language), charts=drawn, tables=tables, notes=notes)
+
+
+def _heading(finding: Finding[Any], language: str) -> str:
+    """What a kind is called on a page; where it has no words for that, its first figure's title."""
+    titles = [drawing.title for drawing in finding.kind.figures.values()]
+    return word(next(key for key in (f"page.{finding.kind}", *titles, "page.table") if known(key)), language)
 
 
 def differences_section(

@@ -81,7 +81,9 @@ class Architecture:
     modelling code would make of this config; of a model of several parts (`parameters_by_part`: `text`, `vision`,
     `audio`, `projector`) those of its language model, `parameters_whole` of all. `attention` is `MHA`, `GQA`, `MQA`
     or `MLA`; `windowed_layers` of the layers look back only `window` tokens. `cache_values` is how many numbers one
-    layer keeps per token. Sizes are in bytes, `weights_bytes` keyed by bits ("32", "16", "8", "4"), `kv_bytes_full`
+    layer keeps per token. `parameters_ahead` are those of the layers that predict further tokens, which files may hold
+    beside the others. Sizes are in bytes, `stored_bytes` what the tensors take up in the files, with the scales of
+    packed ones (None where there are none), `weights_bytes` keyed by bits ("32", "16", "8", "4"), `kv_bytes_full`
     at full context keyed "16" and "8", `kv_bytes_per_token` at 16 bit: what one more token adds while no window is
     full; `state_bytes` at 16 bit: what does not grow (None where all does). `cache_at` has, by number of tokens,
     the bytes at "16" and "8" bit and at 16 bit those that are `growing` and `constant`. FLOPs count a
@@ -98,6 +100,8 @@ class Architecture:
     parameters_whole: int | None = None
     other_roles: Mapping[str, int] = field(default_factory=dict)
     weights_bytes: Mapping[str, int] = field(default_factory=dict)
+    stored_bytes: int | None = None
+    parameters_ahead: int | None = None
     layers: int | None = None
     hidden: int | None = None
     intermediate: int | None = None

@@ -43,12 +43,14 @@ def highlights(
     tensors: Finding[StatsRow],
     profile: Finding[ProfileRow],
     changed: Changed | None = None,
+    stored: Sequence[str] = (),
 ) -> tuple[Highlight, ...]:
     """The five facts about one model that matter most, from the findings about the whole and about its tensors.
 
     What changed from a base comes first, then damage, what the model is, its digits, a hidden grid, its tails, its
     entropy, and where the weights are widest. Each sentence holds for the whole model: nothing that was left out of
     the question could have been the answer. Where less than nine tenths of the parameters were seen, only that is said.
+    `stored` says how the weights lie in their files, where some are packed.
     """
     seen = (whole.rows[0].seen if whole.rows[0].seen is not None else 1.0) if whole.rows else 0.0
     if seen < ENOUGH:
@@ -58,7 +60,7 @@ def highlights(
     candidates = (
         None if changed is None else _changed(changed),
         _nonfinite(tensors.rows, model),
-        Highlight("size", {"parameters": model.n, "layers": layers, "dtype": model.dtypes}),
+        Highlight("size", {"parameters": model.n, "layers": layers, "dtype": stored or model.dtypes}),
         _digits(digits.rows[0]),
         _grid(tensors.rows),
         _tails(tensors.rows),

@@ -20,7 +20,8 @@ from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
 from kaibo.desk.measuring import Settings, with_notes
-from kaibo.vocabulary import LEVELS, Architecture, Finding
+from kaibo.models.packings import packed_as
+from kaibo.vocabulary import LEVELS, Architecture, Finding, Model
 from kaibo.vocabulary.seen import with_seen
 
 
@@ -84,10 +85,19 @@ def chapters_of(
         stats=(with_notes(stats[0], [collected]), *stats[1:]),
         profile=over_depth,
         magnitudes=magnitudes.magnitudes(rows),
-        highlights=highlights(digits[0], stats[0], stats[3], over_depth, _first(compared, diff)),
+        highlights=highlights(
+            digits[0], stats[0], stats[3], over_depth, _first(compared, diff), _stored(collected.model)
+        ),
         diff=diff,
         adapters=adapters_of(compared, settings=settings) if compared else None,
     )
+
+
+def _stored(model: Model) -> tuple[str, ...]:
+    """How the weights lie in their files, where some are packed."""
+    found = {tensor.name: packed_as(tensor) for tensor in model.weights}
+    ways = {(found[tensor.name] or tensor.dtype.name).removesuffix(" blocks") for tensor in model.weights}
+    return tuple(sorted(ways)) if any(found.values()) else ()
 
 
 def _first(compared: tuple[Compared, ...], diff: tuple[Differences, ...]) -> Changed | None:

@@ -42,7 +42,7 @@ def inspect(
         try:
             described = open_description(address, trust_shards=trust_shards)
             promised = _promise(described, tokens)
-            row = _at(_as_stored(promised, described), lengths)
+            row = _at(replace(_as_stored(promised, described), stored_bytes=_stored_bytes(described)), lengths)
         except KaiboError as error:
             report(error)
             continue
@@ -98,6 +98,12 @@ def _as_stored(promised: Architecture, described: Description) -> Architecture:
         if promised.parameters == stored and promised.parameters_whole in (None, stored)
         else _from_headers(promised, described.tensors)
     )
+
+
+def _stored_bytes(described: Description) -> int | None:
+    """What the tensors take up in the files, scales and codebooks too; None where there are none."""
+    listed = [row for tensor in described.tensors or () for row in _tensor_rows(tensor)]
+    return sum(row.end - row.begin for row in listed) or None
 
 
 def _is_weight(tensor: Tensor) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaibo.desk import options
+from kaibo.desk import options, outputs
 from kaibo.desk.answering import Answer
 from kaibo.errors import UsageError
 
@@ -123,11 +123,17 @@ class Output:
     table: options.Export = None
     figure: options.Picture = None
     figures: Pictures = None
+    out: outputs.Out = None
     language: options.Language = "en"
     force: options.Force = False
 
     def give(self, answer: Answer, finding: Any) -> None:
         """Writes the files and fills the answer."""
+        if self.out is not None:
+            title = str(finding.provenance.get("table", finding.kind.name))
+            outputs.write_folder(
+                self.out, finding.kind.name, [finding], title=title, language=self.language, force=self.force
+            )
         export(finding, self.table, self.figure, self.figures, language=self.language, force=self.force)
         present(answer, finding, language=self.language)
 

@@ -20,7 +20,7 @@ from kaibo.models.companions import companions
 from kaibo.models.derived.merged import Merged
 from kaibo.models.formed import Formed
 from kaibo.models.opening import target_of
-from kaibo.models.packings import Packed
+from kaibo.models.packings import packed_as
 from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 from kaibo.store.disk import held
 from kaibo.version import __version__
@@ -73,24 +73,13 @@ def unpack(
         out=os.fspath(out),
         dtype=dtype,
         tensors=len(tensors),
-        decoded=sum(isinstance(tensor, Packed) or _packed(tensor) for tensor in opened.tensors),
+        decoded=sum(packed_as(tensor) is not None for tensor in opened.tensors),
         values=sum(tensor.size for tensor in tensors),
         files=written.written + written.kept,
         bytes=written.bytes,
         tokenizer=any(name.startswith(("tokenizer.", "vocab.")) for name in small),
     )
     return Finding(UNPACK, (row,), opened.notes)
-
-
-def _packed(tensor: Tensor) -> bool:
-    """Whether values come out of a packing, rows chosen or shifted on the way."""
-    inner: Any = tensor
-    while isinstance(inner, Formed):
-        values: Any = inner.values
-        if isinstance(values, Packed):
-            return True
-        inner = getattr(values, "tensor", None)
-    return isinstance(inner, Packed)
 
 
 def _plain(tensor: Tensor, model: Model, dtype: str) -> Tensor:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from kaibo.errors import FormatError, UsageError
+from kaibo.models.anatomy.ahead import parameters_ahead
 from kaibo.models.anatomy.attention import Looking, attention_of
 from kaibo.models.anatomy.caches import kept_of
 from kaibo.models.anatomy.catalogue import UNKNOWN, Family, family
@@ -23,9 +24,10 @@ from kaibo.models.anatomy.naming import family_of
 from kaibo.models.anatomy.positions import positions_of
 from kaibo.models.anatomy.quantising import quantisation_of
 from kaibo.models.anatomy.remarks import remarks_on
-from kaibo.models.anatomy.settings import Settings, describe, settings_of
+from kaibo.models.anatomy.settings import Settings, settings_of
+from kaibo.models.anatomy.spellings import describe
 from kaibo.models.anatomy.templates import NO_FILES, chat_template, special_tokens
-from kaibo.models.anatomy.wholes import TEXT, count_stacks, stacks_of
+from kaibo.models.anatomy.wholes import TEXT, Stack, count_stacks, stacks_of, wrong_parts
 from kaibo.vocabulary import Activation, Architecture, Experts, Kept, Norm
 
 WIDTHS = (32, 16, 8, 4)
@@ -64,12 +66,26 @@ def architecture(
     looking = attention_of(anatomy, settings)
     drawn = _described(model, config, anatomy, settings, looking)
     drawn = _remembering(drawn, kept_of(config, name) or ())
-    parts = count_stacks(stacks_of(config))
+    stacks = stacks_of(config)
+    parts = count_stacks(stacks)
     drawn = _counted(drawn, anatomy, settings, parts, tokens)
     drawn = _with_parts(drawn, parts)
     drawn = _spoken_to(drawn, documents or {})
-    drawn = replace(drawn, malformed=tuple(settings.reader.malformed.values()))
+    drawn = replace(drawn, malformed=_malformed(config, settings, stacks))
     return replace(drawn, remarks=remarks_on(drawn), why=_why(drawn, anatomy, settings, config))
+
+
+def _malformed(config: Mapping[str, Any], settings: Settings, stacks: tuple[Stack, ...]) -> tuple[str, ...]:
+    """What the config says wrongly, of all parts, each sentence once."""
+    if settings.anatomy is not None and settings.depth:
+        for name, rules in settings.anatomy.lists.items():  # read although no tensor may depend on it
+            if any(value == "in" for value, _ in rules):
+                settings.members(name)
+            else:
+                settings.list_of(name, settings.depth)
+    readers = [settings.reader, *(stack.settings.reader for stack in stacks)]
+    said = [sentence for reader in readers for sentence in reader.malformed.values()]
+    return tuple(dict.fromkeys([*wrong_parts(config), *said]))
 
 
 def _described(
@@ -169,6 +185,7 @@ def _counted(
         drawn,
         parameters=parameters.total,
         active_parameters=parameters.active,
+        parameters_ahead=parameters_ahead(anatomy, settings) if anatomy else None,
         parameters_by_role=parameters.by_role,
         weights_bytes={str(bits): (parameters.total * bits + 7) // 8 for bits in WIDTHS},
         flops_per_token=None if attention is None else 2 * _multiplied(parameters, settings) + attention,
@@ -220,6 +237,13 @@ def _spoken_to(drawn: Architecture, documents: Mapping[str, Any]) -> Architectur
     return replace(drawn, chat_template=chat_template(documents), special_tokens=special_tokens(documents))
 
 
+def _reason(name: str, settings: Settings) -> str:
+    """Why a number or a list is not known."""
+    said = settings.reasons.get(name) or settings.reader.malformed.get(name)
+    key = "block_configs" if name.startswith("block_") else name
+    return said or (name if " " in name else f'config.json has no usable "{key}"')
+
+
 def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config: Mapping[str, Any]) -> dict[str, str]:
     fields = {name: reason for name, reason in settings.reasons.items() if name in Architecture.__dataclass_fields__}
     why = {name: reason for name, reason in fields.items() if getattr(drawn, name) is None}
@@ -230,7 +254,7 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
         why |= {name: unknown for name in lost if name != "head_size" or drawn.head_size is None}
     elif drawn.parameters is None:
         missing = count_parameters(anatomy, settings).missing
-        why["parameters"] = "; ".join(settings.reasons.get(name, name) for name in missing)
+        why["parameters"] = "; ".join(dict.fromkeys(_reason(name, settings) for name in missing))
     elif isinstance(config.get("vision_config"), Mapping) and drawn.parameters_whole is None:
         why["parameters"] = "of the language model alone; the part that sees is not counted"
     if drawn.attention is None:

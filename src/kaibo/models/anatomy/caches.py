@@ -7,11 +7,12 @@ vector and the rotary key. A family whose cache was never measured is not guesse
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kaibo.models.anatomy.catalogue import GENERATED, Family, Keeping, family, generated
-from kaibo.models.anatomy.expressions import evaluate
+from kaibo.models.anatomy.catalogue import GENERATED, Family, Keeping, family, family_name, generated
+from kaibo.models.anatomy.expressions import evaluate, nouns
 from kaibo.models.anatomy.settings import Settings, settings_of, texts_in
 from kaibo.vocabulary import Kept
 
@@ -22,11 +23,12 @@ def kept_of(config: Mapping[str, Any], name: str) -> tuple[Kept, ...] | None:
     if measured is None:
         return None
     settings = settings_of(config, measured)
-    depth = next((kind.layers for kind in measured.kinds if "{layer}" in kind.name), "layers")
-    layers = evaluate(depth, settings.dimensions) or 0  # where the config only lists its layers, as many as it lists
-    found = [_kept(row, settings, layers) for row in measured.cache or ()]
+    layers = settings.depth
+    found = [one for row in measured.cache or () for one in _kept(row, measured, settings, layers)]
     if None in found or not layers or set(measured.lists) & set(settings.reader.malformed):
         return None
+    if measured.layered:
+        return tuple(one for one in found if one is not None and one.layers)
     added: dict[tuple[str, int, int | None], int] = {}
     for one in found:
         if one is not None and one.layers:
@@ -39,17 +41,32 @@ def _measured(config: Mapping[str, Any], name: str) -> Iterator[Family]:
     """Families whose cache was measured, that of the innermost config first."""
     said = [part.get("model_type") for part in (config, *texts_in(config))]
     for model_type in (*reversed(said), name.removeprefix(GENERATED)):
-        if isinstance(model_type, str) and generated(model_type):
-            found = family(GENERATED + model_type)
+        if isinstance(model_type, str) and (known := _file(model_type)) is not None:
+            found = family(known)
             if found.cache is not None:
                 yield found
 
 
-def _kept(row: Keeping, settings: Settings, layers: int) -> Kept | None:
-    values = evaluate(row.numbers, {**settings.flags, **settings.dimensions})
+def _file(model_type: str) -> str | None:
+    """The generated file of a type, else the one written by hand."""
+    return GENERATED + model_type if generated(model_type) else family_name(model_type)
+
+
+def _kept(row: Keeping, measured: Family, settings: Settings, layers: int) -> Iterator[Kept | None]:
+    if not nouns(row.numbers) & set(measured.layered):
+        yield _of(row, evaluate(row.numbers, settings.values()), settings.times(row.conditions, layers), settings)
+        return
+    found = Counter(
+        evaluate(row.numbers, settings.values(layer))
+        for layer in range(layers)
+        if settings.holds(*row.conditions, layer=layer, layers=layers)
+    )
+    yield from (_of(row, values, many, settings) for values, many in found.items())
+
+
+def _of(row: Keeping, values: int | None, many: int, settings: Settings) -> Kept | None:
     if values is None or values < 0:
         return None
-    many = settings.times(row.conditions, layers)
     if not row.window:
         return Kept(row.kind, values, many)
     key = row.window.partition("-")[0]

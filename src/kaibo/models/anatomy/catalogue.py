@@ -10,6 +10,7 @@ A file is named after its family and holds, each with its source:
     [dimensions] [flags]      where `config.json` keeps each number and yes/no, tried in order: a key, then "=formula"
     [norm] [activation] [position] [attention] [sparse] [heads]   the rest of the architecture
     [lists]                   what a list with an entry a layer holds where the config has none: value, condition
+    [layered]                 numbers that differ from layer to layer, and the list of the config that has them
     [nested]                  the class's defaults, which a `text_config` is published without
     [layout]                  how fused and transposed tensors are laid out, for comparing models of two families
 
@@ -55,6 +56,9 @@ MODEL_TYPES: Mapping[str, str] = MappingProxyType(
         "bert": "bert",
         "meta": "meta",
         "kimi_k2": "deepseek",
+        "mimo": "mimo",
+        "nemotron-nas": "nemotron_nas",
+        "plamo2": "plamo2",
     }
 )
 """Which anatomy a `model_type` means. One line more here, and one file beside, is a new family."""
@@ -71,6 +75,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "helium": "llama",
         "internlm3": "llama",
         "iquestcoder": "llama",
+        "deepseek_ref": "deepseek_v4",
+        "minimax_m3": "minimax_m3_vl_text",
         "seed_oss": "qwen2",
     }
 )
@@ -130,7 +136,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Family:
-    """The anatomy of one family, as its TOML file says it; `measured` where `tools/anatomy` wrote it."""
+    """The anatomy of one family, as its TOML file says it; `measured` where its cache was measured or is unknown."""
 
     name: str
     source: str
@@ -144,6 +150,7 @@ class Family:
     layout: Mapping[str, Any] = field(default_factory=dict)
     nested: Mapping[str, Any] = field(default_factory=dict)
     lists: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = field(default_factory=dict)
+    layered: Mapping[str, str] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     cache: tuple[Keeping, ...] | None = None
     measured: bool = False
@@ -173,7 +180,8 @@ def family(name: str) -> Family:
         layout=MappingProxyType(document.get("layout", {})),
         nested=MappingProxyType(document.get("nested", {})),
         lists={name: _rules(rows) for name, rows in document.get("lists", {}).items()},
-        measured=not by_hand,
+        layered=MappingProxyType(document.get("layered", {})),
+        measured=document.get("measured", not by_hand),
         cache=tuple(_keeping(*row) for row in document["cache"]) if "cache" in document else None,
         parts=tuple(Part(**part) for part in document.get("parts", ())),
     )
@@ -187,9 +195,16 @@ def generated(model_type: str) -> bool:
     return (resources.files(__package__) / "generated" / f"{model_type}.toml").is_file()
 
 
+def generated_families() -> tuple[str, ...]:
+    """The names of all files that `tools/anatomy` wrote, as `family` takes them."""
+    files = (resources.files(__package__) / "generated").iterdir()
+    return tuple(sorted(GENERATED + file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+
+
 def family_name(model_type: str) -> str | None:
     """The family that describes a `model_type`: the one written by hand where there is one, else the generated one."""
-    return MODEL_TYPES.get(model_type) or (model_type if generated(model_type) else ALIASES.get(model_type))
+    found = MODEL_TYPES.get(model_type) or (model_type if generated(model_type) else ALIASES.get(model_type))
+    return found if found is None or found in MODEL_TYPES.values() or generated(found) else None
 
 
 def families() -> tuple[str, ...]:

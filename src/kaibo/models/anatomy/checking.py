@@ -9,7 +9,7 @@ from typing import Any
 
 from kaibo.errors import escaped
 from kaibo.models.anatomy.catalogue import family
-from kaibo.models.anatomy.naming import BUFFER, anatomy_for, family_of
+from kaibo.models.anatomy.naming import BUFFER, anatomy_for, family_of, nearest_family
 from kaibo.models.anatomy.promising import promises
 from kaibo.models.anatomy.settings import settings_of, texts_in
 from kaibo.vocabulary import Architecture, Tensor
@@ -49,10 +49,22 @@ def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> t
 
 
 def check_further(architecture: Architecture, config: Mapping[str, Any], tensors: Iterable[Tensor]) -> tuple[Note, ...]:
-    """What the config says beside the numbers: shapes, the type of the weights, layers that predict further tokens."""
+    """What the config says beside the numbers: shapes, types, layers that predict further tokens, a family like it."""
     weights = [tensor for tensor in tensors if tensor.role != BUFFER]
-    said = [_dtype(config, weights), _ahead(architecture, config, weights), *_shapes(config, weights)]
+    said = [_like(config, weights), _dtype(config, weights), _ahead(architecture, config, weights)]
+    said += _shapes(config, weights)
     return tuple(sentence for sentence in said if sentence)
+
+
+def _like(config: Mapping[str, Any], weights: list[Tensor]) -> Note | None:
+    """The known family that a model which none describes is named like."""
+    if family_of(config) is not None or not config or not weights:
+        return None
+    found = nearest_family(tensor.name for tensor in weights)
+    if found is None:
+        return None
+    name, share = found
+    return note("check_like", share=f"{share:.0%}", name=name)
 
 
 def _dtype(config: Mapping[str, Any], weights: list[Tensor]) -> Note | None:

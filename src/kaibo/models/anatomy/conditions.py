@@ -7,6 +7,7 @@ Words between spaces must all hold, of words between `|` one; `!` before a word 
     layer_types=full_attention,moe    what the list has for the layer (`!=`: has not); the list is in [lists]
     layer<first  layer>=layers-2      numbers of layers, counted from 0
     (layer+1)%every=0  (layer-at)%every=0    each so many, the second: where layer % every is `at`
+    (layer+1-at)%every=0              those before `at`, then each so many
     layer~mlp_only_layers             the config lists the layer
 """
 
@@ -72,13 +73,14 @@ def _read(condition: tuple[str, ...]) -> tuple[tuple[Word, ...], ...]:
 
 
 _STEP = re.compile(r"\(layer([+-])([a-z0-9_.]+)\)%([a-z0-9_.]+)(!?)=0")
+_AFTER = re.compile(r"\(layer\+1-([a-z0-9_.]+)\)%([a-z0-9_.]+)(!?)=0")
 _BOUND = re.compile(r"layer(<|>=)(layers-)?([a-z0-9_.]+)")
 _MEMBER = re.compile(r"(!?)layer~([A-Za-z0-9_.]+)")
 _ENTRY = re.compile(r"([A-Za-z0-9_.]+)(!?)=(.*)")
 
 
 def _word(text: str) -> Word:
-    for pattern, make in ((_STEP, _step), (_BOUND, _bound), (_MEMBER, _member), (_ENTRY, _entry)):
+    for pattern, make in ((_STEP, _step), (_AFTER, _after), (_BOUND, _bound), (_MEMBER, _member), (_ENTRY, _entry)):
         if match := pattern.fullmatch(text):
             return make(*match.groups())
     negated, name = text.startswith("!"), text.removeprefix("!")
@@ -96,6 +98,14 @@ def _step(sign: str, shift: str, step: str, negated: str) -> Word:
         return at is not bool(negated)
 
     return Word(test, _names(shift, step), True)
+
+
+def _after(begin: str, step: str, negated: str) -> Word:
+    def test(known: Known, layer: int, layers: int) -> bool:
+        every = _number(known, step)
+        return (every > 0 and max(layer + 1 - _number(known, begin), 0) % every == 0) is not bool(negated)
+
+    return Word(test, _names(begin, step), True)
 
 
 def _bound(sign: str, from_end: str | None, bound: str) -> Word:

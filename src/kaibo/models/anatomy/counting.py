@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kaibo.models.anatomy.catalogue import Family, Kind
@@ -45,17 +45,27 @@ def count_parameters(anatomy: Family, settings: Settings) -> Parameters:
     total: dict[str, int] = {}
     active: dict[str, int] = {}
     for kind in anatomy.kinds:
-        times = 0 if kind.shape is None else times_of(kind, settings)
-        if times:
-            size, used = _sizes(kind, settings)
+        for times, (size, used) in () if kind.shape is None else _layers(kind, anatomy, settings):
             total[kind.role] = total.get(kind.role, 0) + times * size
             active[kind.role] = active.get(kind.role, 0) + times * used
     return Parameters(total, active)
 
 
-def _sizes(kind: Kind, settings: Settings) -> tuple[int, int]:
+def _layers(kind: Kind, anatomy: Family, settings: Settings) -> Iterator[tuple[int, tuple[int, int]]]:
+    """In how many layers a kind has which sizes: layer by layer where a number differs from one to the next."""
+    if not any(nouns(axis) & set(anatomy.layered) for axis in kind.shape or ()):
+        if times := times_of(kind, settings):
+            yield times, sizes_of(kind, settings)
+        return
+    layers = evaluate(kind.layers, settings.dimensions) or 0
+    for layer in range(layers):
+        if settings.holds(*kind.conditions, layer=layer, layers=layers):
+            yield 1, sizes_of(kind, settings, layer)
+
+
+def sizes_of(kind: Kind, settings: Settings, layer: int = 0) -> tuple[int, int]:
     """Values of a kind in one layer, and how many of them a token uses: of experts the chosen ones."""
-    size = math.prod(shape_of(kind, settings))
+    size = math.prod(shape_of(kind, settings, layer))
     experts = settings.size("experts")
     if "{expert}" in kind.name:
         return size * experts, size * _used(settings)
@@ -67,6 +77,7 @@ def _missing(anatomy: Family, settings: Settings) -> tuple[str, ...]:
     """Dimensions that a kind which is there needs, or that decide whether it is there, and that the config lacks."""
     needed = {"experts", "experts_used"} & set(anatomy.dimensions)
     lost: set[str] = set()
+    own = set(anatomy.layered)
     known = set(settings.dimensions) | set(settings.flags)
     for kind in anatomy.kinds:
         words = names_in(kind.conditions)
@@ -77,11 +88,18 @@ def _missing(anatomy: Family, settings: Settings) -> tuple[str, ...]:
             needed |= nouns(kind.layers)
         if not words & set(settings.reasons) and times_of(kind, settings):
             needed |= {noun for axis in kind.shape for noun in nouns(axis)}
-            sizes = shape_of(kind, settings)
-            if needed <= known and (len(sizes) < len(kind.shape) or min(sizes, default=0) < 0):
+            sizes = () if own else shape_of(kind, settings)
+            if not own and needed <= known and (len(sizes) < len(kind.shape) or min(sizes, default=0) < 0):
                 lost.add(f"the shape of {kind.name}")
         lost |= {name for name in anatomy.lists if name in settings.reader.malformed}
-    return tuple(sorted((needed - set(settings.dimensions) - set(settings.flags)) | lost | settings.unsaid))
+    lost |= own_missing(anatomy, settings) | ({"sparse"} & set(settings.reasons))
+    return tuple(sorted((needed - known - own) | lost | settings.unsaid))
+
+
+def own_missing(anatomy: Family, settings: Settings) -> set[str]:
+    """The lists of numbers that differ from layer to layer, where the config has them wrong."""
+    layers = settings.depth
+    return {key for key in anatomy.layered.values() if settings.list_of(key, layers) is None}
 
 
 def times_of(kind: Kind, settings: Settings) -> int:
@@ -91,9 +109,9 @@ def times_of(kind: Kind, settings: Settings) -> int:
     return settings.times(kind.conditions, evaluate(kind.layers, settings.dimensions) or 0)
 
 
-def shape_of(kind: Kind, settings: Settings) -> tuple[int, ...]:
-    """The shape of a kind; an axis that cannot be told is left out."""
-    values = {**settings.flags, **settings.dimensions}
+def shape_of(kind: Kind, settings: Settings, layer: int = 0) -> tuple[int, ...]:
+    """The shape of a kind in a layer; an axis that cannot be told is left out."""
+    values = settings.values(layer)
     sizes = [evaluate(axis, values) for axis in kind.shape or ()]
     return tuple(size for size in sizes if size is not None)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from kaibo.models.anatomy.catalogue import (
     EVERYWHERE,
+    GENERATED,
     MODEL_TYPES,
     UNKNOWN,
     Family,
@@ -23,6 +24,7 @@ from kaibo.models.anatomy.catalogue import (
     families,
     family,
     family_name,
+    generated_families,
 )
 from kaibo.models.anatomy.settings import texts_in
 from kaibo.models.anatomy.spellings import ending_of
@@ -54,8 +56,9 @@ class Place:
     stack: str
 
 
-_AHEAD = frozenset({"mtp", "eh_proj", "enorm", "hnorm", "shared_head"})
-"""Parts of names that predict several tokens ahead, which transformers leaves out and files hold.
+_AHEAD = frozenset({"eh_proj", "enorm", "hnorm", "shared_head"})
+"""Parts of names that predict several tokens ahead, as are those that begin with `mtp`: files hold them, transformers
+leaves them out.
 
 Source: github.com/deepseek-ai/DeepSeek-V3: README_WEIGHTS.md (Multi-Token Prediction Modules).
 """
@@ -91,7 +94,7 @@ class Anatomy:
             kind, layer = _found(_tree(self.family), parts)
             if kind is not None:
                 return Position(canonical, layer, kind.role)
-            if _AHEAD & set(parts):
+            if any(part in _AHEAD or part.startswith("mtp") for part in parts):
                 return Position(canonical, _generic_layer(parts), "mtp")
         return Position(canonical, _generic_layer(parts), OTHER)
 
@@ -224,10 +227,24 @@ def _family_by_names(names: tuple[str, ...]) -> str | None:
     Of several one without experts where no expert is seen, then the one with the fewest kinds unseen that it
     always has, then the one with the most seen, then the plainest.
     """
+    found = _nearest(names, families())
+    return None if found is None else found[0]
+
+
+def nearest_family(names: Iterable[str]) -> tuple[str, float] | None:
+    """Of all families that are known the one whose names cover most of these, and the share; None under a half.
+
+    It says what a model that no family describes is like, and no more: its cache may be another.
+    """
+    found = _nearest(tuple(names), (*families(), *generated_families()))
+    return None if found is None else (found[0].removeprefix(GENERATED), found[1])
+
+
+def _nearest(names: tuple[str, ...], among: tuple[str, ...]) -> tuple[str, float] | None:
     patterns = {".".join("0" if _number(part) is not None else part for part in _short(name)) for name in names}
-    scores = {name: _score(family(name), patterns) for name in families()}
+    scores = {name: _score(family(name), patterns) for name in among if not family(name).layered}
     best = max(scores, key=lambda name: scores[name])
-    return best if scores[best][0] * 2 > len(patterns) else None
+    return (best, scores[best][0] / len(patterns)) if scores[best][0] * 2 > len(patterns) else None
 
 
 def _short(name: str) -> list[str]:

@@ -35,8 +35,9 @@ def _of(prefix: str, family: Family, settings: Settings) -> Iterator[Promise]:
         if kind.shape is None:
             continue
         count = (evaluate(kind.layers, settings.dimensions) or 0) if "{layer}" in kind.name else 1
-        shape = shape_of(kind, settings)
         experts = settings.size("experts") if "{expert}" in kind.name else 0
+        shape = () if family.layered else shape_of(kind, settings)
         for layer in range(count):
             if settings.holds(*kind.conditions, layer=layer, layers=count):
-                yield Promise(prefix + kind.name.replace("{layer}", str(layer)), shape, experts)
+                own = shape_of(kind, settings, layer) if family.layered else shape
+                yield Promise(prefix + kind.name.replace("{layer}", str(layer)), own, experts)

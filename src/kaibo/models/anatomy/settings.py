@@ -16,11 +16,10 @@ from kaibo.errors import escaped
 from kaibo.models.anatomy.catalogue import Family, Sources
 from kaibo.models.anatomy.conditions import by_layer, holds
 from kaibo.models.anatomy.expressions import evaluate, nouns
-from kaibo.models.anatomy.spellings import LEGACY, MOST_LAYERS, ending_of, spelled_out
+from kaibo.models.anatomy.listed import entries, members
+from kaibo.models.anatomy.spellings import MOST_LAYERS, describe, ending_of, spelled_out
 
 LARGEST = 2**32
-_SHOWN = 60
-
 COMMON: Mapping[str, Sources] = {
     "vocabulary": ("vocab_size",),
     "hidden": ("hidden_size", "n_embd", "d_model"),
@@ -92,21 +91,6 @@ class Reader:
             self.malformed[key] = f'config.json: "{escaped(key)}" is {describe(value)}, not {expected}'
 
 
-def describe(value: Any) -> str:
-    """What a stranger's value is, in a few words, without ever spelling out a long one.
-
-    >>> describe("4096"), describe([1, 2]), describe(10**5000)
-    ('the text "4096"', 'a list', 'a number of 16610 bits')
-    """
-    if isinstance(value, str):
-        return f'the text "{escaped(value, _SHOWN)}"'
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
-        return f"a number of {value.bit_length()} bits"
-    if isinstance(value, Mapping):
-        return "an object"
-    return "a list" if isinstance(value, list | tuple) else escaped(value, _SHOWN)
-
-
 @dataclass(frozen=True)
 class Settings:
     """What a config says, in the anatomy's words.
@@ -147,21 +131,32 @@ class Settings:
         """A dimension, 0 where it is not known."""
         return int(self.dimensions.get(name, 0))
 
+    def values(self, layer: int = 0) -> Mapping[str, Any]:
+        """The numbers and flags that formulas know, with those that this layer has of its own."""
+        own = {name: self._own(key, layer) for name, key in (self.anatomy.layered if self.anatomy else {}).items()}
+        return {**self.flags, **self.dimensions, **{name: size for name, size in own.items() if size is not None}}
+
+    @cached_property
+    def depth(self) -> int:
+        """How many layers there are: where the config only lists them, as many as it lists; 0 where it is not known."""
+        kinds = self.anatomy.kinds if self.anatomy else ()
+        return evaluate(next((kind.layers for kind in kinds if "{layer}" in kind.name), "layers"), self.dimensions) or 0
+
+    def _own(self, key: str, layer: int) -> int | None:
+        entry = self.entry(key, layer, self.depth)
+        return int(entry) if entry is not None and entry.isdigit() and len(entry) < 10 else None
+
     def text(self, name: str) -> str:
-        """A text of the config, empty where there is none."""
+        """A text of the config, empty where there is none, or where a list belongs."""
         value = self.reader.raw(name)
-        return value if isinstance(value, str) else ""
+        return value if isinstance(value, str) and not (self.anatomy and name in self.anatomy.lists) else ""
 
     def members(self, name: str) -> frozenset[int]:
-        """The layers that a list of the config names."""
+        """The layers that a list of the config names; none, and `unsaid`, where it names them wrongly."""
         if name not in self._members:
-            held = self.reader.raw(name)
-            rules = self.anatomy.lists.get(name, ()) if self.anatomy and held is None else ()
-            layers = self.size("layers")
-            ruled = (n for n in range(layers) for _, rule in rules if self.holds(*rule, layer=n, layers=layers))
-            self._members[name] = (
-                frozenset(n for n in held if isinstance(n, int)) if isinstance(held, list) else frozenset(ruled)
-            )
+            found = members(self, name)
+            self._members[name] = found or frozenset()
+            self.unsaid.update(() if found is not None else (name,))
         return self._members[name]
 
     def entry(self, name: str, layer: int, layers: int) -> str | None:
@@ -194,28 +189,6 @@ class Settings:
     @cached_property
     def _times(self) -> dict[tuple[tuple[str, ...], int], int]:
         return {}
-
-
-def entries(settings: Settings, name: str, layers: int) -> tuple[str, ...] | None:
-    """A list with an entry a layer: the config's own where it is whole, the family's rule where it is not there."""
-    held = settings.reader.raw(name)
-    if held is not None:
-        whole = isinstance(held, list) and len(held) == layers and all(isinstance(e, str | int) for e in held)
-        if whole:
-            return tuple(LEGACY.get(str(e), str(e)) for e in held)
-        length = f" of {len(held)} entries" if isinstance(held, list) else ""
-        settings.reader.malformed[name] = (
-            f'config.json: "{escaped(name)}" is {describe(held)}{length}, not a list with an entry for each '
-            f"of {layers} layers"
-        )
-        return None
-    rules = settings.anatomy.lists.get(name, ()) if settings.anatomy else ()
-    if not rules:
-        return None
-    return tuple(
-        next((value for value, condition in rules if settings.holds(*condition, layer=n, layers=layers)), "")
-        for n in range(layers)
-    )
 
 
 TEXT_KEYS = ("thinker_config", "text_config", "llm_config", "language_config")
@@ -270,7 +243,16 @@ def settings_in(reader: Reader, anatomy: Family | None) -> Settings:
             reasons[name] = value
     dimensions["labels"] = _labels(reader)
     _check_heads(reader, dimensions, reasons)
-    return Settings(reader, dimensions, flags, _sparse(reader, anatomy, dimensions), reasons, anatomy)
+    sparse = _sparse(reader, anatomy, dimensions)
+    rule = anatomy.facts["sparse"] if anatomy else {}
+    wrong = [reader.malformed[key] for key in _keys_of(rule) if key in reader.malformed]
+    reasons |= {"sparse": wrong[0]} if wrong else {}  # which layers have experts is not known then
+    return Settings(reader, dimensions, flags, sparse, reasons, anatomy)
+
+
+def _keys_of(rule: Mapping[str, Any]) -> list[str]:
+    sources = [one for value in rule.values() for one in (value if isinstance(value, list) else [value])]
+    return [one for one in sources if isinstance(one, str)]
 
 
 def _flag(reader: Reader, sources: Sources) -> bool:
@@ -293,7 +275,7 @@ def _dimension(
     reader: Reader, name: str, sources: Sources, known: Mapping[str, int], flags: Mapping[str, bool]
 ) -> int | float | str:
     """The value of a dimension, or the reason why there is none."""
-    optional = bool({0, "null:0"} & set(sources)) or any(
+    optional = bool({0, "null:0", "0+"} & set(sources)) or any(
         isinstance(source, str) and "-" in source for source in sources
     )
     most = MOST_LAYERS if name == "layers" else LARGEST
@@ -301,6 +283,8 @@ def _dimension(
     for source in sources:
         if not isinstance(source, str):
             return source if isinstance(source, float) else int(source)
+        if source == "0+":  # nought is one of its numbers
+            continue
         if source.startswith(("#", "null:")):
             found = _length(reader, source[1:]) if source[0] == "#" else _null(reader, sources[0], source)
             if found is not None:
@@ -354,12 +338,19 @@ def _labels(reader: Reader) -> int:
     return len(labels) if isinstance(labels, Mapping) else reader.count("num_labels") or 2
 
 
-def _check_heads(reader: Reader, dimensions: dict[str, int], reasons: dict[str, str]) -> None:
-    heads, kv_heads = dimensions.get("heads"), dimensions.get("kv_heads")
+def _check_heads(reader: Reader, dimensions: dict[str, Any], reasons: dict[str, str]) -> None:
+    heads, kv_heads, hidden = (dimensions.get(name) for name in ("heads", "kv_heads", "hidden"))
     if heads and kv_heads and heads % kv_heads:
         sentence = f"config.json: {kv_heads} key heads do not divide {heads} query heads"
         reader.malformed["num_key_value_heads"] = reasons["kv_heads"] = sentence
         del dimensions["kv_heads"]
+    size = dimensions.get("head_size")
+    if heads and hidden and hidden % heads and size == hidden // heads and reader.raw("head_dim") is None:
+        sentence = f"config.json: {heads} heads do not divide a width of {hidden}; heads of {size} numbers are taken"
+        reader.malformed["num_attention_heads"] = sentence
+    experts, used = dimensions.get("experts"), dimensions.get("experts_used")
+    if experts and used and used > experts:
+        reader.malformed["experts_used"] = f"config.json: a token uses {used} experts of {experts}; {experts} are taken"
 
 
 def _sparse(reader: Reader, anatomy: Family | None, dimensions: Mapping[str, int]) -> tuple[bool, ...]:
@@ -369,6 +360,8 @@ def _sparse(reader: Reader, anatomy: Family | None, dimensions: Mapping[str, int
     first = rule_count(reader, rule, "first", 0)
     every = rule_count(reader, rule, "every", 1)
     listed = reader.raw(rule["except"]) if "except" in rule else None
+    if listed is not None and not isinstance(listed, list):
+        reader.note(rule["except"], listed, "a list of layers")
     skipped = {layer for layer in listed if isinstance(layer, int)} if isinstance(listed, list) else set()
     offset = rule.get("offset", 0)
     layers = range(dimensions.get("layers", 0))

@@ -9,6 +9,7 @@ from typing import Any
 from kaibo.models.anatomy.catalogue import GENERATED, Family, Part, family, family_name, generated
 from kaibo.models.anatomy.counting import Parameters, count_parameters
 from kaibo.models.anatomy.settings import Reader, Settings, settings_in
+from kaibo.models.anatomy.spellings import describe
 
 TEXT = "text"
 JOINING = "projector"
@@ -42,7 +43,20 @@ def stacks_of(config: Mapping[str, Any]) -> tuple[Stack, ...]:
     The wrapper's own tensors are a stack each by what they are for, and the head that writes belongs to the text.
     """
     wrapper = wrapper_of(config)
-    return () if wrapper is None or not _whole(wrapper) else tuple(_stacks(config, wrapper, "", 0))
+    if wrapper is None or not _whole(wrapper) or wrong_parts(config):
+        return ()
+    return tuple(_stacks(config, wrapper, "", 0))
+
+
+def wrong_parts(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence for each part whose config is there and is no object."""
+    wrapper = wrapper_of(config)
+    found = [] if wrapper is None else [(part.key, config.get(part.key.partition(".")[0])) for part in wrapper.parts]
+    return tuple(
+        f'config.json: "{key}" is {describe(value)}, not an object'
+        for key, value in found
+        if value is not None and not isinstance(value, Mapping)
+    )
 
 
 def _whole(wrapper: Family) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+import numpy as np
+
 from kaibo.errors import FormatError, escaped
 from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
 from kaibo.models.formats.gguf_meaning import meaning
@@ -89,7 +91,8 @@ class _Reader:
         return self._window[first : first + size]
 
     def number(self, kind: str) -> Any:
-        return struct.unpack(self.order + kind, self.take(struct.calcsize(kind)))[0]
+        found = struct.unpack(self.order + kind, self.take(struct.calcsize(kind)))[0]
+        return float(str(np.float32(found))) if kind == "f" else found  # 1e-06, not 9.999999974752427e-07
 
     def count(self, least: int, what: str) -> int:
         """How many things follow, each of at least so many bytes."""

@@ -6,7 +6,7 @@ Nothing is unpacked and nothing is unpickled; opcodes of a pickle are only read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from kaibo.errors import FormatError, MissingError, PolicyError, escaped
@@ -52,13 +52,15 @@ _PICKLE_INSIDE = re.compile(rb"\.pkl|\.pickle|pickle\x00|constants\.pkl|/data\.p
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _SSTABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 
-_MEMBERS: tuple[tuple[Callable[[str], bool], str, str], ...] = (
-    (lambda name: name.endswith(".npy"), "a numpy .npz archive", "save its arrays as safetensors"),
-    (lambda name: name.endswith("model.weights.h5"), "a Keras archive", _CONVERT),
-    (lambda name: name.endswith("AndroidManifest.xml"), "an Android program", _FETCH),
-    (lambda name: name == "[Content_Types].xml", "an Office document", _FETCH),
-    (lambda name: name.endswith(".safetensors"), "a ZIP archive of safetensors", _UNPACK),
+_MEMBERS: tuple[tuple[bytes, str, str], ...] = (
+    (b".npy", "a numpy .npz archive", "save its arrays as safetensors"),
+    (b"model.weights.h5", "a Keras archive", _CONVERT),
+    (b"AndroidManifest.xml", "an Android program", _FETCH),
+    (b"[Content_Types].xml", "an Office document", _FETCH),
+    (b".safetensors", "a ZIP archive of safetensors", _UNPACK),
 )
+"""How the names of a ZIP archive's members end, and what it is then."""
+
 _FOLDERS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r".*\.(?:h5|hdf5|keras)"), "of Keras or TensorFlow", _CONVERT),
     (re.compile(r".*\.msgpack"), "of Flax", _CONVERT),
@@ -109,15 +111,17 @@ def _refuse_archive(place: Place, start: bytes, wanted: str) -> NoReturn:
     if _PICKLE_INSIDE.search(start) or _PICKLE_INSIDE.search(tail):
         message = f"is a {kind} archive of pickles, which run code when they are opened"
         raise PolicyError(message, file=place.name, next=NO_PICKLES)
+    if kind == "ZIP":
+        refuse_zip(place, start + tail, wanted)
     error = PolicyError if wanted == "PyTorch" else FormatError
-    raise error(f"is a {kind} archive, not a {wanted} file", file=place.name, next=_UNPACK)
+    raise error(f"is a TAR archive, not a {wanted} file", file=place.name, next=_UNPACK)
 
 
-def refuse_zip(place: Place, members: Sequence[str]) -> NoReturn:
+def refuse_zip(place: Place, names: bytes, wanted: str = "PyTorch") -> NoReturn:
     """Raises FormatError for a ZIP archive without the pickle of torch.save, naming what it is by its members."""
-    found = ((kind, what) for is_it, kind, what in _MEMBERS if any(map(is_it, members)))
-    kind, what = next(found, ("a ZIP archive without tensors (data.pkl is missing)", _UNPACK))
-    raise FormatError(f"is {kind}, not a file of torch.save", file=place.name, next=what)
+    found = ((kind, what) for ending, kind, what in _MEMBERS if ending in names)
+    kind, what = next(found, ("a ZIP archive without tensors", _UNPACK))
+    raise FormatError(f"is {kind}, not a {wanted} file", file=place.name, next=what)
 
 
 def refuse_folder(names: Sequence[str], address: str) -> None:

@@ -69,7 +69,7 @@ def _root(place: Place, archive: Archive) -> str:
         message = "holds a TorchScript program, which would have to be run"
         raise PolicyError(message, file=place.name, next="save its state_dict() as safetensors")
     if not roots:
-        sniff.refuse_zip(place, tuple(archive.members))
+        sniff.refuse_zip(place, "/".join(archive.members).encode("utf-8", "surrogateescape"))
     if len(roots) > 1:
         raise FormatError(f"holds {len(roots)} pickles named data.pkl", file=place.name, next=NEXT)
     return roots[0]

@@ -21,7 +21,19 @@ from kaibo.models.packings import awq, bitsandbytes, compressed, fp4, fp8, ggml,
 from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, Unfit, group_of, packed, said_of_packing
 from kaibo.vocabulary import DType, Tensor
 
-__all__ = ["PACKINGS", "Decoder", "Group", "Packed", "Packing", "Stream", "group_of", "put", "stream", "why_not"]
+__all__ = [
+    "PACKINGS",
+    "Decoder",
+    "Group",
+    "Packed",
+    "Packing",
+    "Stream",
+    "group_of",
+    "packed_as",
+    "put",
+    "stream",
+    "why_not",
+]
 
 PACKINGS: tuple[Packing, ...] = tuple(
     one.PACKING for one in (ggml, gptq, awq, bitsandbytes, compressed, fp4, mlx, torchao, int8, fp8)
@@ -112,6 +124,16 @@ def _notes(groups: list[tuple[Group, Packing]], unfit: Mapping[str, str], codes:
     if unknown:
         kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in unknown}))
         yield f"{len(unknown)} tensors are {kinds}, whose packing is not decoded: their weights are not measurable"
+
+
+def packed_as(tensor: Tensor) -> str | None:
+    """How a tensor's values are packed in its file (`Q4_1 blocks`); None where they are stored as they are."""
+    inner: Any = tensor
+    while isinstance(inner, Formed):
+        if isinstance(inner.values, Packed):
+            return inner.values.group.how
+        inner = getattr(inner.values, "tensor", None)
+    return None
 
 
 def put(tensor: Tensor, canonical: str, layer: int | None, role: str) -> Tensor:

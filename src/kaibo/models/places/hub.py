@@ -1,12 +1,13 @@
 """Repositories of the Hugging Face hub, fetched by `huggingface_hub` into its own cache.
 
-Only what kaibo reads is fetched: weights as safetensors and the small text files beside them. Never code, never
-pickles. Nothing here sees a token; `huggingface_hub` finds it (HF_TOKEN, or `hf auth login`).
+Only what kaibo reads is fetched: weights as safetensors, else as files of PyTorch, and the small text files beside
+them. Never code. Nothing here sees a token; `huggingface_hub` finds it (HF_TOKEN, or `hf auth login`).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,11 +15,13 @@ from kaibo.errors import KaiboError, MissingError, NetworkError, UsageError, mis
 
 TEXTS = ("*.json", "*.jinja", "tokenizer*", "*.txt")
 WEIGHTS = ("*.safetensors",)
+ELSE = ("pytorch_model*.bin", "consolidated.*.pth")
+"""What is fetched from a repository without safetensors; other names may be anything, of any size."""
+
 NEVER = (
     "*.py",
-    "*.bin",
-    "*.pt",
-    "*.pth",
+    "training_args.bin",
+    "optimizer*",
     "*.ckpt",
     "*.pkl",
     "*.pickle",
@@ -28,7 +31,7 @@ NEVER = (
     "*.msgpack",
     "*/*",
 )
-"""What is not fetched, whatever else it matches: code, pickles, other formats, subfolders with further copies."""
+"""What is not fetched, whatever else it matches: code, bare pickles, other formats, subfolders with further copies."""
 
 
 def snapshot(repository: str, revision: str | None = None, *, weights: bool = True) -> str:
@@ -42,18 +45,22 @@ def snapshot(repository: str, revision: str | None = None, *, weights: bool = Tr
         from huggingface_hub import errors, snapshot_download
     except ImportError:
         raise missing_extra("hub", "addresses that begin with hf:") from None
-    try:
-        folder = snapshot_download(
-            repository,
-            revision=revision,
-            allow_patterns=[*TEXTS, *(WEIGHTS if weights else ())],
-            ignore_patterns=list(NEVER),
+
+    def fetched(patterns: Sequence[str]) -> str:
+        found = snapshot_download(
+            repository, revision=revision, allow_patterns=[*TEXTS, *patterns], ignore_patterns=list(NEVER)
         )
+        return str(found)
+
+    try:
+        folder = fetched(WEIGHTS if weights else ())
+        if weights and not any(Path(folder).glob("*.safetensors")):
+            folder = fetched(ELSE)
     except errors.HFValidationError as problem:
         raise UsageError("is no name of a repository", file=_address(repository, revision)) from problem
     except Exception as problem:  # noqa: BLE001 - the client, its HTTP library and the disk each have their own family
         _translate(problem, repository, revision)
-    return str(folder)
+    return folder
 
 
 def _address(repository: str, revision: str | None) -> str:
