@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.models.formats import StoredTensor
 from kaibo.models.formed import Formed
 from kaibo.models.packings import Packed, group_of
 from kaibo.models.rows import ChosenRows
@@ -36,7 +37,7 @@ def _inner(tensor: Tensor) -> Tensor | None:
     values = tensor.values if isinstance(tensor, Formed) else None
     if isinstance(values, ChosenRows | Computed | Transposed):
         return values.tensor
-    return values if values is not None and hasattr(values, "canonical") else None  # a tensor under another name
+    return values if isinstance(values, Formed | StoredTensor) else None  # a tensor under another name
 
 
 def cells(tensor: Tensor, begin: int, low: Floats64, high: Floats64) -> None:
