@@ -75,3 +75,21 @@ def test_fewer_layers_in_the_config_are_said_once_and_not_role_by_role(tmp_path)
 def test_each_difference_is_named_with_both_numbers(tmp_path, config, shapes, words):
     said = notes_of(tmp_path / "a", config, **shapes)
     assert all(any(word in sentence for sentence in said) for word in words), said
+
+
+def test_a_model_that_no_family_describes_is_said_to_be_named_like_the_nearest_and_no_more(tmp_path):
+    strange = {"model_type": "of nothing", "architectures": ["NothingForCausalLM"]}
+    said = notes_of(tmp_path / "a", strange)
+    assert said == ("No family describes this config; 100% of the kinds of tensor names are those of llama.",)
+    row = inspect([tmp_path / "a"]).rows[0]
+    assert row.attention == "unknown"
+    assert row.kv_bytes_per_token is row.flops_per_token is None
+    found = notes_of(tmp_path / "b", strange, model__sideways__weight=(3,))
+    assert found == ("No family describes this config; 92% of the kinds of tensor names are those of llama.",)
+
+
+def test_what_the_tensors_take_up_as_they_are_stored_is_stated(tmp_path):
+    notes_of(tmp_path / "a")
+    row = inspect([tmp_path / "a"]).rows[0]
+    assert row.stored_bytes == 4 * row.parameters
+    assert inspect([tmp_path / "a" / "config.json"]).rows[0].stored_bytes is None
