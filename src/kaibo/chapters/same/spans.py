@@ -18,7 +18,7 @@ from kaibo.models.pairing import Pair
 from kaibo.vocabulary import Tensor, widen32
 
 SPAN, SMALL = 1 << 20, 1 << 16
-"""Values of a span, and of one where only a share of them is read."""
+"""Values of a span; and of what is looked at together, which fits the cache, and is a span where a share is read."""
 
 BITS = {"F64": (53, -1074), "F32": (24, -149), "F16": (11, -24), "BF16": (8, -133)}
 """Significant bits of a plain type and the exponent of its least step; of two the one with fewer bits is rounded."""
@@ -77,8 +77,13 @@ def seen(pairs: Sequence[Pair], sampled: Sampled, workers: int, progress: Progre
 
     def run(task: _Task) -> tuple[_Task, Tally, float | None]:
         if not hasattr(local, "rooms"):
-            local.rooms = np.empty((2, SPAN * 8), np.uint8), np.empty((2, SPAN))
-        return task, *_tally(pairs[task.place], sides[task.place][0], task, *local.rooms)
+            local.rooms = np.empty((2, SMALL * 8), np.uint8), np.empty((2, SMALL))
+        tally, chance = Tally(), None
+        for begin in range(task.begin, task.end, SMALL):
+            part = _Task(task.place, begin, min(begin + SMALL, task.end), task.first and begin == task.begin)
+            more, found = _tally(pairs[task.place], sides[task.place][0], part, *local.rooms)
+            tally, chance = tally + more, chance if found is None else found
+        return task, tally, chance
 
     tallies = [Tally() for _ in pairs]
     chances: list[float | None] = [None for _ in pairs]
