@@ -25,7 +25,8 @@ class Settings:
 
     `store` is a folder (default: `KAIBO_STORE`, else `./kaibo-store`); `workers` threads (default: `KAIBO_WORKERS`,
     else the cores granted); `verify` reads every tensor again and compares; `trust_shards` goes by the shards where
-    an index disagrees with them; `fail_fast` stops at the first tensor or model that cannot be read.
+    an index disagrees with them; `fail_fast` stops at the first tensor or model that cannot be read; `as_stored`
+    measures the codes of packed weights in place of the weights.
     """
 
     store: str | os.PathLike[str] | None = None
@@ -33,6 +34,7 @@ class Settings:
     verify: bool = False
     trust_shards: bool = False
     fail_fast: bool = False
+    as_stored: bool = False
     progress: Progress = field(default=quiet, repr=False)
 
 
@@ -60,7 +62,8 @@ def measured(
     told: set[str] = set()
     for address in addresses(models):
         try:
-            collected = take_census(open_model(address, trust_shards=settings.trust_shards), store, options)
+            model = open_model(address, trust_shards=settings.trust_shards, as_stored=settings.as_stored)
+            collected = take_census(model, store, options)
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
                 raise

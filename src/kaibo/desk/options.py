@@ -36,6 +36,7 @@ Workers = Annotated[
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Read every tensor again and compare with the store.")]
 TrustShards = Annotated[bool, typer.Option("--trust-shards", help="Go by the shards where their index disagrees.")]
+AsStored = Annotated[bool, typer.Option("--as-stored", help="Measure the codes of packed weights, not the weights.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first tensor or model that cannot be read.")]
 Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="model, layer, role or tensor.")]
 Export = Annotated[
@@ -94,6 +95,13 @@ class Reading(Keeping):
     """The same where weights are measured, and what is kept can be verified."""
 
     verify: Verify = False
+
+
+@dataclass(frozen=True)
+class Measuring(Reading):
+    """The same where codes can be measured in place of the weights that they stand for."""
+
+    as_stored: AsStored = False
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,11 @@ class Description:
     tensors: tuple[Tensor, ...] | None = None
 
 
-def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Model:
+def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False, as_stored: bool = False) -> Model:
     """The model at an address, its headers read and checked, none of its weights.
 
-    With `trust_shards` what the shards hold counts where their index disagrees. Raises MissingError for absent
+    With `trust_shards` what the shards hold counts where their index disagrees; with `as_stored` packed weights are
+    their codes. Raises MissingError for absent
     files, FormatError for malformed ones, PolicyError for pickles and paths out of the folder, NetworkError when
     the hub is out of reach.
     """
@@ -55,7 +56,7 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False) -
         raise MissingError("describes a model and holds no weights", file=text, next="name the folder with the weights")
     opened = open_weights(target, trust=trust_shards)
     described = _describe(target)
-    return _model(target, opened, described)
+    return _model(target, opened, described, as_stored=as_stored)
 
 
 def open_description(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Description:
@@ -116,7 +117,7 @@ def _describe(target: Target) -> Described:
     return describe(target, file) if file.endswith(".json") else Described()
 
 
-def _model(target: Target, opened: Opened, described: Described) -> Model:
+def _model(target: Target, opened: Opened, described: Described, *, as_stored: bool = False) -> Model:
     chosen = [
         stored(entry, contents.digest, place)
         for file, (contents, place) in opened.files.items()
@@ -125,7 +126,7 @@ def _model(target: Target, opened: Opened, described: Described) -> Model:
     ]
     said = _said(opened)
     config, documents = described.config or said.config, {**said.documents, **described.documents}
-    found = stream(chosen, config)
+    found = stream(chosen, config, as_stored=as_stored)
     tensors = [_undone(tensor, said) for tensor in found.tensors]
     names = {tensor.name: said.names.get(tensor.name, tensor.name) for tensor in tensors}
     if said.meant:

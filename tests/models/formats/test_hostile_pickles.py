@@ -204,6 +204,7 @@ BROKEN: dict[str, bytes] = {
         + b"tR"
     ),
     "a name of 100,000 letters": state(tensor(), b"X" + struct.pack("<I", 100_000) + b"a" * 100_000),
+    "a name with half a character": state(tensor(), b"X\x03\x00\x00\x00\xed\xa0\x80"),
     "a thousand axes": state(tensor(shape=(1,) * 1000, strides=(1,) * 1000)),
 }
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 import kaibo
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
-from kaibo.models.formats.torch_zip import read
+from kaibo.models.formats import read
 from kaibo.models.places.folder import LocalFile
 from kaibo.testing import tiny_model
 from kaibo.vocabulary import Model, Tensor
@@ -302,7 +302,7 @@ def test_flipped_bytes_give_an_error_of_ours_or_what_torch_gives(
     path = tmp_path_factory.getbasetemp() / "flipped.bin"
     path.write_bytes(data)
     with contextlib.suppress(KaiboError):
-        found = read(LocalFile(str(path)))
+        found = read(LocalFile(str(path)), path.name)
         assert sum(one.dtype.bits // 8 * int(np.prod(one.shape, dtype=object)) for one in found.entries) < 1 << 25
         model = named(open_model(path))
         theirs: Any = None

@@ -138,3 +138,20 @@ def test_groups_that_do_not_divide_are_not_measurable(tmp_path: Path) -> None:
     model = open_model(Sample(sample.stored, {}, sample.config).written(tmp_path / "m"))
     assert any("96 inputs do not divide into 5 groups" in note for note in model.notes)
     assert model.undecoded == 40 * 96
+
+
+def test_config_and_file_that_contradict_each_other_are_said(tmp_path: Path) -> None:
+    plain = {WEIGHT: ("F32", (2, 2), np.ones(4, np.uint32))}
+    silent = {"model_type": "llama"}
+    model = open_model(Sample(plain, {}, {"quantization_config": {"quant_method": "gptq"}}).written(tmp_path / "a"))
+    assert "the config says that weights are packed (gptq), and no tensor is" in model.notes
+    model = open_model(Sample(gptq(np.random.default_rng(0)).stored, {}, silent).written(tmp_path / "b"))
+    assert "1 weights are packed, and the config does not say so" in model.notes
+    model = open_model(Sample(plain, {}, silent).written(tmp_path / "c"))
+    assert not any("packed" in note for note in model.notes)
+
+
+def test_what_is_not_measurable_is_counted_in_bytes_and_parameters(tmp_path: Path) -> None:
+    sample = gptq(np.random.default_rng(0), sparse=("scales",))
+    model = open_model(Sample(sample.stored, {}, sample.config).written(tmp_path / "m"))
+    assert "what is not measurable takes 1,920 bytes and stands for about 3,840 parameters" in model.notes

@@ -99,3 +99,16 @@ def test_every_command_sees_the_decoded_weights(model: Model, sample: Sample, tm
     (row,) = kaibo.diff(plain, packed, settings=settings).norms.rows
     assert row.l2 == 0.0
     assert row.seen == 1.0
+
+
+def test_as_stored_the_codes_are_measured_and_kept_apart_from_the_weights(
+    model: Model, sample: Sample, tmp_path: Path
+) -> None:
+    """Whole numbers, or small floats: few of them, whatever the scales are."""
+    settings = [kaibo.Settings(store=tmp_path / "store", as_stored=how) for how in (False, True)]
+    (plain,), (codes,) = (kaibo.stats(model.address, settings=one).rows for one in settings)
+    assert (plain.n, plain.seen) == (codes.n, codes.seen)
+    assert plain.l2 != codes.l2
+    for tensor in open_model(model.address, as_stored=True).weights:
+        assert np.unique(read(tensor)).size <= 256
+        np.testing.assert_array_equal(read(tensor, 400, 5, 140), read(tensor)[5:140])

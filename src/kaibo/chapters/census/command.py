@@ -12,7 +12,7 @@ def command(
     models: options.Models,
     json: options.Json = False,
     *,
-    reading: options.Reading,
+    reading: options.Measuring,
 ) -> None:
     """Read the weights once and count every value; nothing that the store knows is read again."""
     from kaibo.chapters.census.ask import census

@@ -55,7 +55,7 @@ def digit_groups(
     options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
     several = []
     for one in models:
-        model = open_model(one.address, trust_shards=settings.trust_shards)
+        model = open_model(one.address, trust_shards=settings.trust_shards, as_stored=settings.as_stored)
         if one.base is not None:
             model = difference(model, open_model(one.base, trust_shards=settings.trust_shards))
         collected = take_census(model, store, options)

@@ -17,7 +17,7 @@ def command(
     language: options.Language = "en",
     force: options.Force = False,
     *,
-    reading: options.Reading,
+    reading: options.Measuring,
 ) -> None:
     """First digits of the weights against Benford's law, with two nulls beside it.
 

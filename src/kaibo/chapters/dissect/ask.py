@@ -95,6 +95,10 @@ def dissect(
     output = output or Output()
     _check(output)
     settings = settings or Settings()
+    if settings.as_stored and base is not None:
+        raise UsageError(
+            "--as-stored measures codes, and codes of two models are not compared", next="leave out --base"
+        )
     compared = () if base is None else (compare_addresses(base, model, settings),)  # first: it reads both at once
     collected = next(iter(measured(model, replace(settings, verify=settings.verify and base is None), raising)))
     chapters = chapters_of(collected, compared, tokens=tokens, settings=settings)

@@ -30,7 +30,7 @@ def command(
     force: options.Force = False,
     json: options.Json = False,
     *,
-    reading: options.Reading,
+    reading: options.Measuring,
 ) -> None:
     """Take a model apart: a summary here, one self-contained HTML page, one JSON file."""
     from kaibo.chapters.dissect.ask import Output, dissect

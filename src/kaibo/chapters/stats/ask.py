@@ -69,7 +69,7 @@ def grids(
     rows: list[GridRow] = []
     for address in addresses(models):
         try:
-            model = open_model(address, trust_shards=settings.trust_shards)
+            model = open_model(address, trust_shards=settings.trust_shards, as_stored=settings.as_stored)
             rows += [_row(address, tensor, found) for tensor, found in look_for_groups(model, options)]
         except KaiboError as error:
             report(error)

@@ -23,7 +23,7 @@ def command(
     language: options.Language = "en",
     force: options.Force = False,
     *,
-    reading: options.Reading,
+    reading: options.Measuring,
     grid: Grid = False,
 ) -> None:
     """Moments, norms, tails, entropy and hidden grids of the weights.

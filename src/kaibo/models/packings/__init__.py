@@ -53,19 +53,23 @@ class Stream:
     notes: tuple[str, ...] = ()
 
 
-def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any]) -> Stream:
-    """Stored tensors with each packed weight as one tensor of its own shape, in place of its codes and parts."""
+def stream(stored: Iterable[StoredTensor], config: Mapping[str, Any], *, as_stored: bool = False) -> Stream:
+    """Stored tensors with each packed weight as one tensor of its own shape, in place of its codes and parts.
+
+    With `as_stored` such a tensor holds the codes themselves.
+    """
     entries = {tensor.name: tensor for tensor in stored}
     groups, unfit = _groups(config, entries)
     taken = {part.name for group, _ in groups for part in (group.codes, *group.parts.values())}
     left = {name: tensor for name, tensor in entries.items() if name not in taken}
-    quantised = bool(said_of_packing(config))
-    unread = _Unread(entries, parts.coded(entries), quantised, scaled=bool(groups))
-    tensors: list[Tensor] = [packed(group, packing) for group, packing in groups]
+    said = said_of_packing(config)
+    unread = _Unread(entries, parts.coded(entries), bool(said), scaled=bool(groups))
+    tensors: list[Tensor] = [packed(group, packing, as_stored=as_stored) for group, packing in groups]
     codes = [tensor for tensor in left.values() if unread.is_codes(tensor)]
     undecoded = sum(parts.parameters(tensor, config) for tensor in codes)
     tensors += [unread.seen(tensor) for tensor in left.values()]
-    return Stream(tuple(tensors), undecoded, tuple(_notes(groups, unfit, codes)))
+    notes = [*_ways(groups, as_stored), *_contradictions(config, groups, codes), *_not_measurable(unfit, codes, config)]
+    return Stream(tuple(tensors), undecoded, tuple(notes))
 
 
 def _groups(
@@ -109,14 +113,30 @@ class _Unread:
         return tensor
 
 
-def _notes(groups: list[tuple[Group, Packing]], unfit: Mapping[str, str], codes: list[StoredTensor]) -> Iterator[str]:
-    ways: dict[str, int] = {}
-    for group, _ in groups:
-        ways[group.how] = ways.get(group.how, 0) + 1
+def _ways(groups: list[tuple[Group, Packing]], as_stored: bool) -> Iterator[str]:
+    """How many weights are packed in which way."""
+    ways = Counter(group.how for group, _ in groups)
+    done = "measured as the codes that are stored" if as_stored else "decoded to float32 while they are read"
     for how, count in ways.items():
-        yield f"{count} weights are packed: {how}, decoded to float32 while they are read"
-    reasons = Counter(unfit.values())
-    for why, count in reasons.items():
+        yield f"{count} weights are packed: {how}, {done}"
+
+
+def _contradictions(
+    config: Mapping[str, Any], groups: list[tuple[Group, Packing]], codes: list[StoredTensor]
+) -> Iterator[str]:
+    """A packing that the config names and the file lacks, and the reverse; GGUF has no such config."""
+    said = said_of_packing(config)
+    if said and not groups and not codes:
+        method = escaped(str(said.get("quant_method", "no method named")), 40)
+        yield f"the config says that weights are packed ({method}), and no tensor is"
+    held = sum(packing is not ggml.PACKING for _, packing in groups)
+    if config and not said and held:
+        yield f"{held} weights are packed, and the config does not say so"
+
+
+def _not_measurable(unfit: Mapping[str, str], codes: list[StoredTensor], config: Mapping[str, Any]) -> Iterator[str]:
+    """Which codes are not decoded and why, with what they take and about how many parameters they stand for."""
+    for why, count in Counter(unfit.values()).items():
         first = next(name for name, said in unfit.items() if said == why)
         more = f" (and {count - 1} more)" if count > 1 else ""
         yield f"{escaped(first, 200)}{more}: {why}; not measurable"
@@ -124,6 +144,10 @@ def _notes(groups: list[tuple[Group, Packing]], unfit: Mapping[str, str], codes:
     if unknown:
         kinds = ", ".join(sorted({parts.described(one.name) or f"{one.dtype.name} codes" for one in unknown}))
         yield f"{len(unknown)} tensors are {kinds}, whose packing is not decoded: their weights are not measurable"
+    if codes:
+        held = sum(one.end - one.begin for one in codes)
+        count = sum(parts.parameters(one, config) for one in codes)
+        yield f"what is not measurable takes {held:,} bytes and stands for about {count:,} parameters"
 
 
 def packed_as(tensor: Tensor) -> str | None:

@@ -107,6 +107,13 @@ class Blocks:
             skipped = begin - first * self.values
             out[:] = room[skipped : skipped + out.size]
 
+    def stored(self, begin: int, out: Floats32) -> None:
+        """The level of each code."""
+        first, blocks = self._read(begin, out.size)
+        codes = self._apart(blocks)[-1].view(np.uint8).reshape(-1)
+        at = begin - first * self.values
+        out[:] = _levels(self.kind.levels, self.kind.unit)[codes[at : at + out.size]]
+
     def cell(self, begin: int, low: Floats64, high: Floats64) -> None:
         """Half-way to the neighbouring levels of the run; the outermost levels also stand for all beyond."""
         first, blocks = self._read(begin, low.size)

@@ -31,6 +31,10 @@ class Decoder(Protocol):
         """Fills `out` with the weight's values from `begin` on, in row-major order, as its own package decodes them."""
         ...
 
+    def stored(self, begin: int, out: Floats32) -> None:
+        """Fills `out` with what the codes say without their parts: integers, or the values of small floats."""
+        ...
+
     def cell(self, begin: int, low: Floats64, high: Floats64) -> None:
         """The interval around each of these values that is rounded to the same code under the same scales."""
         ...
@@ -93,10 +97,11 @@ class Packing:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """The values of a packed weight, decoded a buffer's worth at a time."""
+    """The values of a packed weight, decoded a buffer's worth at a time; with `as_stored` its codes."""
 
     group: Group
     packing: Packing
+    as_stored: bool = False
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -111,13 +116,14 @@ class Packed:
             raise ValueError(f"values {begin} to {stop} of {size} through a buffer of {buffer.nbytes} bytes")
         for first in range(begin, stop, step):
             out = buffer[: 4 * min(step, stop - first)].view(np.float32)
-            self.decoder.decode(first, out)
+            (self.decoder.stored if self.as_stored else self.decoder.decode)(first, out)
             yield out.view("<u4")
 
 
-def packed(group: Group, packing: Packing) -> Formed:
-    """The weight of a group as a tensor, in float32, under the file's own name of it."""
-    weight = formed(Packed(group, packing), group.codes, dtype=DTYPES["F32"], source_key=group.key)
+def packed(group: Group, packing: Packing, *, as_stored: bool = False) -> Formed:
+    """The weight of a group, or its codes, as a tensor in float32, under the file's own name of it."""
+    key = f"{group.key}|as stored" if as_stored and group.key else group.key
+    weight = formed(Packed(group, packing, as_stored), group.codes, dtype=DTYPES["F32"], source_key=key)
     return Formed(
         group.weight, group.weight, weight.dtype, group.shape, None, "other", weight.source_key, weight.values
     )

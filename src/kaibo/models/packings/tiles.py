@@ -97,6 +97,11 @@ class Tiled:
         if not whole:
             out[:] = room[at : at + out.size]
 
+    def stored(self, begin: int, out: Floats32) -> None:
+        """The level of each code."""
+        tile, at = self._tile(begin, out.size)
+        out[:] = self.levels.values[tile.codes.reshape(-1)[at : at + out.size]]
+
     def cell(self, begin: int, low: Floats64, high: Floats64) -> None:
         """Half-way to the neighbouring levels of the group; the outermost levels also stand for all beyond."""
         tile, at = self._tile(begin, low.size)
@@ -284,9 +289,14 @@ def unpacked(words: NDArray[np.uint32], starts: NDArray[np.int64], bits: int, ou
 def halves(packed: Bytes, high_first: bool, out: Bytes) -> None:
     """Two codes of 4 bits in each byte of a row."""
     first, second = (4, 0) if high_first else (0, 4)
+    columns = out.shape[1]
     for row in range(len(packed)):
-        for i in range(out.shape[1]):
-            out[row, i] = (packed[row, i // 2] >> (second if i % 2 else first)) & 15
+        for i in range(columns // 2):
+            byte = packed[row, i]
+            out[row, 2 * i] = (byte >> first) & 15
+            out[row, 2 * i + 1] = (byte >> second) & 15
+        if columns % 2:
+            out[row, columns - 1] = (packed[row, columns // 2] >> first) & 15
 
 
 def runs(columns: int, width: int) -> NDArray[np.int32]:
