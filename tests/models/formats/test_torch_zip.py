@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 import kaibo
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
+from kaibo.models.checkpoints import checkpoints_of
 from kaibo.models.formats import read
 from kaibo.models.places.folder import LocalFile
 from kaibo.testing import tiny_model
@@ -271,6 +272,19 @@ def test_a_torchscript_program_and_other_archives_are_named(tmp_path: Path) -> N
     torch.save({"w": torch.ones(2)}, tmp_path / "old.bin", _use_new_zipfile_serialization=False)
     with pytest.raises(PolicyError, match=r"before PyTorch 1\.6.*weights_only"):
         open_model(tmp_path / "old.bin")
+
+
+def test_checkpoints_that_are_files_of_torch_are_a_series_and_one_that_is_named_has_its_folders_config(
+    tmp_path: Path,
+) -> None:
+    for step in (100, 20):
+        torch.save({"model": {"w": torch.ones(2)}}, tmp_path / f"step{step}.pt")
+    torch.save({}, tmp_path / "optimizer.step20.pt")
+    assert [one.step for one in checkpoints_of([str(tmp_path)])] == [20, 100]
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text('{"model_type": "llama"}')
+    torch.save({"model.norm.weight": torch.ones(2)}, tmp_path / "m" / "pytorch_model.bin")
+    assert open_model(tmp_path / "m" / "pytorch_model.bin").config == {"model_type": "llama"}
 
 
 def test_torch_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
