@@ -404,7 +404,7 @@ class Describer:
 
     def _numbers_in(self, known: Mapping[str, Any]) -> dict[str, float]:
         numbers = {name: number(known.get(name)) for name in [*self.numeric, *self.flags]}
-        return {name: value for name, value in numbers.items() if value is not None}
+        return {name: value for name, value in numbers.items() if self.nouns[name] != "layers" and value is not None}
 
     def _names_in(self, formula: str) -> set[str]:
         return {n for n in re.findall(r"[a-zA-Z_][\w.]*", formula) if n in self.explored.fields}
