@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from benchmarks import (
+    checking,
     differences,
     evaluating,
     formats,
@@ -28,6 +29,7 @@ ROOMS = {
     "tables": tables,
     "weights": weights,
     "formats": formats,
+    "checking": checking,
     "differences": differences,
     "merging": merging,
     "training": training,
