@@ -404,7 +404,7 @@ class Describer:
 
     def _numbers_in(self, known: Mapping[str, Any]) -> dict[str, float]:
         numbers = {name: number(known.get(name)) for name in [*self.numeric, *self.flags]}
-        return {name: value for name, value in numbers.items() if self.nouns[name] != "layers" and value is not None}
+        return {name: value for name, value in numbers.items() if value is not None}
 
     def _names_in(self, formula: str) -> set[str]:
         return {n for n in re.findall(r"[a-zA-Z_][\w.]*", formula) if n in self.explored.fields}
@@ -442,6 +442,7 @@ class Describer:
                 if (
                     value
                     and not null
+                    and self.nouns[name] != "layers"
                     and any(type(self._value(s, name)) is int and not self._value(s, name) for s in self.all)
                 ):
                     null = ["0+"]  # none of it is a number, too
