@@ -16,6 +16,7 @@ from benchmarks import (
     formats,
     llama,
     merging,
+    packed,
     scoring,
     studies,
     tables,
@@ -27,6 +28,7 @@ from benchmarks import (
 ROOMS = {
     "tables": tables,
     "weights": weights,
+    "packed": packed,
     "formats": formats,
     "differences": differences,
     "merging": merging,
