@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from kaibo.errors import FormatError, KaiboError, PolicyError
-from kaibo.models.formats import pickles, read
+from kaibo.models.formats import opcodes, pickles, read
 from kaibo.models.formats.torch_zip import PICKLE_LIMIT
 from kaibo.models.places.folder import LocalFile
 
@@ -240,7 +240,7 @@ def test_what_a_pickle_wants_beyond_tensors_is_refused_by_name(tmp_path: Path, w
 def test_a_malformed_or_boundless_pickle_is_refused_with_little_memory(
     tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pickles, "STEPS", 150_000)
+    monkeypatch.setattr(opcodes, "STEPS", 150_000)
     monkeypatch.setattr(pickles, "OBJECTS", 80_000)
     path = archive(tmp_path / "a.bin", BROKEN[what])
     tracemalloc.start()

@@ -328,3 +328,14 @@ def test_flipped_bytes_give_an_error_of_ours_or_what_torch_gives(
 
 
 WHOLE = whole_file()
+
+
+def test_a_model_that_transformers_would_run_says_how_its_weights_become_safetensors(tmp_path: Path) -> None:
+    from kaibo.llama.engines.opening import run_model
+
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "gpt2", "n_layer": 1, "n_head": 1, "n_embd": 4, "vocab_size": 8}'
+    )
+    torch.save({"transformer.wte.weight": torch.ones(8, 4)}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(MissingError, match="kaibo unpack"):
+        run_model(open_model(tmp_path))

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from kaibo.errors import FormatError, PolicyError, escaped
 from kaibo.models.formats import sniff
 from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
-from kaibo.models.formats.pickles import NEXT, interpret
+from kaibo.models.formats.opcodes import interpret
+from kaibo.models.formats.pickles import NEXT
 from kaibo.models.formats.pieces import Piece, is_plain, span
 from kaibo.models.formats.torch_values import KNOWN, Ref, storage
 from kaibo.models.formats.zips import MAGIC, Archive, Member, open_archive
