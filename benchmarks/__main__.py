@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from benchmarks import (
+    checking,
     differences,
     evaluating,
     formats,
@@ -30,6 +31,7 @@ ROOMS = {
     "weights": weights,
     "packed": packed,
     "formats": formats,
+    "checking": checking,
     "differences": differences,
     "merging": merging,
     "training": training,

@@ -17,6 +17,7 @@ from kaibo.version import __version__ as __version__
 
 _HOMES = {
     "kaibo.chapters.census.ask": ("census",),
+    "kaibo.chapters.check.ask": ("check",),
     "kaibo.chapters.context.ask": ("context",),
     "kaibo.chapters.digits.ask": ("digits",),
     "kaibo.chapters.diff.ask": ("diff",),
@@ -31,6 +32,7 @@ _HOMES = {
     "kaibo.chapters.inspect.ask": ("inspect",),
     "kaibo.chapters.merge.ask": ("merge",),
     "kaibo.desk.measuring": ("Settings",),
+    "kaibo.chapters.same.ask": ("same",),
     "kaibo.chapters.score.ask": ("score",),
     "kaibo.chapters.corrupt.ask": ("corrupt",),
     "kaibo.chapters.decode.ask": ("decode",),

@@ -66,9 +66,20 @@ def configs(draw):
     return {**config, "model_type": draw(st.sampled_from(family(name).model_types or ("llama",)))}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(configs())
 def test_no_config_whatever_makes_an_exception(config):
+    assert_described(config)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(configs())
+def test_no_config_whatever_does_so_in_a_thousand_tries(config):
+    assert_described(config)
+
+
+def assert_described(config):
     drawn = architecture(config, tokens=10)
     json.dumps(plain(drawn), allow_nan=False)
     assert drawn.parameters is None or drawn.parameters == sum(drawn.parameters_by_role.values()) >= 0

@@ -112,9 +112,9 @@ CORRECTIONS = {
 def test_published_configs_have_the_parameters_that_transformers_counts(row):
     config = json.loads((REFERENCE / f"{row['config']}.json").read_text())
     drawn = architecture(config)
-    if drawn.parameters is None or (row["parameters_whole"] and drawn.parameters_whole is None):
+    if drawn.parameters is None:
         pytest.skip("its family is not generated: docs/families.md says why")
     more = CORRECTIONS.get(config["model_type"], 0)
     assert drawn.parameters - more == int(row["parameters_text"])
-    if row["parameters_whole"]:
+    if row["parameters_whole"] and drawn.parameters_whole is not None:  # else its parts are not generated
         assert drawn.parameters_whole - more == int(row["parameters_whole"])

@@ -140,7 +140,7 @@ def checked(model_type: str) -> list[str]:
     shipped = (FAMILIES / f"{one.name}.toml").read_text(encoding="utf-8").splitlines()
     other = [line for line in text.splitlines() if line not in shipped and not line.startswith("source")]
     found = [f"{model_type} would have {line.strip()}" for line in other]
-    base, names = see(one, given), ("hidden_size", "vocab_size", "intermediate_size")
+    base, names = see(one, given), ("hidden_size", "intermediate_size")
     for size in (5, 7):
         wider = {name: size * 32 for name in names if name in fields_of(one)}
         seen = see(one, {**given, **wider, "num_hidden_layers": size})

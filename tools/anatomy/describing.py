@@ -442,6 +442,7 @@ class Describer:
                 if (
                     value
                     and not null
+                    and self.nouns[name] != "layers"
                     and any(type(self._value(s, name)) is int and not self._value(s, name) for s in self.all)
                 ):
                     null = ["0+"]  # none of it is a number, too

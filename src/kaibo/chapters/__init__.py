@@ -15,6 +15,7 @@ from kaibo.vocabulary.kinds import Kind
 
 DECLARING = (
     "census.rows",
+    "check.rows",
     "context.rows",
     "correlate.relation",
     "correlate.rows",
@@ -40,6 +41,7 @@ DECLARING = (
     "published.rows",
     "quantise.rows",
     "rescale.rows",
+    "same.rows",
     "score.rows",
     "select.rows",
     "series.rows",

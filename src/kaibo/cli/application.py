@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaibo.chapters.census import command as census
+from kaibo.chapters.check import command as check
 from kaibo.chapters.context import command as context
 from kaibo.chapters.correlate import command as correlate
 from kaibo.chapters.corrupt import command as corrupt
@@ -29,6 +30,7 @@ from kaibo.chapters.pca import command as pca
 from kaibo.chapters.probe import command as probe
 from kaibo.chapters.quantise import command as quantise
 from kaibo.chapters.rescale import command as rescale
+from kaibo.chapters.same import command as same
 from kaibo.chapters.score import command as score
 from kaibo.chapters.select import command as select
 from kaibo.chapters.series import command as series
@@ -95,9 +97,11 @@ PANELS: Mapping[str, Sequence[tuple[str, Any, str]]] = {
         ("spectrum", spectrum.command, "spectrum ./my-model --by role"),
         ("census", census.command, "census ./my-model"),
         ("tour", tour.command, "tour llama"),
+        ("check", check.command, "check ./my-model"),
     ),
     "Compare": (
         ("diff", diff.command, "diff ./my-model ./other-model --top 5,20"),
+        ("same", same.command, "same ./my-model ./my-model"),
         ("series", series.command, "series ./my-run"),
         ("norms", norms.command, "norms 8030261248 1073358.0 16.658565739582745"),
     ),

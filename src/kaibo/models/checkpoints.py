@@ -20,7 +20,8 @@ _BEFORE = re.compile(r"([0-9]{1,18})\.step", re.IGNORECASE)
 _EPOCH = re.compile(r"(?<![a-z])epoch[-_=]?([0-9]{1,18})(?![0-9])", re.IGNORECASE)
 _BARE = re.compile(r"([0-9]{1,18})")
 _TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
-_WEIGHTS = (".safetensors", ".safetensors.index.json", ".gguf", ".bin", ".pt", ".pth")
+_FILES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_WEIGHTS = (*_FILES, ".safetensors.index.json", ".gguf", ".distcp")
 _OTHERS = ("training_args.bin", "optimizer.", "scheduler.", "rng_state", "adapter_", "scaler.")
 ITSELF = "the folder itself"
 LAST = (ITSELF, "main")
@@ -147,7 +148,7 @@ def _is_checkpoint(path: str, name: str) -> bool:
             return step_of(name) is not None or any(map(_is_weights, os.listdir(path)))
         except OSError:
             return True  # a checkpoint that cannot be read is one, too
-    return step_of(name) is not None and name.endswith(".safetensors") and not SHARD.fullmatch(name)
+    return step_of(name) is not None and _is_weights(name) and name.endswith(_FILES) and not SHARD.fullmatch(name)
 
 
 def _is_weights(name: str) -> bool:

@@ -20,7 +20,7 @@ from kaibo.models.rotary import to_half
 from kaibo.models.rows import chosen_rows
 from kaibo.models.series import Opened
 from kaibo.models.views import shifted
-from kaibo.models.weights import LOOKED_FOR, SINGLE, open_weights
+from kaibo.models.weights import LOOKED_FOR, SINGLES, open_weights
 from kaibo.vocabulary import Model, Tensor
 
 
@@ -112,7 +112,7 @@ def target_of(address: str, *, weights: bool) -> Target:
 def _describe(target: Target) -> Described:
     """The small files; for a file that the user named alone, only those that surely belong to it."""
     file = target.file
-    if file is None or file == SINGLE or file.endswith(".index.json") or SHARD.fullmatch(file):
+    if file is None or file in SINGLES or file.endswith(".index.json") or SHARD.fullmatch(file):
         return describe(target)
     return describe(target, file) if file.endswith(".json") else Described()
 

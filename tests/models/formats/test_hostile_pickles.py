@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from kaibo.errors import FormatError, KaiboError, PolicyError
-from kaibo.models.formats import pickles, read
+from kaibo.models.formats import opcodes, pickles, read
 from kaibo.models.formats.torch_zip import PICKLE_LIMIT
 from kaibo.models.places.folder import LocalFile
 
@@ -204,6 +204,7 @@ BROKEN: dict[str, bytes] = {
         + b"tR"
     ),
     "a name of 100,000 letters": state(tensor(), b"X" + struct.pack("<I", 100_000) + b"a" * 100_000),
+    "a name with half a character": state(tensor(), b"X\x03\x00\x00\x00\xed\xa0\x80"),
     "a thousand axes": state(tensor(shape=(1,) * 1000, strides=(1,) * 1000)),
 }
 
@@ -239,7 +240,7 @@ def test_what_a_pickle_wants_beyond_tensors_is_refused_by_name(tmp_path: Path, w
 def test_a_malformed_or_boundless_pickle_is_refused_with_little_memory(
     tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pickles, "STEPS", 150_000)
+    monkeypatch.setattr(opcodes, "STEPS", 150_000)
     monkeypatch.setattr(pickles, "OBJECTS", 80_000)
     path = archive(tmp_path / "a.bin", BROKEN[what])
     tracemalloc.start()

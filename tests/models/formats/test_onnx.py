@@ -9,6 +9,7 @@ import pytest
 
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
+from kaibo.models.formats import protobuf
 from kaibo.vocabulary import Tensor
 from made_onnx import field, model, node, number, tensor, write_onnx
 
@@ -102,6 +103,7 @@ BROKEN = {
     "a group": field(1, 8) + b"\x0b\x0c",
     "no graph": field(1, 8) + field(2, "pytorch"),
     "an offset that is no number": model([tensor("w", 1, (1,), {"location": "x", "offset": "-1"})]),
+    "dimensions without end": model([field(1, b"\x01" * 100_000) + field(2, 1) + field(8, "w")]),
     "a thousand dimensions": model([tensor("w", 1, (1,) * 1000, bytes(4), packed=True)]),
     "an HTML page": b"<!doctype html><html>",
     "nothing": b"",
@@ -115,6 +117,21 @@ def test_a_malformed_file_is_refused(tmp_path: Path, what: str) -> None:
     with pytest.raises(KaiboError) as caught:
         open_model(tmp_path)
     assert caught.value.exit == 3
+
+
+def test_tensors_that_repeat_each_others_bytes_are_no_bomb(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(bytes(1 << 20))
+    where = {"location": "data", "length": str(1 << 20)}
+    write_onnx(tmp_path / "model.onnx", {f"w{n}": (1, (1 << 18,), where) for n in range(40)})
+    with pytest.raises(FormatError, match="repeat each other"):
+        open_model(tmp_path)
+
+
+def test_fields_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf, "FIELDS", 1000)
+    (tmp_path / "model.onnx").write_bytes(field(1, 8) * 2000)
+    with pytest.raises(FormatError, match="more than 1000 fields"):
+        open_model(tmp_path)
 
 
 def test_an_onnx_file_by_another_name_is_known(tmp_path: Path) -> None:

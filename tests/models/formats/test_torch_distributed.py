@@ -17,6 +17,7 @@ from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, Metadata
 
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
+from kaibo.models.formats import pieces
 from kaibo.vocabulary import Model
 
 
@@ -108,6 +109,16 @@ def test_parts_of_any_boxes_are_joined(tmp_path: Path, parts: Any) -> None:
 def test_holes_and_overlaps_are_named(tmp_path: Path, parts: Any, said: str) -> None:
     with pytest.raises(FormatError, match=f'tensor "w".*{said}'):
         open_model(cut(tmp_path / "c", MATRIX, parts))
+
+
+def test_very_many_parts_are_held_against_each_other_in_little_time() -> None:
+    rows = [((n, 0), (1, 8)) for n in range(50_000)]
+    assert pieces.faults((50_000, 8), rows) is None
+    assert "overlap" in str(pieces.faults((50_000, 8), [*rows, ((49_999, 0), (1, 8))]))
+    stairs = [((n, n), (5000 - n, 1)) for n in range(5000)]
+    assert "at most 4096" in str(pieces.faults((5000, 5000), stairs))
+    assert pieces.faults((), [((), ())]) is None
+    assert pieces.faults((), [((), ()), ((), ())]) == "two parts hold its one value"
 
 
 def changed(folder: Path, change: Callable[[Any], None]) -> Path:

@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 import kaibo
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
-from kaibo.models.formats.torch_zip import read
+from kaibo.models.checkpoints import checkpoints_of
+from kaibo.models.formats import read
 from kaibo.models.places.folder import LocalFile
 from kaibo.testing import tiny_model
 from kaibo.vocabulary import Model, Tensor
@@ -273,6 +274,19 @@ def test_a_torchscript_program_and_other_archives_are_named(tmp_path: Path) -> N
         open_model(tmp_path / "old.bin")
 
 
+def test_checkpoints_that_are_files_of_torch_are_a_series_and_one_that_is_named_has_its_folders_config(
+    tmp_path: Path,
+) -> None:
+    for step in (100, 20):
+        torch.save({"model": {"w": torch.ones(2)}}, tmp_path / f"step{step}.pt")
+    torch.save({}, tmp_path / "optimizer.step20.pt")
+    assert [one.step for one in checkpoints_of([str(tmp_path)])] == [20, 100]
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text('{"model_type": "llama"}')
+    torch.save({"model.norm.weight": torch.ones(2)}, tmp_path / "m" / "pytorch_model.bin")
+    assert open_model(tmp_path / "m" / "pytorch_model.bin").config == {"model_type": "llama"}
+
+
 def test_torch_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"w": torch.ones(2)}, tmp_path / "a.bin")
 
@@ -302,7 +316,7 @@ def test_flipped_bytes_give_an_error_of_ours_or_what_torch_gives(
     path = tmp_path_factory.getbasetemp() / "flipped.bin"
     path.write_bytes(data)
     with contextlib.suppress(KaiboError):
-        found = read(LocalFile(str(path)))
+        found = read(LocalFile(str(path)), path.name)
         assert sum(one.dtype.bits // 8 * int(np.prod(one.shape, dtype=object)) for one in found.entries) < 1 << 25
         model = named(open_model(path))
         theirs: Any = None
@@ -314,3 +328,14 @@ def test_flipped_bytes_give_an_error_of_ours_or_what_torch_gives(
 
 
 WHOLE = whole_file()
+
+
+def test_a_model_that_transformers_would_run_says_how_its_weights_become_safetensors(tmp_path: Path) -> None:
+    from kaibo.llama.engines.opening import run_model
+
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "gpt2", "n_layer": 1, "n_head": 1, "n_embd": 4, "vocab_size": 8}'
+    )
+    torch.save({"transformer.wte.weight": torch.ones(8, 4)}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(MissingError, match="kaibo unpack"):
+        run_model(open_model(tmp_path))

@@ -59,6 +59,7 @@ class Dissection:
             "model_id": self.model_id,
             "page": self.page,
             "json": self.json,
+            "check": chapters.check.records()[0],
             "inspect": chapters.inspect.records()[0],
             "digits": chapters.digits[0].records()[0] if chapters.digits[0].rows else None,
             "stats": chapters.stats[0].records()[0] if chapters.stats[0].rows else None,

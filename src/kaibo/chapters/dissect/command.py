@@ -49,8 +49,10 @@ def command(
 
 def _show(found: Any, language: str) -> None:
     from kaibo.reports import console, facts, show, show_dissection
+    from kaibo.words import said, word
 
     out = console()
+    (checked,) = found.chapters.check.rows
     described = facts(found.chapters.inspect.rows[0], language)
     show_dissection(
         found.name,
@@ -60,6 +62,9 @@ def _show(found: Any, language: str) -> None:
         to=out,
         language=language,
     )
+    out.print(f"\n{word('page.check', language)}: {said(checked.verdict, language)}", soft_wrap=True)
+    if checked.findings:
+        show(found.chapters.faults, to=out, language=language)
     for changed in found.chapters.diff[:1]:
         out.print()
         show(changed.norms, to=out, language=language)

@@ -15,7 +15,7 @@ from kaibo.vocabulary import LEVELS, jsonable
 def page_of(
     collected: Collected, chapters: Chapters, sentences: Sequence[str], *, language: str, command: str | None
 ) -> str:
-    """The page (HTML): facts, sentences, what changed, then every chapter with its figures and tables."""
+    """The page (HTML): facts, sentences, what is wrong, what changed, then every chapter."""
     from kaibo.reports import differences_section, facts, facts_section, page, section, sentences_section
 
     provenance = {
@@ -33,7 +33,7 @@ def page_of(
         norms = [level.norms for level in chapters.diff]
         drawn = [finding for finding in (found.depth, found.curve) if finding.rows]
         lists = [found.changes, *chapters.of_adapter, found.unmatched]
-        sections.insert(2, differences_section(norms, drawn, lists, language))
+        sections.insert(3, differences_section(norms, drawn, lists, language))
     return page(sections, title=collected.model.name, language=language, provenance=provenance)
 
 
@@ -57,6 +57,7 @@ def document_of(collected: Collected, chapters: Chapters) -> str:
         "version": __version__,
         "model": collected.model.address,
         "model_id": collected.model_id,
+        "check": chapters.check.records()[0],
         "inspect": chapters.inspect.records()[0],
         "highlights": [{"key": found.key, "values": jsonable(found.values)} for found in chapters.highlights],
         "digits": {by: chapters.digits[place].records() for by, place in levels.items()},

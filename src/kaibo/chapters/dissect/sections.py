@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kaibo.chapters.check.ask import examined, faults_of
+from kaibo.chapters.check.rows import CHECK, CheckRow, FaultRow
 from kaibo.chapters.diff.ask import Differences, DiffOptions, exact_bins, gathered
 from kaibo.chapters.diff.ask_adapters import Adapters, adapters_of
 from kaibo.chapters.diff.differences import PERCENTS
@@ -31,6 +33,7 @@ class Chapters:
     of a model that is an adapter of it, None where no base was named.
     """
 
+    check: Finding[CheckRow]
     inspect: Finding[Architecture]
     digits: tuple[Finding[DigitsRow], ...]
     stats: tuple[Finding[StatsRow], ...]
@@ -46,9 +49,15 @@ class Chapters:
         return [found for found in self.adapters.findings if found.rows] if self.adapters is not None else []
 
     @property
+    def faults(self) -> Finding[FaultRow]:
+        """What is wrong with the model."""
+        return faults_of(self.check)
+
+    @property
     def parts(self) -> Iterator[list[Finding[Any]]]:
         """The findings under each heading of the page; a chapter without rows is left out."""
         candidates: tuple[list[Finding[Any]], ...] = (
+            [self.check, self.faults, faults_of(self.check, remarks=True)],
             [self.inspect],
             list(self.digits),
             [self.magnitudes],
@@ -68,7 +77,9 @@ def chapters_of(
     stats = tuple(with_seen(statistics.stats(rows, by), lambda _: seen) for by in LEVELS)
     over_depth = profile.profile(rows)
     diff = _changed(compared, settings)
+    verdict = examined(collected, compared[0] if compared else None)
     return Chapters(
+        check=Finding(CHECK, (verdict,)),
         inspect=inspect(collected.model.address, tokens=tokens, trust_shards=settings.trust_shards),
         digits=digits,
         stats=(with_notes(stats[0], [collected]), *stats[1:]),

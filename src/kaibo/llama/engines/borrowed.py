@@ -32,6 +32,12 @@ def borrow(
     """A model that transformers loads, behind the face of `Causal`; raises as `open_causal` does."""
     if target.file is not None:
         raise UsageError("is one file; its config says what it is", file=target.address, next="name the folder")
+    if not any(file.endswith(".safetensors") for file in stored.files):
+        message = (
+            f"is {escaped(stored.files[0])}; transformers, which runs models of its shape, is given safetensors only"
+        )
+        next_step = "kaibo unpack MODEL --out FOLDER --dtype float32 writes it so"
+        raise MissingError(message, file=target.address, next=next_step)
     config = _config(target, stored)
     trained = next((_whole(getattr(config, name, None)) for name in _CONTEXTS if hasattr(config, name)), None)
     context = trained if rope is None else _scale(config, rope, trained, target.address)

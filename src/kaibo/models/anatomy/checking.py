@@ -13,6 +13,7 @@ from kaibo.models.anatomy.naming import BUFFER, anatomy_for, family_of, nearest_
 from kaibo.models.anatomy.promising import promises
 from kaibo.models.anatomy.settings import settings_of, texts_in
 from kaibo.vocabulary import Architecture, Tensor
+from kaibo.words import Note, note
 
 _MOST_NAMES = 3
 AHEAD = "mtp"
@@ -21,7 +22,7 @@ _TYPE_KEYS = ("dtype", "torch_dtype")
 _TYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 
 
-def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> tuple[str, ...]:
+def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> tuple[Note, ...]:
     """The differences between the parameters a config promises and the tensors that are there, as sentences.
 
     None of them is an error. Nothing is said where they agree, and nothing where the config could not be counted.
@@ -33,7 +34,7 @@ def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> t
     packed = [tensor for tensor in weights if not tensor.dtype.measurable]
     if packed:
         names = _names(packed)
-        return (f"{len(packed)} tensors are packed or integers ({names}): not compared with the config's parameters.",)
+        return (note("check_packed", count=len(packed), names=names),)
     beyond = [t for t in weights if t.layer is not None and architecture.layers and t.layer >= architecture.layers]
     strange = [tensor for tensor in weights if tensor.role == "other" and tensor not in beyond]
     counted = [tensor for tensor in weights if tensor not in beyond and tensor.role != "other"]
@@ -47,7 +48,7 @@ def check_parameters(architecture: Architecture, tensors: Iterable[Tensor]) -> t
     return tuple(sentence for sentence in said if sentence)
 
 
-def check_further(architecture: Architecture, config: Mapping[str, Any], tensors: Iterable[Tensor]) -> tuple[str, ...]:
+def check_further(architecture: Architecture, config: Mapping[str, Any], tensors: Iterable[Tensor]) -> tuple[Note, ...]:
     """What the config says beside the numbers: shapes, types, layers that predict further tokens, a family like it."""
     weights = [tensor for tensor in tensors if tensor.role != BUFFER]
     said = [_like(config, weights), _dtype(config, weights), _ahead(architecture, config, weights)]
@@ -55,7 +56,7 @@ def check_further(architecture: Architecture, config: Mapping[str, Any], tensors
     return tuple(sentence for sentence in said if sentence)
 
 
-def _like(config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
+def _like(config: Mapping[str, Any], weights: list[Tensor]) -> Note | None:
     """The known family that a model which none describes is named like."""
     if family_of(config) is not None or not config or not weights:
         return None
@@ -63,10 +64,10 @@ def _like(config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
     if found is None:
         return None
     name, share = found
-    return f"No family describes this config; {share:.0%} of the kinds of tensor names are those of {name}."
+    return note("check_like", share=f"{share:.0%}", name=name)
 
 
-def _dtype(config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
+def _dtype(config: Mapping[str, Any], weights: list[Tensor]) -> Note | None:
     """The type most values are stored in, where the config names another."""
     said = next((str(part[key]) for part in (config, *texts_in(config)) for key in _TYPE_KEYS if part.get(key)), None)
     wanted = _TYPES.get(str(said).removeprefix("torch."))
@@ -76,20 +77,20 @@ def _dtype(config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
     for tensor in weights:
         held[tensor.dtype.name] += math.prod(tensor.shape)
     most = held.most_common(1)[0][0]
-    return None if most == wanted else f"The config says {said} ({wanted}), the weights are stored as {most}."
+    return None if most == wanted else note("check_dtype", said=said, wanted=wanted, stored=most)
 
 
-def _ahead(architecture: Architecture, config: Mapping[str, Any], weights: list[Tensor]) -> str | None:
+def _ahead(architecture: Architecture, config: Mapping[str, Any], weights: list[Tensor]) -> Note | None:
     """Layers that predict further tokens, which the config counts and the weights lack."""
     said = [(key, part[key]) for part in (config, *texts_in(config)) for key in _AHEAD_KEYS if key in part]
     key, count = next(((k, n) for k, n in said if isinstance(n, int) and not isinstance(n, bool) and n > 0), ("", 0))
     beyond = (tensor.layer is not None and tensor.layer >= (architecture.layers or 0) for tensor in weights)
     if not count or not weights or any(tensor.role == AHEAD for tensor in weights) or any(beyond):
         return None
-    return f'The config counts {count} layers that predict further tokens ("{key}"), and the weights hold none of them.'
+    return note("check_ahead", count=count, field=key)
 
 
-def _shapes(config: Mapping[str, Any], weights: list[Tensor]) -> list[str]:
+def _shapes(config: Mapping[str, Any], weights: list[Tensor]) -> list[Note]:
     """The tensors whose shape is not the promised one: the first by name, and how many there are."""
     name = family_of(config)
     if name is None:
@@ -105,10 +106,10 @@ def _shapes(config: Mapping[str, Any], weights: list[Tensor]) -> list[str]:
     if not wrong:
         return []
     tensor, shape = wrong[0]
-    others = f", and {len(wrong) - 1:,} others differ" if len(wrong) > 1 else ""
-    return [
-        f"{escaped(tensor.name, 80)} has shape {tuple(tensor.shape)} in the weights, {shape} by the config{others}."
-    ]
+    told = {"name": escaped(tensor.name, 80), "shape": tuple(tensor.shape), "promised": shape}
+    if len(wrong) == 1:
+        return [note("check_shape", **told)]
+    return [note("check_shapes", **told, others=f"{len(wrong) - 1:,}")]
 
 
 def _lost(architecture: Architecture, found: Counter[str]) -> list[str]:
@@ -117,12 +118,9 @@ def _lost(architecture: Architecture, found: Counter[str]) -> list[str]:
     return [part for part in named if not any(role.startswith(f"{part}.") for role in found)]
 
 
-def _without_parts(architecture: Architecture, found: Counter[str]) -> list[str]:
+def _without_parts(architecture: Architecture, found: Counter[str]) -> list[Note]:
     sizes = architecture.parameters_by_part
-    return [
-        f"The config names a part for {part} ({sizes[part]:,} values), and the weights hold none of it."
-        for part in _lost(architecture, found)
-    ]
+    return [note("check_part", part=part, size=f"{sizes[part]:,}") for part in _lost(architecture, found)]
 
 
 def _roles(architecture: Architecture, found: Counter[str]) -> list[str]:
@@ -132,16 +130,14 @@ def _roles(architecture: Architecture, found: Counter[str]) -> list[str]:
     return [role for role in roles if role.partition(".")[0] not in lost]
 
 
-def _role(role: str, architecture: Architecture, found: Counter[str]) -> str | None:
+def _role(role: str, architecture: Architecture, found: Counter[str]) -> Note | None:
     promised = architecture.parameters_by_role.get(role, architecture.other_roles.get(role, 0))
     there = found[role]
     if promised == there:
         return None
-    more = "more" if there > promised else "fewer"
-    return (
-        f"{role}: the weights hold {there:,} values, the config promises {promised:,} "
-        f"({abs(there - promised):,} {more})."
-    )
+    apart = f"{abs(there - promised):,}"
+    key = "check_role_more" if there > promised else "check_role_fewer"
+    return note(key, role=role, there=f"{there:,}", promised=f"{promised:,}", apart=apart)
 
 
 def _rows(architecture: Architecture, counted: list[Tensor]) -> int | None:
@@ -154,27 +150,21 @@ def _rows(architecture: Architecture, counted: list[Tensor]) -> int | None:
     return rows if fits and rows != architecture.vocabulary else None
 
 
-def _padding(architecture: Architecture, counted: list[Tensor]) -> str | None:
+def _padding(architecture: Architecture, counted: list[Tensor]) -> Note | None:
     rows = _rows(architecture, counted)
     if rows is None or architecture.vocabulary is None:
         return None
     difference = rows - architecture.vocabulary
-    what = f"{difference:,} rows of padding" if difference > 0 else f"{-difference:,} rows are missing"
-    return f"The embedding has {rows:,} rows, the config a vocabulary of {architecture.vocabulary:,}: {what}."
+    key = "check_padding" if difference > 0 else "check_rows_missing"
+    return note(key, rows=f"{rows:,}", vocabulary=f"{architecture.vocabulary:,}", count=f"{abs(difference):,}")
 
 
-def _head(architecture: Architecture, found: Counter[str]) -> str | None:
+def _head(architecture: Architecture, found: Counter[str]) -> Note | None:
     promised, there = architecture.parameters_by_role.get("head", 0), found["head"]
     if architecture.tied and there and not promised:
-        return (
-            f"The config ties the head to the embedding, yet the weights hold a head of {there:,} values: "
-            "a second copy, or one of its own."
-        )
+        return note("check_head_tied", size=f"{there:,}")
     if promised and not there:
-        return (
-            f"The config promises a head of its own ({promised:,} values), and the weights hold none: "
-            "it is tied after all, or it was left out."
-        )
+        return note("check_head_lacks", size=f"{promised:,}")
     return None
 
 
@@ -189,21 +179,18 @@ def _explained(architecture: Architecture, counted: list[Tensor], found: Counter
     return explained
 
 
-def _beyond(architecture: Architecture, beyond: list[Tensor]) -> str | None:
+def _beyond(architecture: Architecture, beyond: list[Tensor]) -> Note | None:
     if not beyond:
         return None
     size = sum(math.prod(tensor.shape) for tensor in beyond)
-    return (
-        f"{len(beyond)} tensors ({size:,} values) belong to layers from {architecture.layers} on, "
-        "which the config does not count."
-    )
+    return note("check_beyond", count=len(beyond), size=f"{size:,}", layers=architecture.layers)
 
 
-def _strange(strange: list[Tensor]) -> str | None:
+def _strange(strange: list[Tensor]) -> Note | None:
     if not strange:
         return None
     size = sum(math.prod(tensor.shape) for tensor in strange)
-    return f"{len(strange)} tensors ({size:,} values) have no role in this family: {_names(strange)}."
+    return note("check_strange", count=len(strange), size=f"{size:,}", names=_names(strange))
 
 
 def _names(tensors: list[Tensor]) -> str:

@@ -48,7 +48,7 @@ CODES: Mapping[int, str] = {21: "U4", 22: "I4"}
 """Types of which two values share a byte."""
 
 _MODEL_GRAPH, _NODES, _INITIALISERS = 7, 1, 5
-_NAME, _MOST, _MOST_AXES = 4096, 1 << 18, 64
+_NAME, _MOST, _MOST_AXES = 1024, 1 << 17, 32
 _SCALED = ("Dequantize", "QLinear", "QGemm", "QAttention", "NBits", "BlockQuantized")
 _FLOATS, _DOUBLES, _RAW = 4, 10, 9
 _NUMBERS = (5, 7, 11)
@@ -132,14 +132,17 @@ def _read_node(messages: Messages, node: Field, graph: _Graph) -> None:
         graph.scales.update(inputs[2:])
     elif any(word in kind for word in _SCALED):
         graph.scales.update(inputs[1:])
+    if len(graph.scales) > _MOST:
+        messages.fail(f"more than {_MOST} scales", node.begin)
 
 
 def _tensor(messages: Messages, found: Field) -> _Tensor:
     made = _Tensor(at=found.begin)
     for one in messages.fields(found.begin, found.end):
         if one.number == 1:
-            made.axes += messages.numbers(one) if one.value is None else [one.value]
-            if len(made.axes) > _MOST_AXES:
+            short = one.end - one.begin <= 10 * _MOST_AXES
+            made.axes += [one.value] if one.value is not None else messages.numbers(one) if short else []
+            if not short or len(made.axes) > _MOST_AXES:
                 messages.fail(f"more than {_MOST_AXES} dimensions", one.begin)
         elif one.number == 2:
             made.kind = one.value or 0

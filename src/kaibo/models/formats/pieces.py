@@ -23,6 +23,9 @@ BAND = 1 << 24
 SPAN = 1 << 22
 """Bytes that are read in one go, with what lies between the values."""
 
+MOST_PARTS = 4096
+"""Parts of one tensor that may be cut along several axes."""
+
 _CHEAP, _WASTE = 1 << 14, 4
 Shape = tuple[int, ...]
 
@@ -90,29 +93,30 @@ def faults(shape: Shape, boxes: Sequence[tuple[Shape, Shape]]) -> str | None:
             return f"a part has {len(at)} dimensions, the tensor {len(shape)}"
         if any(a + n > whole for a, n, whole in zip(at, size, shape, strict=True)):
             return f"the part at {_shown(at)} of {_shown(size)} reaches out of {_shown(shape)}"
-    twice = _overlap([box for box in boxes if 0 not in box[1]])
-    if twice is not None:
-        return f"the parts at {_shown(twice[0])} and at {_shown(twice[1])} overlap"
+    starts, sizes = (np.array([box[one] for box in boxes if 0 not in box[1]], np.int64) for one in (0, 1))
+    twice = _overlap(starts, starts + sizes) if len(starts) > 1 else ""
+    if twice:
+        return twice
     held, whole = sum(math.prod(size) for _, size in boxes), math.prod(shape)
     return None if held == whole else f"its parts hold {held} of {whole} values; the rest is a hole"
 
 
-def _overlap(boxes: list[tuple[Shape, Shape]]) -> tuple[Shape, Shape] | None:
-    """Two boxes that overlap: swept along the axis that cuts them into the most slices."""
-    if len(boxes) < 2:
-        return None
-    axes = range(len(boxes[0][0]))
-    axis = max(axes, key=lambda axis: len({at[axis] for at, _ in boxes}), default=None)
-    if axis is None:
-        return boxes[0][0], boxes[1][0]
-    active: list[tuple[Shape, Shape]] = []
-    for at, size in sorted(boxes, key=lambda box: box[0][axis]):
-        active = [one for one in active if one[0][axis] + one[1][axis] > at[axis]]
-        for other, shape in active:
-            if all(a < b + n and b < a + m for a, m, b, n in zip(at, size, other, shape, strict=True)):
-                return other, at
-        active.append((at, size))
-    return None
+def _overlap(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> str:
+    """Which two boxes overlap, "" for none; boxes that are cut along one axis alone may be any number."""
+    if starts.shape[1] == 0:
+        return "two parts hold its one value"
+    cut = [axis for axis in range(starts.shape[1]) if len(np.unique(starts[:, axis])) > 1]
+    if len(cut) > 1 and len(starts) > MOST_PARTS:
+        return f"{len(starts)} parts, cut along several axes; at most {MOST_PARTS} are read"
+    order = np.argsort(starts[:, cut[0]] if cut else np.arange(len(starts)), kind="stable")
+    starts, ends = starts[order], ends[order]
+    for place in range(len(starts) - 1):
+        rest = slice(place + 1, None if len(cut) > 1 else place + 2)
+        meets = np.all((starts[rest] < ends[place]) & (starts[place] < ends[rest]), axis=1)
+        if meets.any():
+            other = starts[place + 1 + int(np.argmax(meets))]
+            return f"the parts at {_shown(starts[place].tolist())} and at {_shown(other.tolist())} overlap"
+    return ""
 
 
 def _shown(numbers: Sequence[int]) -> str:

@@ -12,6 +12,9 @@ from typing import NamedTuple, NoReturn
 from kaibo.errors import FormatError
 from kaibo.models.places import Place
 
+FIELDS = 1 << 22
+"""Fields of a file that are looked at, at most."""
+
 _WINDOW = 1 << 16
 _CUT = "the file is cut or was not written by protobuf"
 
@@ -32,6 +35,7 @@ class Messages:
     place: Place
     _window: bytes = b""
     _at: int = 0
+    _seen: int = 0
 
     def fail(self, message: str, at: int) -> NoReturn:
         """Raises FormatError with the offset."""
@@ -41,6 +45,9 @@ class Messages:
         """The fields of the message from `begin` to `end`."""
         at = begin
         while at < end:
+            self._seen += 1
+            if self._seen > FIELDS:
+                self.fail(f"more than {FIELDS} fields", at)
             key, at = self._number(at, end)
             number, wire = key >> 3, key & 7
             if number == 0 or wire not in (0, 1, 2, 5):

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 from kaibo.errors import FormatError, MissingError, escaped
 from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
-from kaibo.models.formats.pickles import Known, Record, RefusedError, interpret, records
+from kaibo.models.formats.opcodes import interpret
+from kaibo.models.formats.pickles import Known, Record, RefusedError, records
 from kaibo.models.formats.pieces import Piece, Shape, faults, span
 from kaibo.models.formats.torch_values import KNOWN, TYPES, Ref, sizes, storage
 from kaibo.models.formats.torch_zip import BESIDE, PICKLE_LIMIT, WRAPPERS

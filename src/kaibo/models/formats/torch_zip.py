@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from kaibo.errors import FormatError, PolicyError, escaped
 from kaibo.models.formats import sniff
 from kaibo.models.formats.contents import Beside, Contents, Entry, Format, alone
-from kaibo.models.formats.pickles import NEXT, interpret
+from kaibo.models.formats.opcodes import interpret
+from kaibo.models.formats.pickles import NEXT
 from kaibo.models.formats.pieces import Piece, is_plain, span
 from kaibo.models.formats.torch_values import KNOWN, Ref, storage
 from kaibo.models.formats.zips import MAGIC, Archive, Member, open_archive
@@ -26,9 +27,6 @@ PICKLE_LIMIT = 1 << 26
 """Bytes of the pickle that are read at most; it holds names and shapes, no values."""
 
 LONGEST_NAME, DEEPEST, STEPS = 65_535, 32, 1 << 20
-ROOM = 1 << 24
-"""Bytes that tensors of a file may hold beyond what the file does (indices that repeat a value)."""
-
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "weights", "params")
 """Under which key trainers save the weights, beside the optimizer's state and settings."""
 
@@ -166,7 +164,6 @@ def _entries(
     entries: list[Entry] = []
     first: dict[tuple[Any, ...], str] = {}
     tied: dict[str, str] = {}
-    held = 0
     for name, ref in sorted(tensors.items(), key=lambda item: "head" in item[0]):  # a tied head is its embedding
         if ref.dtype.name == "C128":
             _refuse_type(place, name)
@@ -175,12 +172,7 @@ def _entries(
             tied[name] = first[same]
             continue
         first[same] = name
-        entry = _entry(_member(place, archive, root, name, ref), name, ref, swapped)
-        held += _bytes(ref)
-        if held > 4 * place.size + ROOM:
-            message = f"the tensors up to it hold {held} bytes, the file {place.size}: they repeat each other"
-            raise FormatError(message, file=place.name, tensor=name, next=NEXT)
-        entries.append(entry)
+        entries.append(_entry(_member(place, archive, root, name, ref), name, ref, swapped))
     return tuple(entries), tied
 
 
@@ -188,13 +180,6 @@ def _tied_note(tied: Mapping[str, str]) -> tuple[str, ...]:
     said = [f"{escaped(name)} is {escaped(first)}" for name, first in list(tied.items())[:3]]
     more = [f"and {len(tied) - 3} more"] if len(tied) > 3 else []
     return (f"tied, counted once: {'; '.join([*said, *more])}",) if tied else ()
-
-
-def _bytes(ref: Ref) -> int:
-    size = 1
-    for axis in ref.shape:
-        size *= axis
-    return size * ref.dtype.itemsize
 
 
 def _refuse_type(place: Place, name: str) -> NoReturn:

@@ -18,8 +18,8 @@ from kaibo.errors import FormatError, escaped
 from kaibo.models.places import Place
 
 MAGIC = b"PK\x03\x04"
-DIRECTORY_LIMIT = 1 << 26
-"""Bytes of the list of members that are read at most."""
+DIRECTORY_LIMIT, MOST = 1 << 26, 1 << 17
+"""Bytes of the list of members that are read at most, and members."""
 
 STORED = 0
 _CUT = "the file is cut or was not written by torch.save; fetch it again"
@@ -80,7 +80,7 @@ class Archive:
 def open_archive(place: Place) -> Archive:
     """The members of a ZIP archive. Raises FormatError with the place of the first fault."""
     begin, size, count = _directory(place)
-    if size > DIRECTORY_LIMIT or count > size // 46:
+    if size > DIRECTORY_LIMIT or count > min(size // 46, MOST):
         _fail(place, f"{count} members in {size} bytes are promised", begin)
     listed = place.read(begin, size)
     found: list[tuple[str, int, int, int, int]] = []

@@ -1,0 +1,1 @@
+"""A model in, one verdict and what is wrong with it out."""

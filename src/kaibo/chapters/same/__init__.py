@@ -1,0 +1,1 @@
+"""Two models in, whether they hold the same weights, tensor by tensor, out."""
