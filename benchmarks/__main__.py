@@ -17,6 +17,7 @@ from benchmarks import (
     formats,
     llama,
     merging,
+    packed,
     scoring,
     studies,
     tables,
@@ -28,6 +29,7 @@ from benchmarks import (
 ROOMS = {
     "tables": tables,
     "weights": weights,
+    "packed": packed,
     "formats": formats,
     "checking": checking,
     "differences": differences,

@@ -106,3 +106,12 @@ def test_scales_that_are_not_numbers_or_one_everywhere_are_found(tmp_path: Path)
         )
         row = checked(folder, tmp_path)
         assert kind in {one.kind for one in row.findings}
+
+
+def test_an_old_pickle_that_holds_other_weights_is_found(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+    folder = written(trained(), tmp_path / "m", "F32")
+    torch.save({n: torch.from_numpy(v.copy()) for n, v in trained().values.items()}, folder / "pytorch_model.bin")
+    assert not checked(folder, tmp_path).findings
+    torch.save({n: torch.from_numpy(v.copy()) for n, v in trained(seed=1).values.items()}, folder / "pytorch_model.bin")
+    assert {one.kind for one in checked(folder, tmp_path).findings} == {"pickle-differs"}

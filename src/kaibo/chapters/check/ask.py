@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from kaibo.chapters.check.adapters import merged, unreached, zero_factors
+from kaibo.chapters.check.beside import pickles_beside
 from kaibo.chapters.check.promised import promised, tied
 from kaibo.chapters.check.reading import scales, stacked_experts, table_of
 from kaibo.chapters.check.repeats import dead_experts, repeats
@@ -132,7 +133,7 @@ def examined(collected: Collected, compared: Compared | None = None, broken: Seq
     else:
         drawn = architecture(model.config)
         found += [*untrained(rows, _start(model.config), drawn.layers), *repeats(rows), *dead_experts(rows)]
-        found += [*stacked_experts(model), *scales(model)]
+        found += [*stacked_experts(model), *scales(model), *pickles_beside(model)]
     in_tokens, remarks = _tokens(model)
     found += in_tokens
     if compared is not None:
