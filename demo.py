@@ -2,9 +2,9 @@
 
 SmolLM2-135M-Instruct as it is published in GGUF (a Python package carries it) is checked, dissected, written out as
 bfloat16 and compared with that; a leaderboard that ships gets its components. Where the package cannot be fetched, a
-LLaMA-shaped model with random weights stands in. `make studies` (`demo.py --studies`) goes on: a nursery of models made here, its
-members dissected, the five published questions judged on them. All is written below `demo/`; what was finished before
-is not done again.
+LLaMA-shaped model with random weights stands in. `make studies` (`demo.py --studies`) goes on: a nursery of models made
+here, its members dissected, the five published questions judged on them. All is written below `demo/`; what was
+finished before is not done again.
 """
 
 # ruff: noqa: T201 - a script that talks to people

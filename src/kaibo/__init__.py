@@ -28,7 +28,6 @@ _HOMES = {
     "kaibo.chapters.stats.ask": ("stats",),
     "kaibo.chapters.quantise.ask": ("quantise",),
     "kaibo.chapters.rescale.ask": ("rescale",),
-    "kaibo.desk.running": ("Running",),
     "kaibo.chapters.inspect.ask": ("inspect",),
     "kaibo.chapters.merge.ask": ("merge",),
     "kaibo.desk.measuring": ("Settings",),

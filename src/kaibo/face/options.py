@@ -17,6 +17,7 @@ HOMES = {
     "kaibo.chapters.dissect.ask": ("Output",),
     "kaibo.chapters.generate.ask": ("Prompt",),
     "kaibo.chapters.law.splits": ("Split",),
+    "kaibo.desk.running": ("Running",),
     "kaibo.chapters.table.ask": ("TableOptions",),
     "kaibo.chapters.train.ask": ("TrainOptions",),
     "kaibo.chapters.trajectories.ask_tasks": ("TrajectoryOptions",),
