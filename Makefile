@@ -37,6 +37,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/house.py --check
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow'
 
 test-all: setup

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kaibo.chapters.diff.distances import conflict, distances, order, pairs
-from kaibo.chapters.diff.rows import PairwiseRow
+from kaibo.chapters.diff.pair_rows import PairwiseRow
 from kaibo.chapters.diff.seeds import Label, seeds
 from kaibo.chapters.norms.consistency import consistent_norms
 from kaibo.chapters.stats.statistics import norms_hold

@@ -6,7 +6,8 @@ import random
 
 from kaibo.chapters import kinds
 from kaibo.chapters.census.rows import Quantile
-from kaibo.chapters.diff.rows import CurveRow, DifferenceCell, DistanceCell
+from kaibo.chapters.diff.pair_rows import DistanceCell
+from kaibo.chapters.diff.rows import CurveRow, DifferenceCell
 from kaibo.chapters.digits.rows import DigitsRow
 from kaibo.chapters.merge.rows import ConflictRow
 from kaibo.chapters.stats.rows import MagnitudeRow, ProfileRow, StatsRow

@@ -22,6 +22,8 @@ DECLARING = (
     "correlate.rows",
     "corrupt.rows",
     "decode.rows",
+    "diff.adapter_rows",
+    "diff.pair_rows",
     "diff.rows",
     "digits.opened",
     "digits.rows",
@@ -55,6 +57,7 @@ DECLARING = (
     "train.rows",
     "trajectories.opened",
     "trajectories.rows",
+    "trends.followed_rows",
     "trends.rows",
     "unpack.rows",
 )

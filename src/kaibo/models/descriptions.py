@@ -13,7 +13,7 @@ from typing import Any
 from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
-from kaibo.models.anatomy.makers import PARAMS, as_config
+from kaibo.models.params_json import PARAMS, as_config
 from kaibo.words import Note, note, quoted
 
 CONFIG_LIMIT = 1 << 24

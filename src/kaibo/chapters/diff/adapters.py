@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from kaibo.chapters.diff.rows import (
+from kaibo.chapters.diff.adapter_rows import (
     ADAPTERS,
     OVERLAPS,
     QUANTISED,

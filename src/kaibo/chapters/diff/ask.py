@@ -9,27 +9,29 @@ from itertools import combinations
 
 from kaibo.chapters.diff import differences, distances, seeds
 from kaibo.chapters.diff.largest import counted, needed
-from kaibo.chapters.diff.rows import (
-    CHANGES,
+from kaibo.chapters.diff.pair_rows import (
     CONFLICT,
-    COVERAGE,
     DISTANCES,
-    MAPPING,
     ORDER,
     PAIRS,
     SEEDS,
+    ConflictRow,
+    DistanceCell,
+    OrderRow,
+    PairwiseRow,
+    SeedRow,
+)
+from kaibo.chapters.diff.rows import (
+    CHANGES,
+    COVERAGE,
+    MAPPING,
     UNMATCHED,
     ChangeRow,
-    ConflictRow,
     CoverageRow,
     CurveRow,
     DifferenceCell,
     DifferenceRow,
-    DistanceCell,
     MappingRow,
-    OrderRow,
-    PairwiseRow,
-    SeedRow,
     TrimmedRow,
     UnmatchedRow,
 )

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from kaibo.chapters.diff import adapters as found_of
-from kaibo.chapters.diff.rows import AdapterRow, OverlapFound, QuantisedRow, StoringRow
+from kaibo.chapters.diff.adapter_rows import AdapterRow, OverlapFound, QuantisedRow, StoringRow
 from kaibo.chapters.diff.subspaces import Spaces, angle_cosines, frobenius_square, spaces
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.differences import Compared

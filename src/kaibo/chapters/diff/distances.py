@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kaibo.chapters.census.groups import Group, Key, key_order
 from kaibo.chapters.diff.differences import Trimming, tops
-from kaibo.chapters.diff.rows import (
+from kaibo.chapters.diff.pair_rows import (
     CONFLICT,
     DISTANCES,
     ORDER,
@@ -26,8 +26,8 @@ from kaibo.chapters.diff.rows import (
     DistanceCell,
     OrderRow,
     PairwiseRow,
-    Top,
 )
+from kaibo.chapters.diff.rows import Top
 from kaibo.chapters.digits.benford import mean_absolute_error
 from kaibo.chapters.stats.statistics import norms_hold
 from kaibo.errors import UsageError

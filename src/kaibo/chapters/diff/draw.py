@@ -11,7 +11,8 @@ from kaibo.figures.style import BAR, INK, MIXTURE, panel_width, panels, title
 from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.diff.rows import ChangeSpectrum, CurveRow, DifferenceCell, DistanceCell
+    from kaibo.chapters.diff.pair_rows import DistanceCell
+    from kaibo.chapters.diff.rows import ChangeSpectrum, CurveRow, DifferenceCell
     from kaibo.vocabulary import Finding
 
 

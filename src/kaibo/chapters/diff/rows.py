@@ -141,194 +141,6 @@ class DifferenceCell:
 
 
 @dataclass(frozen=True)
-class PairwiseRow:
-    """Two models made from one base, as a whole or in one layer, role or tensor.
-
-    `l1`, `l2` and `linf` are the norms of b − a, formed directly; `counts` its first digits, `mae` their distance from
-    Benford's law, `top` the norms of its largest entries. `cosine` is that of the two task vectors, `sign_conflict`
-    the share of weights that they move in opposite directions, `sign_conflict_moved` that share among the weights
-    which both move. Beyond ten pairs `linf`, `counts`, `mae` and `top` are not made.
-    """
-
-    a: str
-    b: str
-    by: By
-    key: str | int | None
-    n: int
-    l1: float
-    l2: float
-    linf: float | None
-    cosine: float
-    sign_conflict: float
-    sign_conflict_moved: float
-    counts: tuple[int, ...]
-    mae: float | None
-    top: tuple[Top, ...]
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ConflictRow:
-    """The signs of all task vectors of a base, position by position.
-
-    Of `n` weights that at least two of the `tuned` models share, any of them moves `moved_by_any`, and two of them move
-    `conflicting` in opposite directions; `conflict` is that as a share of all, `conflict_moved` of those moved.
-    """
-
-    base: str
-    tuned: int
-    by: By
-    key: str | int | None
-    n: int
-    moved_by_any: int
-    conflicting: int
-    conflict: float
-    conflict_moved: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class OrderRow:
-    """One model in the order of the clustering (average linkage over the direct L2 distances).
-
-    `joins` is the height at which its cluster meets that of the model before it (None for the first), `nearest` the
-    model nearest to it and `apart` how far that is.
-    """
-
-    place: int
-    model: str
-    joins: float | None
-    nearest: str
-    apart: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DistanceCell:
-    """How far two models are from each other; `a_place` and `b_place` are theirs in the order of the clustering."""
-
-    a: str
-    b: str
-    a_place: int
-    b_place: int
-    l1: float
-    l2: float
-    cosine: float
-    sign_conflict: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SeedRow:
-    """Is the distance between data sets more than that between seeds?
-
-    `within` is the mean distance (`distance_norm` says which: l1 or l2) of models of one data set and different
-    seeds, `between` that of models of different data sets and different seeds, over so many pairs. `ratio` is between
-    ÷ within, `ratio_low` and `ratio_high` its 95 % bootstrap interval over models. `p` is the share of relabellings
-    of the data sets whose ratio is at least as large, `relabellings` how many there were, `exact` whether these are
-    all there are, `p_least` the smallest p that so few models can give: with three to five seeds of two data sets it
-    is 0.25 to 0.06, and no p can fall below it.
-    """
-
-    distance_norm: str
-    models: int
-    datasets: int
-    within_pairs: int
-    between_pairs: int
-    within: float | None
-    between: float | None
-    ratio: float | None
-    ratio_low: float | None
-    ratio_high: float | None
-    p: float | None
-    p_least: float | None
-    relabellings: int
-    exact: bool
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class AdapterRow:
-    """An adapter, or its part in a layer, role or tensor.
-
-    `rank` is the greatest exact rank of s·B·A, `lowest` the least; `l2` is ‖s·B·A‖ from the factors, `streamed` the
-    L2 of ΔW as counted; the two are one number unless DoRA rescales the sum, too.
-    """
-
-    base: str
-    tuned: str
-    by: By
-    key: str | int | None
-    adapter: str
-    tensors: int
-    rank: int
-    lowest: int
-    parameters: int
-    l2: float
-    streamed: float | None
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class StoringRow:
-    """What storing base + ΔW on a grid does: `deleted` share of the `moved` entries, `relative_error` to ‖ΔW‖.
-
-    `base_error` is that of rounding the base alone, relative to ‖ΔW‖, too.
-    """
-
-    base: str
-    tuned: str
-    by: By
-    key: str | int | None
-    grid: str
-    n: int
-    moved: int
-    deleted: float
-    relative_error: float
-    base_error: float
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class QuantisedRow:
-    """The resolution of a grid over the base's weights, and Δ as a multiple of it."""
-
-    base: str
-    tuned: str
-    by: By
-    key: str | int | None
-    grid: str
-    n: int
-    rounding_l1: float
-    rounding_l2: float
-    l1: float
-    l2: float
-    times_l1: float | None
-    times_l2: float | None
-    why: Why = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class OverlapFound:
-    """How far two adapters act on the same: mean squared cosines of principal angles, beside what chance gives.
-
-    `outputs` of B, `inputs` of A; `closest_…` is the greatest cosine of any angle.
-    """
-
-    a: str
-    b: str
-    by: By
-    key: str | int | None
-    tensors: int
-    outputs: float
-    outputs_by_chance: float
-    inputs: float
-    inputs_by_chance: float
-    closest_outputs: float
-    closest_inputs: float
-
-
-@dataclass(frozen=True)
 class UnmatchedRow:
     """A tensor, or rows of one, that has nothing to be compared with.
 
@@ -433,24 +245,6 @@ class ChangeSpectrum:
         return note("rank_full") if self.rank == min(self.shape) else note("rank_above", rank=self.rank)
 
 
-ADAPTERS = Kind(
-    "adapters",
-    AdapterRow,
-    __package__,
-    label="diff.adapters",
-    columns=(
-        "tuned",
-        "by",
-        "key",
-        "adapter",
-        "tensors",
-        "rank",
-        "lowest",
-        "parameters",
-        "l2",
-        "streamed",
-    ),
-)
 CHANGES = Kind(
     "changes",
     ChangeRow,
@@ -463,21 +257,11 @@ CHANGES = Kind(
         "after",
     ),
 )
-CONFLICT = Kind(
-    "conflict",
-    ConflictRow,
-    __package__,
-    columns=(
-        "by",
-        "key",
-        "n",
-        "moved_by_any",
-        "conflicting",
-        "conflict",
-        "conflict_moved",
-    ),
-)
+
+
 COVERAGE = Kind("coverage", CoverageRow, __package__)
+
+
 DIFF = Kind(
     "diff",
     DifferenceRow,
@@ -502,12 +286,16 @@ DIFF = Kind(
         "nonfinite",
     ),
 )
+
+
 DIFF_MAP = Kind(
     "diff-map",
     DifferenceCell,
     __package__,
     figures={"map": Drawing("change_map", "diff.map_title", "diff.map_caption")},
 )
+
+
 DIFF_SPECTRUM = Kind(
     "diff-spectrum",
     ChangeSpectrum,
@@ -534,13 +322,11 @@ DIFF_SPECTRUM = Kind(
         "rank": Drawing("rank_of_change", "spectrum.rank_title", "spectrum.rank_caption"),
     },
 )
-DISTANCES = Kind(
-    "distances",
-    DistanceCell,
-    __package__,
-    figures={"map": Drawing("distance_map", "diff.distances_title", "diff.distances_caption")},
-)
+
+
 MAPPING = Kind("mapping", MappingRow, __package__)
+
+
 NORM_CURVE = Kind(
     "norm-curve",
     CurveRow,
@@ -558,112 +344,8 @@ NORM_CURVE = Kind(
     ),
     figures={"curve": Drawing("curve", "diff.curve_title", "diff.curve_caption")},
 )
-ORDER = Kind(
-    "order",
-    OrderRow,
-    __package__,
-    columns=(
-        "place",
-        "model",
-        "joins",
-        "nearest",
-        "apart",
-    ),
-)
-OVERLAPS = Kind(
-    "overlaps",
-    OverlapFound,
-    __package__,
-    label="diff.overlaps",
-    columns=(
-        "a",
-        "b",
-        "by",
-        "key",
-        "tensors",
-        "outputs",
-        "outputs_by_chance",
-        "inputs",
-        "inputs_by_chance",
-        "closest_outputs",
-        "closest_inputs",
-    ),
-)
-PAIRS = Kind(
-    "pairs",
-    PairwiseRow,
-    __package__,
-    columns=(
-        "a",
-        "b",
-        "by",
-        "key",
-        "n",
-        "l1",
-        "l2",
-        "linf",
-        "mae",
-        "cosine",
-        "sign_conflict",
-        "sign_conflict_moved",
-    ),
-)
-QUANTISED = Kind(
-    "quantised",
-    QuantisedRow,
-    __package__,
-    label="diff.quantised",
-    columns=(
-        "tuned",
-        "by",
-        "key",
-        "grid",
-        "n",
-        "rounding_l1",
-        "rounding_l2",
-        "l1",
-        "l2",
-        "times_l1",
-        "times_l2",
-    ),
-)
-SEEDS = Kind(
-    "seeds",
-    SeedRow,
-    __package__,
-    columns=(
-        "distance_norm",
-        "models",
-        "datasets",
-        "within_pairs",
-        "between_pairs",
-        "within",
-        "between",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-        "p",
-        "p_least",
-        "relabellings",
-    ),
-)
-STORING = Kind(
-    "storing",
-    StoringRow,
-    __package__,
-    label="diff.storing",
-    columns=(
-        "tuned",
-        "by",
-        "key",
-        "grid",
-        "n",
-        "moved",
-        "deleted",
-        "relative_error",
-        "base_error",
-    ),
-)
+
+
 TRIMMED = Kind(
     "trimmed",
     TrimmedRow,
@@ -684,6 +366,8 @@ TRIMMED = Kind(
         "l2",
     ),
 )
+
+
 UNMATCHED = Kind(
     "unmatched",
     UnmatchedRow,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.diff.distances import distance_matrix
-from kaibo.chapters.diff.rows import SEEDS, PairwiseRow, SeedRow
+from kaibo.chapters.diff.pair_rows import SEEDS, PairwiseRow, SeedRow
 from kaibo.uncertainty.permutation import arrangements, drawn_labellings, every_labelling
 from kaibo.uncertainty.resampling import interval
 from kaibo.vocabulary import Finding

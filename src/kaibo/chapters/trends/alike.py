@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.trends.classes import block_edges
-from kaibo.chapters.trends.rows import PairRow
+from kaibo.chapters.trends.followed_rows import PairRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.intervals import student
 

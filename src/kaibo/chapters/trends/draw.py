@@ -11,7 +11,8 @@ from kaibo.figures.style import INK, MUTED, title
 from kaibo.words import word
 
 if TYPE_CHECKING:
-    from kaibo.chapters.trends.rows import ContainmentRow, DescentRow, FollowedRow, PairRow, PassageRow, TrendRow
+    from kaibo.chapters.trends.followed_rows import ContainmentRow, FollowedRow, PairRow, PassageRow
+    from kaibo.chapters.trends.rows import DescentRow, TrendRow
     from kaibo.vocabulary import Finding
 
 ORDER = ("downward", "stagnated", "upward", "undecided")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.trends.classes import CLASSES, UNDECIDED, TokenTrends
-from kaibo.chapters.trends.rows import PassageRow
+from kaibo.chapters.trends.followed_rows import PassageRow
 from kaibo.chapters.trends.scored import ScoredSeries, Tokens
 
 END = re.compile(r"[.!?。！？]+[\"'”’」』)]*\s*|\n+")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaibo.chapters.trends.classes import CLASSES, UNDECIDED, TokenTrends, block_edges, share_ends
 from kaibo.chapters.trends.curves import exponential_average
-from kaibo.chapters.trends.rows import ContainmentRow, FollowedRow
+from kaibo.chapters.trends.followed_rows import ContainmentRow, FollowedRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.chapters.trends.windows import Alike
 from kaibo.uncertainty.intervals import bounded, student

@@ -12,22 +12,24 @@ import numpy as np
 from kaibo.chapters.trends.alike import pairs
 from kaibo.chapters.trends.classes import CLASSES, TokenTrends, token_trends, trend_row
 from kaibo.chapters.trends.descent import descent
+from kaibo.chapters.trends.followed_rows import (
+    TRENDS_CONTAINMENT,
+    TRENDS_FOLLOWED,
+    TRENDS_PAIRS,
+    TRENDS_PASSAGES,
+    ContainmentRow,
+    FollowedRow,
+    PairRow,
+    PassageRow,
+)
 from kaibo.chapters.trends.given import size_given_perplexity
 from kaibo.chapters.trends.passages import passages
 from kaibo.chapters.trends.rows import (
     TRENDS,
-    TRENDS_CONTAINMENT,
     TRENDS_DESCENT,
-    TRENDS_FOLLOWED,
-    TRENDS_PAIRS,
-    TRENDS_PASSAGES,
     TRENDS_SIZE,
     TRENDS_WINDOWS,
-    ContainmentRow,
     DescentRow,
-    FollowedRow,
-    PairRow,
-    PassageRow,
     SizeRow,
     TrendRow,
     WindowRow,
