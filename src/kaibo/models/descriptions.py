@@ -14,7 +14,7 @@ from kaibo.documents.json_text import json_value
 from kaibo.errors import FormatError, MissingError, PolicyError
 from kaibo.models.addresses import Target
 from kaibo.models.params_json import PARAMS, as_config
-from kaibo.words import Note, note, quoted
+from kaibo.words import Note, note, written
 
 CONFIG_LIMIT = 1 << 24
 DOCUMENT_LIMIT = 1 << 24
@@ -53,7 +53,7 @@ def describe(target: Target, config: str = "config.json") -> Described:
         found.documents["chat_template"] = template
     notice = _notice(target)
     if notice:
-        found.notes.append(quoted(notice))
+        found.notes.append(written(notice, "nursery_texts"))
     return found
 
 

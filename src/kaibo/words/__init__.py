@@ -9,7 +9,7 @@ Each subject keeps its texts in a `words.toml` of its own folder; what all share
 """
 
 from kaibo.words.catalogue import LANGUAGES, given, heading, known, word
-from kaibo.words.notes import Note, about, also, changed, combined, note, quoted, said
+from kaibo.words.notes import Note, about, also, changed, combined, note, quoted, said, written
 from kaibo.words.numbers import bytes_in_words, count_in_words, count_unit, further, percent, rounded
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "rounded",
     "said",
     "word",
+    "written",
 ]

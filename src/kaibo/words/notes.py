@@ -51,6 +51,12 @@ def quoted(text: str) -> Note:
     return note("terms.plain", text=text)
 
 
+def written(text: str, key: str) -> Note:
+    """What a file says: the note under a key where that is its English sentence, else words of others."""
+    known_one = note(key)
+    return known_one if text == known_one else quoted(text)
+
+
 def also(text: Note | str, more: Note | str) -> Note:
     """Two notes as one, `; ` between them."""
     return note("terms.also", text=text, more=more)

@@ -19,6 +19,7 @@ from kaibo.recipes.runs.account import RunRow
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.kinds import Kind
+from kaibo.words import written
 
 if TYPE_CHECKING:
     from kaibo.recipes.nurseries.ablation import AblationRow
@@ -138,7 +139,9 @@ def nursery(
             rows.append(row)
             stopping.check()
     content: dict[str, Any] = read_manifest(Path(folder))
-    finding = Finding(NURSERY, tuple(rows), (content["notice"],), {"kaibo": __version__, "preset": preset})
+    finding = Finding(
+        NURSERY, tuple(rows), (written(content["notice"], "nursery_texts"),), {"kaibo": __version__, "preset": preset}
+    )
     said = Finding(SAMPLES, tuple(Sample(**sample) for sample in content["samples"]), (), finding.provenance)
     exchanged = tuple(_measured(row) for row in content.get("ablation", []))
     asked = tuple(_asked(row) for row in content.get("probes", []))
