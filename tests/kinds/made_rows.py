@@ -25,6 +25,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "trend": CLASSES[:4],
     "turn": ("", "low", "peak"),
     "against": ("parameters", "tokens", "flops"),
+    "axis": ("parameters", "tokens", "flops"),
+    "mode": ("uniform", "unigram", "shuffle"),
     "over": ("size", "flops"),
     "best": ("perplexity", "size"),
     "group": ("embedding", "attention", "mlp"),
@@ -38,7 +40,12 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }
 """Fields of text that take a few words of kaibo's own."""
 
-OWN = {("Explained", "against"): ("perplexity", "flops", "size"), ("TunedRow", "against"): ("base", "parent")}
+OWN = {
+    ("TrendRow", "against"): ("start", "tokens"),
+    ("FollowedRow", "against"): ("step", "tokens"),
+    ("Explained", "against"): ("perplexity", "flops", "size"),
+    ("TunedRow", "against"): ("base", "parent"),
+}
 """The same of one record alone."""
 
 

@@ -35,12 +35,17 @@ def kind(request):
     return kinds()[request.param]
 
 
-def exported(finding):
-    """Every form in which a finding leaves, in both languages."""
+def read_by_people(finding):
+    """Every form in which people read a finding, in both languages."""
     for language in LANGUAGES:
         yield to_markdown(finding, language)
         yield to_latex(finding, language)
         yield printed(finding, language)
+
+
+def exported(finding):
+    """The same, and the forms that programs read."""
+    yield from read_by_people(finding)
     yield to_csv(finding)
     yield finding.to_json()
 
@@ -58,9 +63,8 @@ def test_whatever_the_rows_hold_is_exported(kind, filling):
     assert len(table) == 3
     document = json.loads(finding.to_json())
     assert len(document["results"]) == 2
-    for text in exported(finding):
-        assert "\x1b" not in text
-        assert "\u202e" not in text.replace("\\u202e", "") or text in (to_csv(finding), finding.to_json())
+    for text in read_by_people(finding):  # what programs read has the name as it is
+        assert not {"\x1b", "\u202e"} & set(text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

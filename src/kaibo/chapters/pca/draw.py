@@ -132,7 +132,8 @@ def against_flops(finding: Finding[ComponentsRow], language: str) -> Any:
     ends = []
     for one in lines:
         own = [point["x"] for point in points if point["family"] == name[one.family]]
-        ends += [{"x": x, "y": one.intercept + one.slope * x, "family": name[one.family]} for x in (min(own), max(own))]
+        reach = (min(own), max(own)) if own else ()
+        ends += [{"x": x, "y": one.intercept + one.slope * x, "family": name[one.family]} for x in reach]
     families = list(name.values())
     scale = alt.Scale(domain=families, range=[PALETTE[place % len(PALETTE)] for place in range(len(families))])
     colour = alt.Color("family:N", scale=scale, sort=families, title=word("pca.family", language))

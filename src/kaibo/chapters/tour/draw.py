@@ -29,7 +29,8 @@ def positions(finding: Finding[TourRow], language: str) -> Any:
             for point in _stop(finding, "positions").points
             if point.series.startswith(f"{kind}:")
         ]
-        scale = alt.Scale(scheme="blues", domain=[min(c["score"] for c in cells), max(c["score"] for c in cells)])
+        scores = [cell["score"] for cell in cells] or [0.0]
+        scale = alt.Scale(scheme="blues", domain=[min(scores), max(scores)])
         squares = alt.Chart(alt.InlineData(values=cells)).mark_rect()
         panels.append(
             squares.encode(
