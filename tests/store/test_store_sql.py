@@ -226,7 +226,9 @@ def test_a_question_can_be_interrupted(store: Store) -> None:
     import time
 
     command = [sys.executable, "-m", "kaibo", "sql", ENDLESS[1], "--timeout", "600", "--store", str(store.path)]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # a process that was started in the background ignores Ctrl-C, and so would its children
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **heeds)
     with no_hang(300):
         while "duckdb" not in Path(f"/proc/{child.pid}/maps").read_text():
             time.sleep(0.05)

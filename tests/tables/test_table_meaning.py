@@ -24,8 +24,8 @@ def table_of(values, names=None, models=None, unit="fraction"):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(0, 10**6), st.integers(6, 60), st.integers(4, 14), st.integers(2, 6), st.integers(1, 4), st.booleans()
-)
+    st.integers(0, 10**6), st.integers(10, 60), st.integers(4, 14), st.integers(2, 6), st.integers(1, 4), st.booleans()
+)  # of fewer rows with one decimal chance could make a mean, and none is claimed
 def test_a_mean_of_printed_columns_is_found_wherever_it_stands(seed, rows, columns, members, digits, holes):
     rng = np.random.default_rng(seed)
     members = min(members, columns - 1, 3)
