@@ -117,12 +117,7 @@ def claims(name: str, start: bytes) -> bool:
 
 def read(place: Place, beside: Beside = alone) -> Contents:
     """The tensors and the metadata of a GGUF file, every rule of the format checked."""
-    reader = _Reader(place)
-    if place.size < 24 or reader.take(4) != MAGIC:
-        reader.fail(f'does not begin with "GGUF" and a header; it is {place.size} bytes long', 0)
-    _version(reader)
-    tensors = reader.count(24, "tensors")
-    metadata = dict(_metadata(reader, reader.count(12, "keys of metadata")))
+    reader, tensors, metadata = _begun(place)
     infos = list(_infos(reader, tensors))
     alignment = metadata.get("general.alignment", 32)
     if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
@@ -137,12 +132,17 @@ def read(place: Place, beside: Beside = alone) -> Contents:
 
 def metadata_of(place: Place) -> dict[str, Any]:
     """The metadata of a GGUF file alone. Raises FormatError as `read` does."""
+    return _begun(place)[2]
+
+
+def _begun(place: Place) -> tuple[_Reader, int, dict[str, Any]]:
+    """A reader behind the metadata, how many tensors follow, and the metadata."""
     reader = _Reader(place)
     if place.size < 24 or reader.take(4) != MAGIC:
         reader.fail(f'does not begin with "GGUF" and a header; it is {place.size} bytes long', 0)
     _version(reader)
-    reader.count(24, "tensors")
-    return dict(_metadata(reader, reader.count(12, "keys of metadata")))
+    tensors = reader.count(24, "tensors")
+    return reader, tensors, dict(_metadata(reader, reader.count(12, "keys of metadata")))
 
 
 def _version(reader: _Reader) -> None:
