@@ -28,7 +28,7 @@ traceback where kaibo itself fails. Exit codes are in [the how-to](howto.md#exit
 
 def page() -> str:
     """The whole page as text; it depends on the application only, not on a terminal."""
-    root = typer.main.get_command(application)
+    root = typer.main.get_command(application())
     return "\n".join([HEAD, *(part for name, command in _commands(root, "kaibo") for part in _section(name, command))])
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from kaibo.chapters import kinds
 from kaibo.figures import figure, shown_by
-from kaibo.reports import console, page, section, show, to_csv, to_latex, to_markdown
+from kaibo.reports.markup import to_latex, to_markdown
+from kaibo.reports.page import page, section
+from kaibo.reports.tables import to_csv
+from kaibo.reports.terminal import console, show
 from kaibo.words.catalogue import LANGUAGES
 from kinds.made_rows import HOSTILE, Filling, made
 

@@ -11,9 +11,8 @@ import sample_findings as sample
 
 from kaibo.chapters import kinds
 from kaibo.chapters.dissect.sentences import sentence
-from kaibo.reports import facts, facts_section, page, section, sentences_section
-from kaibo.reports.facts import without_folders
-from kaibo.reports.page import json_block
+from kaibo.reports.facts import facts, without_folders
+from kaibo.reports.page import facts_section, json_block, page, section, sentences_section
 from kaibo.vocabulary import Finding
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaibo.chapters import kinds
-from kaibo.reports import to_csv, to_latex, to_markdown
-from kaibo.reports.tables import csv_cell, full
+from kaibo.reports.markup import to_latex, to_markdown
+from kaibo.reports.tables import csv_cell, full, to_csv
 from kaibo.vocabulary import Finding
 
 

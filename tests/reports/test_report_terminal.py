@@ -4,7 +4,8 @@ import pytest
 import sample_findings as sample
 
 from kaibo.chapters import kinds
-from kaibo.reports import console, facts, show, show_dissection
+from kaibo.reports.facts import facts
+from kaibo.reports.terminal import console, show, show_dissection
 from kaibo.words import heading
 
 WIDTHS = [1, 20, 40, 80, 200]

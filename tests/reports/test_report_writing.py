@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from kaibo.errors import PolicyError, StorageError
 from kaibo.figures import figure, render
-from kaibo.reports import Mark, write_output
-from kaibo.reports.provenance import found_mark, marked
-from kaibo.reports.writing import MANIFEST
+from kaibo.reports.provenance import Mark, found_mark, marked
+from kaibo.reports.writing import MANIFEST, write_output
 
 MARK = Mark("dissect", "gemma")
 FILES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,9 @@ from kaibo.vocabulary.terminals import guarded_stderr
 
 FAULT = 70
 """The exit code for a fault of kaibo's own: none of the codes that say what a user can do about it."""
+
+COMPLETING = "_KAIBO_COMPLETE"
+"""Set by a shell that asks for completions, which names no command."""
 
 
 def main_loop(arguments: list[str]) -> int:
@@ -27,7 +31,7 @@ def main_loop(arguments: list[str]) -> int:
 
 def _exit_code(arguments: list[str], debug: bool) -> int:
     try:
-        code = _run(arguments) if arguments else _welcome()
+        code = _run(arguments) if arguments or COMPLETING in os.environ else _welcome()
         if sys.stdout is not None:
             sys.stdout.flush()
     except SystemExit as done:
@@ -70,7 +74,9 @@ def _welcome() -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        outcome = application(args=arguments, prog_name="kaibo", standalone_mode=False)
+        outcome = application(arguments[0] if arguments else None)(
+            args=arguments, prog_name="kaibo", standalone_mode=False
+        )
     except Exception as error:
         # The parser's own errors know their exit code; which click they come from is typer's business.
         if not hasattr(error, "format_message"):

@@ -159,7 +159,7 @@ class Output(TableOutput):
 
 def present(answer: Answer, finding: Any, *, language: str = "en") -> None:
     """Fills an answer with a finding: its rows for JSON, a table for people, its notes as warnings in JSON."""
-    from kaibo.reports import show
+    from kaibo.reports.terminal import show
 
     answer.results = finding.records()
     if answer.json:
@@ -174,7 +174,10 @@ def export(
     """Writes the table and the figure that were asked for, never over a file that is not kaibo's own."""
     from kaibo.errors import UsageError
     from kaibo.figures import figure, render
-    from kaibo.reports import Mark, to_csv, to_latex, to_markdown, write_output
+    from kaibo.reports.markup import to_latex, to_markdown
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.tables import to_csv
+    from kaibo.reports.writing import write_output
 
     model = "+".join(
         sorted(

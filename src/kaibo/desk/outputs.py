@@ -31,7 +31,7 @@ def write_folder(
     folder: Path, name: str, findings: Sequence[Any], *, title: str, language: str, force: bool
 ) -> tuple[Path, ...]:
     """Writes `NAME.html`, a CSV for each finding and an SVG and PNG for each drawing of it; the paths."""
-    from kaibo.reports import section
+    from kaibo.reports.page import section
 
     shown = [finding for finding in findings if finding is not None and finding.rows]
     sections = [section(finding, language) for finding in shown]
@@ -40,7 +40,7 @@ def write_folder(
 
 def write_differences(folder: Folder, found: Any, others: Sequence[Any]) -> tuple[Path, ...]:
     """The same for what changed: one chapter, its pictures first; `others` are further findings for its tables."""
-    from kaibo.reports import differences_section
+    from kaibo.reports.page import differences_section
 
     drawn = [finding for finding in (found.depth, found.curve, found.distances) if finding.rows]
     lists = [finding for finding in (found.changes, *others, found.unmatched) if finding.rows]
@@ -51,7 +51,10 @@ def write_differences(folder: Folder, found: Any, others: Sequence[Any]) -> tupl
 
 def _written(folder: Folder, name: str, shown: Sequence[Any], sections: Sequence[Any]) -> tuple[Path, ...]:
     from kaibo.figures import figure, render, shown_by
-    from kaibo.reports import Mark, page, to_csv, write_output
+    from kaibo.reports.page import page
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.tables import to_csv
+    from kaibo.reports.writing import write_output
 
     files: dict[str, bytes] = {}
     for finding in shown:

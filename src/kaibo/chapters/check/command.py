@@ -56,7 +56,7 @@ def command(
 def _show(found: Any, faults: Any, remarks: Any, language: str) -> None:
     """The verdict of each model, then what was found."""
     from kaibo.errors import escaped
-    from kaibo.reports import console, show
+    from kaibo.reports.terminal import console, show
     from kaibo.words import said, word
 
     out = console()

@@ -79,7 +79,7 @@ def command(
 
 def _present_scores(answer: Any, found: Any, language: str) -> None:
     """Adds what the series thinks: a list of its own in JSON, a second table for people."""
-    from kaibo.reports import show
+    from kaibo.reports.terminal import show
 
     answer.lists["inverse_scaling"] = found.records()
     answer.warnings += found.notes if answer.json else ()

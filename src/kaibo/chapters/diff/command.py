@@ -165,7 +165,7 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 def _show(findings: Sequence[Any], language: str) -> None:
     """What differs beside the weights, the norms, adapters, the distances between several, what was left out."""
-    from kaibo.reports import console, show
+    from kaibo.reports.terminal import console, show
 
     out = console()
     for finding in findings:

@@ -131,7 +131,8 @@ def _check(output: Output) -> None:
 def _write(
     collected: Collected, chapters: Chapters, sentences: Sequence[str], folder: Path, output: Output
 ) -> tuple[Path, ...]:
-    from kaibo.reports import Mark, write_output
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.writing import write_output
 
     page = "index.html" if output.language == "en" else f"index.{output.language}.html"
     written = page_of(collected, chapters, sentences, language=output.language, command=output.command)

@@ -48,7 +48,8 @@ def command(
 
 
 def _show(found: Any, language: str) -> None:
-    from kaibo.reports import console, facts, show, show_dissection
+    from kaibo.reports.facts import facts
+    from kaibo.reports.terminal import console, show, show_dissection
     from kaibo.words import said, word
 
     out = console()

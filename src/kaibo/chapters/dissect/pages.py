@@ -16,7 +16,8 @@ def page_of(
     collected: Collected, chapters: Chapters, sentences: Sequence[str], *, language: str, command: str | None
 ) -> str:
     """The page (HTML): facts, sentences, what is wrong, what changed, then every chapter."""
-    from kaibo.reports import differences_section, facts, facts_section, page, section, sentences_section
+    from kaibo.reports.facts import facts
+    from kaibo.reports.page import differences_section, facts_section, page, section, sentences_section
 
     provenance = {
         "models": {collected.model.address: collected.model_id},

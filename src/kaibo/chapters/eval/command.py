@@ -145,7 +145,7 @@ def command(
 
 def _present(answer: Answer, found: Any, language: str) -> None:
     """The scores, and below them the comparisons where there are several models."""
-    from kaibo.reports import show
+    from kaibo.reports.terminal import show
 
     options.present(answer, found.scores, language=language)
     if found.pairs.rows:

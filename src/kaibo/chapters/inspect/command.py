@@ -47,9 +47,9 @@ def command(
 
 def _show(answer: Answer, finding: Any, lists: list[Any], language: str) -> None:
     """Facts of each model under its name, or a column per model where there are several; then the lists."""
-    from kaibo.reports import console, facts, show
+    from kaibo.reports.facts import facts
     from kaibo.reports.plain import show_side_by_side
-    from kaibo.reports.terminal import show_dissection
+    from kaibo.reports.terminal import console, show, show_dissection
 
     out = console()
     if len(finding.rows) > 1:

@@ -135,7 +135,7 @@ def command(
 
 def _show(found: Any, language: str) -> None:
     """How much of each task vector survives, where they are in conflict, and where the merge went."""
-    from kaibo.reports import console, show
+    from kaibo.reports.terminal import console, show
     from kaibo.words import bytes_in_words, percent, word
 
     out = console()

@@ -48,7 +48,7 @@ def command(
 
 def _show(made: Any, language: str) -> None:
     """The runs, what the family writes at first and at last, and where everything is listed."""
-    from kaibo.reports import console, show
+    from kaibo.reports.terminal import console, show
     from kaibo.words import word
 
     out = console()
@@ -64,7 +64,9 @@ def _show(made: Any, language: str) -> None:
 
 def _report(made: Any, folder: Path, language: str) -> None:
     """Writes the same as a page beside `nursery.json`, with the samples at their full length."""
-    from kaibo.reports import Mark, to_markdown, write_output
+    from kaibo.reports.markup import to_markdown
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.writing import write_output
     from kaibo.words import word
 
     name = "nursery.md" if language == "en" else f"nursery.{language}.md"

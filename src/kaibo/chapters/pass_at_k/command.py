@@ -52,7 +52,7 @@ def command(
     """
     from kaibo.chapters.pass_at_k.ask import PassOptions, pass_at
     from kaibo.collect import progress_bar
-    from kaibo.reports import show
+    from kaibo.reports.terminal import show
     from kaibo.sandbox import Limits
 
     with answering("pass-at-k", as_json=out.json) as answer, progress_bar() as progress:

@@ -64,7 +64,7 @@ def command(
 
 def _show(found: Any, tensors: Any, fields: Any, language: str) -> None:
     """The verdict on each candidate, then what of the likeliest is not identical, tensors first."""
-    from kaibo.reports import console, show
+    from kaibo.reports.terminal import console, show
     from kaibo.vocabulary import Finding
 
     out = console()

@@ -69,7 +69,7 @@ def _steps(text: str | None) -> list[int | None] | None:
 
 def _show(found: Any, language: str) -> None:
     """What the audit found first, then the trajectories."""
-    from kaibo.reports import console, show
+    from kaibo.reports.terminal import console, show
     from kaibo.words import word
 
     out = console()

@@ -42,7 +42,7 @@ def command(
     from kaibo.chapters.spectrum.ask import spectrum
     from kaibo.collect import progress_bar
     from kaibo.figures.names import model_name
-    from kaibo.reports import show
+    from kaibo.reports.terminal import show
 
     with answering("spectrum", as_json=json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)

@@ -32,7 +32,7 @@ def command(
 
 
 def _show(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-    from kaibo.reports import console
     from kaibo.reports.plain import show_table
+    from kaibo.reports.terminal import console
 
     show_table(columns, rows, to=console())

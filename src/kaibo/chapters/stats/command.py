@@ -48,7 +48,7 @@ def command(
 
 def _present_grids(answer: Answer, found: Any, language: str) -> None:
     """Adds the grids after the statistics: a list of their own in JSON, a second table for people."""
-    from kaibo.reports import show
+    from kaibo.reports.terminal import show
 
     answer.lists["grids"] = found.records()
     answer.warnings += found.notes if answer.json else ()

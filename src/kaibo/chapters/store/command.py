@@ -66,8 +66,8 @@ def _open(path: Any) -> Any:
 
 
 def _present(answer: Answer, rows: Iterable[Any]) -> None:
-    from kaibo.reports import console
     from kaibo.reports.plain import show_table
+    from kaibo.reports.terminal import console
     from kaibo.vocabulary import jsonable
 
     answer.results = [

@@ -85,7 +85,8 @@ def running(
     """Run studies and judge their claims: one page each, an index for several."""
     from kaibo.chapters.study.ask import pages, study_run
     from kaibo.collect import progress_bar
-    from kaibo.reports import Mark, write_output
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.writing import write_output
 
     with answering("study run", as_json=json) as answer, progress_bar() as progress:
         inputs = given.inputs(work.settings(progress))

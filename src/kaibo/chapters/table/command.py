@@ -40,7 +40,8 @@ def command(
 ) -> None:
     """Read tables of scores and say what is in them: holes, duplicates, averages, units, joins."""
     from kaibo.chapters.table.ask import table as look
-    from kaibo.reports import Mark, write_output
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.writing import write_output
     from kaibo.tables.export import tidy_csv, wide_csv
 
     with answering("table", as_json=out.json) as answer:

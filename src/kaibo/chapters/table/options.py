@@ -162,7 +162,8 @@ def export(
         return
     from kaibo.figures import figure as draw
     from kaibo.figures import render, shown_by
-    from kaibo.reports import Mark, write_output
+    from kaibo.reports.provenance import Mark
+    from kaibo.reports.writing import write_output
 
     files: dict[str, bytes] = {}
     for name in shown_by(finding):

@@ -17,7 +17,7 @@ def show_tour(finding: Finding[TourRow], *, to: Console | None = None, language:
     """Prints the stops in order; a check says how far two ways of computing the same are apart."""
     from rich.text import Text
 
-    from kaibo.reports import console
+    from kaibo.reports.terminal import console
 
     out = console() if to is None else to
     for place, row in enumerate(finding, start=1):
