@@ -188,6 +188,9 @@ def _files(model: Model, hashes: bool) -> dict[str, dict[str, Any]]:
     target = target_of(model.address, weights=True)
     found: dict[str, dict[str, Any]] = {}
     for name in model.files:
+        if target.far is not None:
+            found[name] = {"bytes": target.opened(name).size}
+            continue
         path = os.path.join(target.root, name)
         found[name] = {"bytes": os.path.getsize(path) if os.path.exists(path) else None}
         if hashes and found[name]["bytes"] is not None:

@@ -19,9 +19,10 @@ from kaibo.models import open_model
 from kaibo.models.companions import companions
 from kaibo.models.derived.merged import Merged
 from kaibo.models.formed import Formed
+from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
 from kaibo.models.packings import packed_as
-from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
+from kaibo.models.tokenizer_files import tokenizer_inside
 from kaibo.store.disk import held
 from kaibo.version import __version__
 from kaibo.vocabulary import DTYPES, Finding, Model, Tensor
@@ -111,16 +112,16 @@ def _small(model: Model, dtype: str) -> Iterator[tuple[str, bytes]]:
     if config:
         key = "torch_dtype" if "torch_dtype" in config else "dtype"
         found["config.json"] = _json({**config, key: dtype})
-    carrier = carrier_of(target_of(model.address, weights=True))
-    if carrier is not None:
-        found |= _carried(carrier, model.documents)
+    found |= _carried(target_of(model.address, weights=True), model.documents)
     yield from found.items()
 
 
-def _carried(carrier: str, documents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _carried(target: Target, documents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     try:
-        text = carried_tokenizer(carrier)
+        text = tokenizer_inside(target)
     except MissingError:  # one that is not rebuilt: weights without a tokenizer are still weights
+        return
+    if text is None:
         return
     yield "tokenizer.json", text.encode("utf-8", "surrogateescape")
     said = documents.get("tokenizer_config.json", {})
