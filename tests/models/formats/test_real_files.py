@@ -8,7 +8,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-import safetensors.numpy
+import safetensors.torch
 import torch
 
 import kaibo
@@ -91,7 +91,7 @@ def test_an_int8_onnx_is_listed_and_its_codes_are_not_measured() -> None:
 def test_a_real_gguf_is_within_the_rounding_of_its_own_weights_and_names_the_tensor_that_was_changed(
     file: Callable[[], Path], tmp_path: Path
 ) -> None:
-    """Beside the bfloat16 of what its codes stand for; one tensor is then moved by a step's half in one row."""
+    """Beside the bfloat16 of what its codes stand for; then one row of a tensor is moved by a place."""
     path, plain = file(), tmp_path / "plain"
     settings = kaibo.Settings(workers=2)
     kaibo.unpack(path, plain, settings=settings)
@@ -100,10 +100,10 @@ def test_a_real_gguf_is_within_the_rounding_of_its_own_weights_and_names_the_ten
     assert row.n_within > 0
     assert row.expected_inside is not None
     assert row.expected_inside < 0.3
-    tensors = safetensors.numpy.load_file(plain / "model.safetensors")
+    tensors = safetensors.torch.load_file(plain / "model.safetensors")
     name = "model.layers.3.mlp.down_proj.weight"
-    tensors[name][7] = np.roll(tensors[name][7], 1)
-    safetensors.numpy.save_file(tensors, plain / "model.safetensors", {"format": "pt"})
+    tensors[name][7] = tensors[name][7].roll(1)
+    safetensors.torch.save_file(tensors, plain / "model.safetensors", {"format": "pt"})
     (row,) = kaibo.same(plain, path, settings=settings).rows
     (changed,) = [one for one in row.tensors if one.verdict == "changed"]
     assert row.verdict == "different"
