@@ -33,6 +33,9 @@ Hashes = Mapping[str, Mapping[str, str]]
 WAYS = ("dtype", "torch_dtype", "quantization_config", "architectures", "initializer_range")
 """Keys of a config that say how weights are stored or began, not what the model does."""
 
+ALIKE = {"mistral": "llama"}
+"""Families that compute the same under the same settings; a GGUF calls both by one name."""
+
 BESIDE = ("rope_freqs.weight",)
 """Tensors that follow from the config."""
 
@@ -168,7 +171,8 @@ def _fields(a: Model, b: Model) -> Iterator[Field]:
     for one in changes(a, b, vocabularies(a, b)):
         key = one.what.rpartition(": ")[2]
         stored = one.what.startswith("config: ") and any(f": {way}" in one.what for way in WAYS)
-        said = one.before is not None and one.after is not None
+        named = [ALIKE.get(str(side), str(side)) for side in (one.before, one.after)]
+        said = one.before is not None and one.after is not None and not (key == "model_type" and len({*named}) == 1)
         yield Field(one.what, one.before, one.after, said and not stored and key not in WAYS)
 
 
