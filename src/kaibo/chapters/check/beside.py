@@ -34,7 +34,9 @@ def pickles_beside(model: Model) -> Iterator[Fault]:
     pairs = [pair for pair in pair_models(model, other).pairs if pair.base.dtype.measurable]
     found = list(seen(pairs, Sampled(SHARE), 1))
     wrong = [
-        one for one in found if one.tally.equal < one.tally.looked and not (one.coarse and one.tally.fits(exact=True))
+        one
+        for one in found
+        if one.tally.equal < one.tally.looked and not (one.sides.coarse and one.tally.fits(exact=True))
     ]
     if wrong:
         first = wrong[0].pair.base.canonical

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.chapters.unpack.rows import UNPACK, UnpackRow
-from kaibo.collect import Options, granted_workers
 from kaibo.collect.files.outputs import open_output, storage_errors
 from kaibo.collect.files.shards import INDEX, shards_of
 from kaibo.collect.files.writing import write_shards
@@ -62,7 +61,7 @@ def unpack(
     tensors = [_plain(tensor, opened, TYPES[dtype]) for tensor in opened.tensors]
     shards = shards_of(tensors, shard_bytes, {"format": "pt", "kaibo": f"unpack {__version__}"})
     small = dict(_small(opened, dtype))
-    options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
+    options = settings.forming()
     with storage_errors(Path(out)), held(Path(out)):
         names = [*small, *(shard.name for shard in shards), *([INDEX] if len(shards) > 1 else [])]
         output = open_output(Path(out), _key(tensors, dtype), names, force=force)
