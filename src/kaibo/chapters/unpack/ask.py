@@ -15,10 +15,10 @@ from kaibo.collect.files.writing import write_shards
 from kaibo.desk.measuring import Settings
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.models import open_model
+from kaibo.models.addresses import Target
 from kaibo.models.companions import companions
 from kaibo.models.derived.merged import Merged
 from kaibo.models.formed import Formed
-from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
 from kaibo.models.packings import packed_as
 from kaibo.models.tokenizer_files import tokenizer_inside
