@@ -40,9 +40,9 @@ def test_errors_are_those_of_the_packages_own_decoding(packing: str, levels: int
     worst = np.linalg.norm(less, axis=1) / np.linalg.norm(values, axis=1)
     assert row.worst == pytest.approx(worst.max(), rel=1e-4)
     assert row.channel.endswith(f"[{worst.argmax()}]")
-    assert row.nearest is not None
+    assert row.rounded_once is not None
     assert row.relative is not None
-    assert 0.9 * row.relative < row.nearest < 1.1 * row.relative
+    assert 0.9 * row.relative < row.rounded_once < 1.1 * row.relative
 
 
 def test_parts_add_up_to_the_whole_and_a_mix_has_a_row_for_each_type(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_diff_says_what_quantising_lost(tmp_path: Path, capsys: pytest.CaptureFi
     base, packed = (written(planted, tmp_path / name, how) for name, how in (("a", "F32"), ("b", "Q8_0")))
     assert main_loop(["diff", str(base), str(packed), "--json", "--store", str(tmp_path / "store")]) == 0
     (row,) = json.loads(capsys.readouterr().out)["loss"]
-    assert 0 < row["nearest"] < 0.02
+    assert 0 < row["rounded_once"] < 0.02

@@ -220,7 +220,7 @@ def _row(key: tuple[str, str, str | int | None, str], by: By, several: list[Loss
     worst = max(several, key=lambda one: one.worst[0])
     relative, channel = worst.worst
     norm = math.sqrt(sums[SQUARE])
-    why = {} if norm else dict.fromkeys(("relative", "nearest"), note("loss_nothing"))
+    why = {} if norm else dict.fromkeys(("relative", "rounded_once"), note("loss_nothing"))
     return LossRow(
         base=key[0],
         model=key[1],
@@ -230,7 +230,7 @@ def _row(key: tuple[str, str, str | int | None, str], by: By, several: list[Loss
         tensors=len(several),
         n=n,
         relative=math.sqrt(sums[LOST]) / norm if norm else None,
-        nearest=math.sqrt(sums[NEAREST]) / norm if norm else None,
+        rounded_once=math.sqrt(sums[NEAREST]) / norm if norm else None,
         resolution=math.sqrt(sums[STEPS] / sums[STEPPED]) if sums[STEPPED] else None,
         saturated=sums[SATURATED] / n,
         clipped=sums[CLIPPED] / n,

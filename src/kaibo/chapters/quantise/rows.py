@@ -31,7 +31,7 @@ QUANTISE = Kind(
 class LossRow:
     """What quantising lost of a model, layer, role or tensor, in one packing; of GGUF mixes a row for each type.
 
-    `relative` is ‖quantised − base‖ ÷ ‖base‖, `nearest` the same of the base rounded once to nearest with the same
+    `relative` is ‖quantised − base‖ ÷ ‖base‖, `rounded_once` the same of the base rounded once to nearest with the same
     levels and runs of values (the floor). `resolution` is the root mean square of the error in steps of the code (0.289
     for nearest rounding of evenly spread values), `saturated` the share of outermost codes and `clipped` that of values
     more than half a step beyond them. `worst` is the greatest relative error of a channel (a row of the weight), and
@@ -46,7 +46,7 @@ class LossRow:
     tensors: int
     n: int
     relative: float | None
-    nearest: float | None
+    rounded_once: float | None
     resolution: float | None
     saturated: float
     clipped: float
@@ -67,7 +67,7 @@ LOSS = Kind(
         "packing",
         "n",
         "relative",
-        "nearest",
+        "rounded_once",
         "resolution",
         "saturated",
         "clipped",

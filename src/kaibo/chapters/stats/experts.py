@@ -115,7 +115,7 @@ def _rows(
             closest=None if closest is None else numbers[closest],
             similarity=None if closest is None else float(cosines[at, closest]),
             mean_similarity=float(cosines[at][known].mean()) if known.size else None,
-            by_chance=3 / n**0.5,
+            chance_limit=3 / n**0.5,
             router=None if router is None else float(router[at]),
             why=why if router is not None else {**why, "router": note("expert_router")},
         )

@@ -111,7 +111,7 @@ class ExpertRow:
     """One expert of a layer: `n` weights and their root mean square, and the expert of its layer that it is most like.
 
     `similarity` is the cosine of all weights of the two, `mean_similarity` the mean of the cosines with all others,
-    `by_chance` what three in a thousand pairs of unrelated weights exceed. `router` is the norm of the expert's row.
+    `chance_limit` what three in a thousand pairs of unrelated weights exceed. `router` is the norm of the expert's row.
     """
 
     model: str
@@ -122,7 +122,7 @@ class ExpertRow:
     closest: int | None
     similarity: float | None
     mean_similarity: float | None
-    by_chance: float
+    chance_limit: float
     router: float | None
     why: Why = field(default_factory=dict)
 
