@@ -1,0 +1,29 @@
+"""What a command line loads before it does anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+SHOWN = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep=chr(10), file=sys.stderr))"
+
+
+def loaded(*arguments: str) -> set[str]:
+    code = f"{SHOWN}; from kaibo.cli import main; main({list(arguments)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_a_command_line_loads_its_own_command_alone_and_nothing_heavy() -> None:
+    modules = loaded("inspect", "--help")
+    commands = {name for name in modules if name.startswith("kaibo.chapters.") and name.endswith(".command")}
+    assert commands == {"kaibo.chapters.inspect.command"}
+    assert not modules & {"pydantic", "numba", "scipy", "duckdb", "pyarrow", "altair", "torch"}
+
+
+def test_a_shell_that_asks_for_completions_is_answered() -> None:
+    asked = {"_KAIBO_COMPLETE": "complete_bash", "COMP_WORDS": "kaibo ins", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from kaibo.cli import main; main()"]
+    done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["inspect"]
