@@ -206,6 +206,9 @@ class _Stream:
                 self.close()
                 self._tries.failed(problem, met=True)
                 continue
+            except BaseException:  # the deadline: the connection is not used again
+                self.close()
+                raise
             self._tries.count = 0  # it moves: only the deadline holds
             done, self.at = done + got, self.at + got
             if self.at == self._end:
