@@ -293,6 +293,15 @@ def test_latent_attention_keeps_one_vector_and_one_rotary_key():
     assert (drawn.experts.count, drawn.experts.used, drawn.experts.layers) == (256, 8, 58)
 
 
+def test_a_mixtral_without_a_window_keeps_the_keys_and_values_of_every_token():
+    """Its measured default, 0, once gave a cache of a negative size."""
+    config = {**MISTRAL, "model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "num_local_experts": 8}
+    config.pop("sliding_window", None)
+    found = architecture(config)
+    assert found.window is None
+    assert found.kv_bytes(1000) == 1000 * found.kv_bytes(1) > 0
+
+
 def test_a_window_bounds_the_cache_of_the_layers_that_have_it():
     drawn = architecture(GEMMA_2_9B)
     assert (drawn.window, drawn.windowed_layers) == (4096, 21)

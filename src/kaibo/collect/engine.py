@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from kaibo.counting import Part, Workspace, count_span, hash_span
 from kaibo.errors import KaiboError
+from kaibo.models.places import reading
 from kaibo.vocabulary import Tensor
 
 T = TypeVar("T")
@@ -62,14 +63,16 @@ def ordered(tasks: Iterable[T], run: Callable[[T], D], workers: int) -> Generato
     """What `run` makes of each task, in order; at most four tasks a worker are under way or waiting to be taken.
 
     The calling thread only waits and hands on, so it can do the bookkeeping. When the caller stops asking, tasks
-    that have not begun are dropped and those under way are waited for.
+    that have not begun are dropped and those under way are waited for. More threads than workers read what lies far
+    away.
     """
     waiting: deque[Future[D]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="kaibo")
+    threads = reading(workers)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="kaibo")
     try:
         for task in tasks:
             waiting.append(pool.submit(run, task))
-            if len(waiting) >= 4 * workers:
+            if len(waiting) >= max(4 * workers, threads):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

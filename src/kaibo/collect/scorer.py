@@ -18,7 +18,7 @@ from kaibo.errors import KaiboError
 from kaibo.llama.engines.functions import Running, function_of
 from kaibo.models import open_model
 from kaibo.models.checkpoints import Checkpoint
-from kaibo.models.opening import target_of
+from kaibo.models.opening import local_of
 from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
@@ -110,10 +110,10 @@ class Scorer:
 
     def open(self, checkpoint: Checkpoint) -> Opened:
         """The checkpoint's identity and tokenizer. Raises whatever opening and hashing it raise."""
+        target = local_of(checkpoint.address)
         model = open_model(checkpoint.address, trust_shards=self.settings.trust_shards)
         options = Options(granted_workers(self.settings.workers), self.settings.verify, self.settings.progress)
         model_id = take_identity(model, self.store, options)
-        target = target_of(checkpoint.address, weights=True)
         folder = carrier_of(target) or target.root
         tokens = _hashed(folder, model.config)
         if tokens not in self._sound:

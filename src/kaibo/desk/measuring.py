@@ -38,6 +38,10 @@ class Settings:
     as_stored: bool = False
     progress: Progress = field(default=quiet, repr=False)
 
+    def forming(self) -> Options:
+        """The same as what forms weights takes them: the first failure stops it."""
+        return Options(granted_workers(self.workers), self.verify, self.progress, fail_fast=True)
+
 
 def open_store(path: str | os.PathLike[str] | None = None) -> Store:
     """The store at a path, else at `KAIBO_STORE`, else at `./kaibo-store`."""

@@ -1,17 +1,21 @@
-"""Addresses: how a model is named, and where on this machine that leads.
+"""Addresses: how a model is named, and where that leads, on this machine or far away.
 
-`./folder`, `file.safetensors`, a folder of a Hugging Face cache, `hf:org/name@revision`. What an address names is
-found by looking at names and links only; files are opened later, and only inside the folder.
+`./folder`, `file.safetensors`, a folder of a Hugging Face cache, `hf:org/name@revision`, `https://host/folder`,
+`s3://bucket/prefix`, `gs://`, `az://`. What an address names is found by looking at names and links only; files are
+opened later, and only inside the folder.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
+from urllib.parse import unquote
 
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, UsageError
+from kaibo.models.places import Far, Place
 from kaibo.models.places.folder import LocalFile
 from kaibo.words import Note, note
 
@@ -19,7 +23,11 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _CACHE_FOLDER = re.compile(r"models--(.+?)--(.+)")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.\-]{0,254}")
-_LATER = {"http": "https://", "https": "https://", "s3": "s3://", "gs": "gs://"}
+WEB, OBJECTS = ("http", "https"), ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
+"""Kinds of address that lead far away, beside `hf:`."""
+
+FILES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".json")
+"""How an address far away ends that names one file."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,8 @@ class Target:
     """What an address leads to: a folder, or one file (`file` is its name there).
 
     `shown` is the folder as the user gave it and `root` the same with links resolved; `name` is what tables join
-    on. `blobs` is the other folder that links may lead to, where `root` is in a Hugging Face cache.
+    on. `blobs` is the other folder that links may lead to, where `root` is in a Hugging Face cache. `far` is the folder
+    where it does not lie on this machine; `root` is then empty.
     """
 
     address: str
@@ -37,18 +46,36 @@ class Target:
     file: str | None = None
     notes: tuple[Note, ...] = ()
     blobs: str | None = None
+    far: Far | None = None
 
     def path(self, name: str) -> str:
         """A file of the folder, as a message names it."""
         return name if self.shown == "" else os.path.join(self.shown, name)
+
+    def names(self) -> list[str]:
+        """The files of the folder, sorted; of one far away those that are known to be there.
+
+        Raises MissingError where the folder cannot be listed.
+        """
+        try:
+            return sorted(os.listdir(self.root) if self.far is None else self.far.listed())
+        except OSError as problem:
+            raise MissingError("the folder cannot be listed", file=self.address) from problem
+
+    def has(self, name: str) -> bool:
+        """Whether something of that name is in the folder. Raises as `inside` does; far away as asking does."""
+        return os.path.lexists(self.inside(name)) if self.far is None else self.far.has(name)
 
     def inside(self, name: str) -> str:
         """The resolved path of a file of the folder. Opens nothing.
 
         Links may stay in the folder or lead to the blobs of the Hugging Face cache that the folder is part of.
         Raises PolicyError for any other link and for a link that leads to itself; a file that is not there is
-        no error yet.
+        no error yet. Raises MissingError for a folder far away.
         """
+        if self.far is not None:
+            message = "lies far away, and this needs its files on this machine"
+            raise MissingError(message, file=self.path(name), next="download the folder and name it")
         path = os.path.join(self.root, name)
         real = os.path.realpath(path)
         if os.path.islink(real):
@@ -58,8 +85,10 @@ class Target:
             raise PolicyError(message, file=self.path(name), next="copy the file into the folder, or name it itself")
         return real
 
-    def opened(self, name: str) -> LocalFile:
+    def opened(self, name: str) -> Place:
         """A file of the folder, opened. Raises PolicyError as `inside` does, MissingError where it is not there."""
+        if self.far is not None:
+            return self.far.opened(name)
         return LocalFile(os.path.join(self.root, name), name=self.path(name), real=self.inside(name))
 
 
@@ -77,8 +106,6 @@ def local_target(address: str, path: str | None = None, name: str | None = None)
     Raises MissingError for what is not there, UsageError for kinds of address that this version does not read.
     """
     where = address if path is None else path
-    if path is None:
-        _refuse_schemes(address)
     try:
         real = os.path.realpath(where, strict=True)
         folder = os.path.isdir(real)
@@ -118,10 +145,13 @@ def name_of_folder(path: str) -> str:
     return f"{found[1]}/{found[2]}" if found else parts[-1]
 
 
-def _file_name(path: str) -> str:
+def _file_name(path: str, home: str | None = None) -> str:
+    """The name of a model that is one file: the file's own, of the usual names its folder's."""
     stem, _ = os.path.splitext(os.path.basename(path))
     generic = re.fullmatch(r"model|config|pytorch_model|consolidated|model\.safetensors\.index|model-\d+-of-\d+", stem)
-    return name_of_folder(os.path.dirname(os.path.abspath(path))) if generic else stem
+    if not generic:
+        return stem
+    return name_of_folder(os.path.dirname(os.path.abspath(path))) if home is None else home.rpartition("/")[2]
 
 
 def _folder_target(address: str, where: str, real: str, name: str | None) -> Target:
@@ -167,16 +197,33 @@ def _within(path: str, home: str) -> bool:
     return path == home or path.startswith(home.rstrip(os.sep) + os.sep)
 
 
-def _refuse_schemes(address: str) -> None:
+def scheme_of(address: str) -> str:
+    """The scheme of an address that leads far away (`hf`, `https`, `s3` …); "" for one of this machine.
+
+    Raises UsageError for one of a kind that is not read.
+
+    >>> scheme_of("hf:org/name"), scheme_of("https://host/folder"), scheme_of("./folder")
+    ('hf', 'https', '')
+    """
     scheme = _SCHEME.match(address)
     if scheme is None or os.path.lexists(address):
-        return
-    kind = scheme[1].lower()
-    if kind in _LATER:
-        message = f"addresses that begin with {_LATER[kind]} are not read by this version"
-        raise UsageError(message, file=address, next="download the folder and name it, or use hf:org/name")
-    if address[scheme.end() :].startswith("//") or kind == "file":
-        raise UsageError(f"unknown kind of address {kind}:", file=address, next="give a folder, a file or hf:org/name")
+        return ""
+    kind, slashes = scheme[1].lower(), address[scheme.end() :].startswith("//")
+    if kind == "hf" or (slashes and kind in (*WEB, *OBJECTS)):
+        return kind
+    if slashes or kind == "file":
+        next_step = "give a folder, a file, hf:org/name, https://, s3://, gs:// or az://"
+        raise UsageError(f"unknown kind of address {kind}:", file=address, next=next_step)
+    return ""
+
+
+def far_target(address: str, folder: Callable[[str], Far]) -> Target:
+    """Where an address of the web or of an object store leads; `folder` opens the folder that it names, or lies in."""
+    home, file = address.rstrip("/"), None
+    if home.lower().endswith(FILES):
+        home, _, file = home.rpartition("/")
+    name = unquote(home.rpartition("/")[2]) if file is None else _file_name(unquote(file), unquote(home))
+    return Target(address, name, home, "", file, far=folder(home))
 
 
 def _absent(address: str, problem: OSError) -> MissingError | PolicyError | FormatError:

@@ -41,10 +41,10 @@ def companions(address: str, dtype: str | None = None) -> Iterator[tuple[str, by
         return
     for name in NAMES:
         try:
-            real = target.inside(name)
+            there = target.has(name) if target.far else os.path.isfile(target.inside(name))
         except PolicyError:
             continue
-        if not os.path.isfile(real):
+        if not there:
             continue
         file = target.opened(name)
         if file.size <= LIMIT:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,8 +34,8 @@ class Described:
     notes: list[Note] = field(default_factory=list)
 
 
-def describe(target: Target, config: str = "config.json") -> Described:
-    """Config and documents of a folder. Faults of their content become notes.
+def describe(target: Target, config: str = "config.json", *, texts: bool = True) -> Described:
+    """Config and documents of a folder, without `texts` the config alone. Faults of their content become notes.
 
     Raises PolicyError when `config.json` is a link out of the folder; other documents are then left out.
     """
@@ -44,6 +43,8 @@ def describe(target: Target, config: str = "config.json") -> Described:
     found.config = _object(target, config, CONFIG_LIMIT, found.notes) or {}
     if not found.config or config == PARAMS:  # as Meta and Mistral write it
         found.config = as_config(found.config or _object(target, PARAMS, CONFIG_LIMIT, found.notes) or {})
+    if not texts:
+        return found
     for name in JSON_DOCUMENTS:
         document = _document(target, name, found.notes)
         if document:
@@ -106,7 +107,7 @@ def _object(target: Target, name: str, limit: int, notes: list[Note]) -> Mapping
 
 
 def _bytes(target: Target, name: str, limit: int, notes: list[Note]) -> bytes | None:
-    if not os.path.lexists(target.inside(name)):
+    if not target.has(name):
         return None
     try:
         file = target.opened(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaibo.errors import MissingError
-from kaibo.models.addresses import Target, hub_parts, local_target, text_of
+from kaibo.models.addresses import Target, far_target, hub_parts, local_target, scheme_of, text_of
 from kaibo.models.anatomy import Position, anatomy_for, architecture
 from kaibo.models.descriptions import Described, describe
 from kaibo.models.formats import Contents, stored
@@ -52,7 +52,7 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False, a
     the hub is out of reach.
     """
     text = text_of(address)
-    target = target_of(text, weights=True)
+    target = target_of(text)
     if _lone_json(target):
         raise MissingError("describes a model and holds no weights", file=text, next="name the folder with the weights")
     opened = open_weights(target, trust=trust_shards)
@@ -67,7 +67,7 @@ def open_description(address: str | os.PathLike[str], *, trust_shards: bool = Fa
     """
     text = text_of(address)
     target = target_of(text, weights=False)
-    described = _describe(target)
+    described = _describe(target, texts=target.far is None)
     notes = (*target.notes, *described.notes)
     if not _lone_json(target):
         try:
@@ -100,21 +100,44 @@ def _lone_json(target: Target) -> bool:
     return target.file is not None and target.file.endswith(".json") and not target.file.endswith(".index.json")
 
 
-def target_of(address: str, *, weights: bool) -> Target:
-    """Where an address leads; from the hub the small files are fetched first, and the weights where asked for."""
-    if not address.startswith("hf:"):
+def target_of(address: str, *, weights: bool = True) -> Target:
+    """Where an address leads. What lies far away is read where it is.
+
+    Raises MissingError for what is not there or lacks an extra, UsageError for what is no address, NetworkError where
+    a place does not answer.
+    """
+    if scheme_of(address) in ("", "hf"):
+        return local_of(address, weights=weights)
+    from kaibo.models.places.far import far_folder
+
+    return far_target(address, far_folder)
+
+
+def local_of(address: str, *, weights: bool = True) -> Target:
+    """The same for who needs the files on this machine: from the hub the small files are fetched, and the weights.
+
+    Raises MissingError for other places far away.
+    """
+    scheme = scheme_of(address)
+    if not scheme:
         return local_target(address)
+    if scheme != "hf":
+        message = "lies far away, and this needs its files on this machine"
+        raise MissingError(message, file=address, next="download the folder and name it")
     from kaibo.models.places.hub import snapshot
 
     repository, revision = hub_parts(address)
     return local_target(address, snapshot(repository, revision, weights=weights), repository)
 
 
-def _describe(target: Target) -> Described:
-    """The small files; for a file that the user named alone, only those that surely belong to it."""
+def _describe(target: Target, *, texts: bool = True) -> Described:
+    """The small files; for a file that the user named alone, only those that surely belong to it.
+
+    Without `texts` only the config is asked for.
+    """
     file = target.file
     if file is None or file in SINGLES or file.endswith(".index.json") or SHARD.fullmatch(file):
-        return describe(target)
+        return describe(target, texts=texts)
     return describe(target, file) if file.endswith(".json") else Described()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
+from kaibo.errors import FormatError, KaiboError, MissingError, NetworkError, PolicyError
 from kaibo.models import formats
 from kaibo.models.addresses import Target
 from kaibo.models.formats import Contents
@@ -21,12 +22,11 @@ from kaibo.models.formats.shards import (
     missing_of_series,
     parse_index,
 )
-from kaibo.models.places import Place
-from kaibo.models.places.folder import LocalFile
+from kaibo.models.places import AT_ONCE, Place
 from kaibo.words import Note, note
 
 INDEX_LIMIT = 100_000_000
-Held = dict[str, tuple[Contents, LocalFile]]
+Held = dict[str, tuple[Contents, Place]]
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,40 @@ class Opened:
 
 
 def open_files(target: Target, names: Sequence[str], notes: tuple[Note, ...] = ()) -> Opened:
-    """What each of these files holds."""
-    return Opened({name: open_one(target, name) for name in names}, notes)
+    """What each of these files holds. Raises the first one's error where one cannot be read."""
+    return Opened(dict(_sound(zip(names, _each(target, names), strict=True))), notes)
 
 
-def open_one(target: Target, name: str) -> tuple[Contents, LocalFile]:
+Read = tuple[Contents, Place]
+
+
+def _each(target: Target, names: Sequence[str]) -> Iterator[Read | KaiboError]:
+    """What each file holds, or why it cannot be read, in order; of files far away several at a time."""
+
+    def read(name: str) -> Read | KaiboError:
+        try:
+            return open_one(target, name)
+        except KaiboError as problem:
+            return problem
+
+    if target.far is None or len(names) < 2:
+        yield from map(read, names)
+        return
+    pool = ThreadPoolExecutor(min(AT_ONCE, len(names)), thread_name_prefix="kaibo")
+    try:
+        yield from pool.map(read, names)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _sound(read: Iterable[tuple[str, Read | KaiboError]]) -> Iterator[tuple[str, Read]]:
+    for name, held in read:
+        if isinstance(held, KaiboError):
+            raise held
+        yield name, held
+
+
+def open_one(target: Target, name: str) -> tuple[Contents, Place]:
     """What one file of the folder holds."""
     place = target.opened(name)
     return formats.read(place, os.path.basename(name), beside(target, name)), place
@@ -62,7 +91,7 @@ def beside(target: Target, name: str) -> Callable[[str], Place]:
     return opened
 
 
-def whole(place: LocalFile, limit: int) -> bytes:
+def whole(place: Place, limit: int) -> bytes:
     """All bytes of a small file."""
     if place.size > limit:
         raise FormatError(f"is {place.size} bytes long, the limit is {limit}", file=place.name)
@@ -77,10 +106,10 @@ def read_index(target: Target, name: str) -> Index:
 
 def open_indexed(target: Target, index: Index, weights: Sequence[str], trust: bool) -> Opened:
     """The files that an index names, which must agree with it; `weights` are the files of their kind in the folder."""
-    for shard in index.shards:  # every path is looked at before the first file is opened
+    for shard in index.shards if target.far is None else ():  # every path is looked at before the first file is opened
         target.inside(shard)
     unnamed = missing_of_series(os.path.basename(shard) for shard in index.shards)
-    gone = [shard for shard in unnamed if not os.path.lexists(os.path.join(target.root, shard))]
+    gone = [shard for shard in unnamed if not target.has(shard)]
     if gone and not trust:
         message = f"the index names {len(index.shards)} shards and leaves out {listed(gone)} of their series"
         next_step = "fetch index and shards again; --trust-shards uses what the named shards hold"
@@ -113,13 +142,13 @@ def _open_shards(target: Target, shards: tuple[str, ...], lost: Callable[[str], 
     """What all shards hold; the first one that cannot be read is named with the tensors lost with it."""
     files: Held = {}
     broken: list[tuple[str, KaiboError]] = []
-    for shard in shards:
-        try:
-            files[shard] = open_one(target, shard)
-        except PolicyError:
-            raise
-        except KaiboError as problem:
-            broken.append((shard, problem))
+    for shard, held in zip(shards, _each(target, shards), strict=True):
+        if isinstance(held, PolicyError | NetworkError):
+            raise held
+        if isinstance(held, KaiboError):
+            broken.append((shard, held))
+        else:
+            files[shard] = held
     if not broken:
         return files
     tensors = [tensor for shard, _ in broken for tensor in lost(shard)]
@@ -138,7 +167,7 @@ def open_unlisted(target: Target, weights: Sequence[str], trust: bool) -> Opened
         message = f"shards are missing: {listed(absent)}; there is no index that says which tensors are lost"
         raise MissingError(message, file=target.path(absent[0]), next="fetch the shards again")
     used = series or weights
-    for name in used:
+    for name in used if target.far is None else ():
         target.inside(name)
     opened = open_files(target, used, stray(weights, used))
     held = _names_held(opened.files)

@@ -15,6 +15,7 @@ from kaibo.errors import FormatError
 from kaibo.models.addresses import Target
 from kaibo.models.formats.gguf import metadata_of
 from kaibo.models.formats.gguf_tokenizer import tokenizer_document
+from kaibo.models.places import Place
 from kaibo.models.places.folder import LocalFile
 
 FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -42,6 +43,19 @@ def carrier_of(target: Target) -> str | None:
     return target.inside(first if os.path.isfile(target.inside(first)) else found[0])
 
 
+def tokenizer_inside(target: Target) -> str | None:
+    """The `tokenizer.json` of the tokenizer that a GGUF file carries; None where the address leads to no such file.
+
+    Raises as `carried_tokenizer` does.
+    """
+    if target.far is None:
+        carrier = carrier_of(target)
+        return None if carrier is None else carried_tokenizer(carrier)
+    if target.file is None or not target.file.lower().endswith(".gguf"):
+        return None
+    return _rebuilt(target.opened(target.file), target.file)
+
+
 def carried_tokenizer(path: str) -> str:
     """The `tokenizer.json` of the tokenizer that a GGUF file carries, checked as any other.
 
@@ -54,7 +68,11 @@ def carried_tokenizer(path: str) -> str:
 @lru_cache(2)
 def _carried(path: str, size: int, changed: int) -> str:
     shown = os.path.basename(path)
-    document = tokenizer_document(metadata_of(LocalFile(path, name=shown, real=path)), shown)
+    return _rebuilt(LocalFile(path, name=shown, real=path), shown)
+
+
+def _rebuilt(place: Place, shown: str) -> str:
+    document = tokenizer_document(metadata_of(place), shown)
     text = json.dumps(document, ensure_ascii=False)
     judged(document, len(text.encode("utf-8", "surrogateescape")), shown)
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ from kaibo.words import note
 SINGLE = "model.safetensors"
 SINGLES = (SINGLE, "pytorch_model.bin", "model.bin")
 CONFIG_LIMIT = 1 << 24
+MOST_PARTS = 10_000
 FACTORS = note("adapter_factors")
 LOOKED_FOR = "no weights found (looked for *.safetensors, *.gguf, *.bin)"
 
@@ -46,7 +48,7 @@ def open_weights(target: Target, *, trust: bool = False) -> Opened:
     """
     if target.file is not None:
         return _open_named(target, target.file, trust)
-    names = _names(target)
+    names = target.names() if target.far is None else _known(target)
     for belongs, opening in _KINDS:
         if held := [name for name in names if belongs(name)]:
             opened = opening(target, held, trust)
@@ -55,28 +57,39 @@ def open_weights(target: Target, *, trust: bool = False) -> Opened:
     return _open_nested(target, names, trust)
 
 
-def _names(target: Target) -> list[str]:
-    try:
-        return sorted(os.listdir(target.root))
-    except OSError as problem:
-        raise MissingError("the folder cannot be listed", file=target.address) from problem
+_ASKED = (f"{SINGLE}.index.json", SINGLE, ADAPTER_CONFIG, *(f"{one}.index.json" for one in SINGLES[1:]), *SINGLES[1:])
+"""What is asked for in a folder far away, one after the other until something is there, before it is listed."""
+
+
+def _known(target: Target) -> list[str]:
+    """The files of a folder far away, as far as they have to be known: few requests, and a listing where it has one."""
+    found = next((name for name in _ASKED if target.has(name)), None)
+    if found is None:
+        return target.names()
+    held = next((name for name in ADAPTERS if target.has(name)), None) if found == ADAPTER_CONFIG else None
+    return [found] if held is None else [found, held]
 
 
 def _open_named(target: Target, file: str, trust: bool) -> Opened:
     if file.endswith(".index.json"):
         return open_indexed(target, read_index(target, file), [], trust)
-    place = LocalFile(os.path.join(target.root, file), name=target.address)
     shard = SHARD.fullmatch(file)
     if shard is not None and shard[4] == "gguf":
-        names = [
-            name
-            for name in _names(target)
-            if (one := SHARD.fullmatch(name)) and one.groups()[::2] == shard.groups()[::2]
-        ]
-        return _open_gguf(target, names, trust)
+        return _open_gguf(target, _series(target, file, shard), trust)
+    place = target.opened(file) if target.far else LocalFile(os.path.join(target.root, file), name=target.address)
     part = shard is not None and int(shard[3]) > 1
     notes = (note("one_shard", file=file),) if part else ()
     return Opened({file: (formats.read(place, file, beside(target, file)), place)}, notes)
+
+
+def _series(target: Target, file: str, shard: re.Match[str]) -> list[str]:
+    """The files of the series that one of them names; a place that cannot be listed has them all, or opening fails."""
+    if target.far is not None:
+        width, count = len(shard[2]), min(int(shard[3]), MOST_PARTS)
+        begin, end = file[: shard.start(2)], file[shard.end(2) :]
+        return [f"{begin}{number:0{width}d}{end}" for number in range(1, count + 1)]
+    names = ((name, SHARD.fullmatch(name)) for name in target.names())
+    return [name for name, one in names if one and one.groups()[::2] == shard.groups()[::2]]
 
 
 def _is_safetensors(name: str) -> bool:
@@ -161,7 +174,7 @@ def _open_nested(target: Target, names: list[str], trust: bool) -> Opened:
     """No weights at the top: the one subfolder that has some, else the error that says what is here instead."""
     if ADAPTER_CONFIG in names:
         return _open_adapter(target)
-    inner = [name for name in names if not name.startswith(".") and _has_weights(target, name)]
+    inner = [name for name in names if not target.far and not name.startswith(".") and _has_weights(target, name)]
     if len(inner) == 1:
         folder = replace(target, shown=target.path(inner[0]), root=os.path.join(target.root, inner[0]))
         opened = open_weights(folder, trust=trust)
@@ -181,7 +194,7 @@ def is_adapter(target: Target) -> bool:
     """Whether a folder holds an adapter, and no weights of a whole model beside it."""
     if target.file is not None:
         return False
-    names = _names(target)
+    names = target.names() if target.far is None else _known(target)
     return ADAPTER_CONFIG in names and not any(_is_weights(name) for name in names)
 
 
@@ -193,8 +206,7 @@ def adapter_config_of(target: Target) -> AdapterConfig:
 
 def factors_of(target: Target) -> str:
     """The file of an adapter's factors. Raises MissingError where there is none."""
-    names = _names(target)
-    found = next((name for name in ADAPTERS if name in names), None)
+    found = next((name for name in ADAPTERS if target.has(name)), None)
     if found is not None:
         return found
     raise MissingError(

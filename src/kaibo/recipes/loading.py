@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kaibo.documents.json_text import json_value
 from kaibo.documents.reading import JSON_LIMIT, read_bytes
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError, UsageError, missing_extra
-from kaibo.models.opening import target_of
+from kaibo.models.opening import local_of
 from kaibo.recipes.settings.schema import Adapter, Recipe
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def base_folder(address: str) -> Path:
 
     Raises what opening raises; FormatError for what no recipe can start from.
     """
-    target = target_of(address, weights=True)
+    target = local_of(address)
     folder = Path(target.root)
     if target.file is not None or not (folder / "config.json").is_file():
         raise FormatError("is no folder with config.json and safetensors", file=address, next="name the model's folder")

@@ -100,7 +100,7 @@ def facts(model: Architecture, language: str = "en") -> tuple[Fact, ...]:
             _attention(model, language) if model.attention == UNKNOWN else _flops(model.flops_per_token),
         ),
         ("training_flops", _flops(model.training_flops)),
-        ("chat_template", model.chat_template),
+        ("chat_template", word("terms.none", language) if model.chat_template == "none" else model.chat_template),
         ("remarks", _sentences(model.remarks, language)),
     )
     return tuple((heading(name, language), escaped(value, 600)) for name, value in pairs if value)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from kaibo.errors import FormatError
 from kaibo.llama import Causal, Sampling, generate, open_causal
-from kaibo.models.opening import target_of
+from kaibo.models.opening import local_of
 from kaibo.models.tokenizer_files import carrier_of
 from kaibo.scoring.exams.answering import answers
 from kaibo.scoring.exams.generating import write_answers
@@ -88,7 +88,7 @@ class KaiboLM(LM):  # type: ignore[misc]
             opened = open_causal(pretrained, dtype=dtype, device=_here(device), rope=rope)
             pretrained = Later(opened.address, opened.context, opened.ends, lambda: opened)
         self._later = pretrained
-        target = target_of(pretrained.address, weights=True)
+        target = local_of(pretrained.address)
         folder = carrier_of(target) or target.root
         self.own = tokenizer or load_tokenizer(folder)
         self.own.backend.encode_special_tokens = False

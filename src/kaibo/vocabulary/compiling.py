@@ -26,11 +26,16 @@ def compiled(function: Function) -> Function:
     return cast(Function, update_wrapper(_Kernel(function), function))
 
 
+def summing(function: Function) -> Function:
+    """The same of a function that only adds: in whatever order the processor is quickest with, several at once."""
+    return cast(Function, update_wrapper(_Kernel(function, {"reassoc"}), function))
+
+
 class _Kernel:
     """A function that becomes a compiled one at its first call, together with those that it calls itself."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], relaxed: set[str] | None = None) -> None:
+        self._function, self._relaxed = function, relaxed or set()
         self._made: Callable[..., Any] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
@@ -41,7 +46,7 @@ class _Kernel:
         with _MAKING:
             if self._made is None:
                 _link(self._function)
-                self._made = _njit(self._function)
+                self._made = _njit(self._function, self._relaxed)
             return self._made
 
 
@@ -56,13 +61,13 @@ def _link(function: Callable[..., Any]) -> None:
             function.__globals__[name] = called.made()
 
 
-def _njit(function: Callable[..., Any]) -> Callable[..., Any]:
+def _njit(function: Callable[..., Any], relaxed: set[str]) -> Callable[..., Any]:
     import numba
 
     folder = cache_folder()
     if folder is not None:
         numba.config.CACHE_DIR = str(folder)
-    compile_ = numba.njit(nogil=True, cache=folder is not None, boundscheck=False)
+    compile_ = numba.njit(nogil=True, cache=folder is not None, boundscheck=False, fastmath=relaxed)
     made: Callable[..., Any] = compile_(function)
     return made
 

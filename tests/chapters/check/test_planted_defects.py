@@ -11,6 +11,7 @@ import pytest
 
 import kaibo
 from kaibo.chapters.check.rows import CheckRow
+from kaibo.chapters.check.tokens import _crowd
 from kaibo.testing import tiny_model
 from planted import CHECKED, FAMILIES, PACKINGS, possible, trained, written
 
@@ -115,3 +116,12 @@ def test_an_old_pickle_that_holds_other_weights_is_found(tmp_path: Path) -> None
     assert not checked(folder, tmp_path).findings
     torch.save({n: torch.from_numpy(v.copy()) for n, v in trained(seed=1).values.items()}, folder / "pytorch_model.bin")
     assert {one.kind for one in checked(folder, tmp_path).findings} == {"pickle-differs"}
+
+
+def test_rows_that_are_all_of_nearly_one_norm_are_no_crowd() -> None:
+    """Those of Gemma 3 lie within 0.03 % of each other, so that some agree to six digits."""
+    random = np.random.default_rng(0)
+    norms = 1.03 * (1 + 2.5e-4 * random.standard_normal(8192))
+    assert _crowd(norms**2, np.ones(norms.size, bool)).size == 0
+    norms[1000:1032] = 1.0305
+    assert set(_crowd(norms**2, np.ones(norms.size, bool))) >= set(range(1000, 1032))

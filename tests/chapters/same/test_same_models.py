@@ -11,7 +11,7 @@ import pytest
 
 import kaibo
 from kaibo.chapters.same.rows import SameRow
-from kaibo.chapters.same.tallies import by_chance, compared
+from kaibo.chapters.same.tallies import Rounding, by_chance, compared
 from planted import COMPARED, FAMILIES, PACKINGS, comparable, trained, written
 
 TABLE = [(d, f, p) for d in COMPARED for f in FAMILIES for p in PACKINGS if comparable(d, f, p)]
@@ -100,14 +100,22 @@ def test_settings_that_contradict_each_other_make_two_models_different(tmp_path:
 
 
 def test_what_is_equal_by_chance_is_counted_on_unrelated_values() -> None:
-    from kaibo.chapters.same.tallies import Cells
-
     random = np.random.default_rng(0)
     values = random.standard_normal(100_000)
     step = 0.1
     codes = np.round(values / step) * step
-    cells = Cells(codes - step / 2, codes + step / 2, 0.0, (0.0, 0.0))
+    half = np.full(values.size, step / 2)
     expected = step / (2 * np.sqrt(np.pi))  # ∫φ² = 1/(2√π): two independent normal values within one cell
-    assert by_chance(values, codes, cells) == pytest.approx(expected, rel=0.05)
+    assert by_chance(values, codes, Rounding(half, half)) == pytest.approx(expected, rel=0.05)
     assert compared(values, values, 7).equal == values.size
     assert compared(values, codes, 7).first == 7
+
+
+def test_the_certificate_holds_content_hashes_of_both_sides(tmp_path: Path) -> None:
+    planted = trained()
+    a = written(planted, tmp_path / "a", "BF16")
+    zero = COMPARED["zero"](planted)
+    held = compare(a, written(planted, tmp_path / "b", "BF16"), hashes=True).certificate["tensors"]
+    differing = {name for name, sides in held.items() if sides["a"] != sides["b"]}
+    assert len(held) == len(planted.values)
+    assert differing == {str(zero).removeprefix("model.")}

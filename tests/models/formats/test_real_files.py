@@ -8,8 +8,10 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
+import kaibo
 from kaibo.models import open_model
 from kaibo.vocabulary import Tensor
 from real_files import gemma3, iglm, minilm_int8, smollm2
@@ -83,3 +85,28 @@ def test_an_int8_onnx_is_listed_and_its_codes_are_not_measured() -> None:
     assert {one.dtype.name for one in model.not_weights} == {"I8", "I64", "BOOL", "F32"}
     assert model.seen < 0.01
     assert model.undecoded == sum(one.size for one in model.tensors if one.dtype.name == "I8")
+
+
+@pytest.mark.parametrize("file", [smollm2, gemma3])
+def test_a_real_gguf_is_within_the_rounding_of_its_own_weights_and_names_the_tensor_that_was_changed(
+    file: Callable[[], Path], tmp_path: Path
+) -> None:
+    """Beside the bfloat16 of what its codes stand for; then one row of a tensor is moved by a place."""
+    path, plain = file(), tmp_path / "plain"
+    settings = kaibo.Settings(workers=2)
+    kaibo.unpack(path, plain, settings=settings)
+    (row,) = kaibo.same(plain, path, settings=settings).rows
+    assert (row.verdict, row.n_changed) == ("same", 0)
+    assert row.n_within > 0
+    assert row.expected_inside is not None
+    assert row.expected_inside < 0.3
+    tensors = safetensors.torch.load_file(plain / "model.safetensors")
+    name = "model.layers.3.mlp.down_proj.weight"
+    tensors[name][7] = tensors[name][7].roll(1)
+    safetensors.torch.save_file(tensors, plain / "model.safetensors", {"format": "pt"})
+    (row,) = kaibo.same(plain, path, settings=settings).rows
+    (changed,) = [one for one in row.tensors if one.verdict == "changed"]
+    assert row.verdict == "different"
+    assert "layers.3.mlp.down_proj" in changed.name
+    assert changed.begins is not None
+    assert changed.begins[0] == 7

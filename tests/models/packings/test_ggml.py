@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kaibo.chapters.same import codes
 from kaibo.models import open_model
 from kaibo.models.formats.gguf import BLOCKS
-from kaibo.models.packings import Packed
 from kaibo.models.packings.ggml import KINDS
 from kaibo.vocabulary import Tensor
 from made_gguf import write_gguf
@@ -70,19 +69,9 @@ def test_ranges_of_blocks_are_slices_of_the_whole(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
-def test_a_value_lies_in_its_cell_and_cells_of_one_run_do_not_overlap(tmp_path: Path, name: str) -> None:
-    weight = written(tmp_path / "x.gguf", name, blocks(name))
-    held = weight.values  # type: ignore[attr-defined]
-    assert isinstance(held, Packed)
-    low, high = np.empty(weight.size), np.empty(weight.size)
-    held.decoder.cell(0, low, high)
-    values = read(weight).astype(np.float64)
-    known = np.isfinite(values)
-    slack = 1e-5 * np.abs(values[known])
-    assert (low[known] <= values[known] + slack).all()
-    assert (values[known] - slack <= high[known]).all()
-    first = np.argsort(values[:16], kind="stable")
-    ends = np.stack([low[:16][first], high[:16][first]], axis=1)
-    if known[:16].all():
-        for one, other in pairwise(ends):
-            assert one[1] <= other[0] + 1e-5 * abs(one[1]) or np.allclose(one, other)
+def test_a_value_lies_in_the_cell_of_its_own_code(tmp_path: Path, name: str) -> None:
+    data = blocks(name)
+    weight = written(tmp_path / "x.gguf", name, data)
+    (found,) = codes.codes(weight, 0, weight.size)
+    tally = codes.compared(read(weight), found, (0.0, 0.0), 0)
+    assert (tally.inside, tally.equal, tally.far) == (weight.size, weight.size, 0)

@@ -9,8 +9,11 @@ import pytest
 from packed_samples import SAMPLES, Sample
 
 import kaibo
+from kaibo.chapters.same import codes
+from kaibo.chapters.same.codes import packed_under
+from kaibo.chapters.same.tallies import Tally
 from kaibo.models import open_model
-from kaibo.models.packings import PACKINGS, Packed, group_of
+from kaibo.models.packings import PACKINGS, group_of
 from kaibo.vocabulary import Model, Tensor
 
 NAMES = [packing.name for packing in PACKINGS]
@@ -64,18 +67,54 @@ def test_any_range_through_any_buffer_gives_the_same_values(model: Model, sample
             np.testing.assert_array_equal(got, expected[begin:end])
 
 
-def test_a_value_lies_in_the_cell_of_its_code(model: Model, sample: Sample) -> None:
+def test_a_value_lies_in_the_cell_of_its_code_and_one_a_level_further_does_not(model: Model, sample: Sample) -> None:
+    """The kernel's counts against the cells by their definition: half-way to the neighbouring levels."""
     for tensor in model.weights:
-        values = getattr(tensor, "values", None)
-        if not isinstance(values, Packed):
+        if packed_under(tensor) is None:
             continue
-        low, high = np.empty(tensor.size), np.empty(tensor.size)
-        values.decoder.cell(0, low, high)
-        expected = sample.expected[tensor.name].reshape(-1).astype(np.float64)
-        slack = 1e-6 * np.abs(expected).max()
-        assert ((low <= expected + slack) & (expected - slack <= high)).all()
-        known = np.isfinite(low) & np.isfinite(high)
-        assert (low[known] <= high[known]).all()
+        values = sample.expected[tensor.name].reshape(-1).astype(np.float32)
+        low, high, values_of_codes = cells_of(tensor)
+        known = np.isfinite(values) & (low < high)
+        own = tally(tensor, values)
+        assert own.far == 0
+        assert (own.inside, own.equal) == (values.size, values.size)
+        random = np.random.default_rng(1)
+        moved = (values + random.normal(0, np.abs(values[known]).mean(), values.size)).astype(np.float32)
+        moved[~known] = values[~known]
+        wide, width = moved.astype(np.float64), np.where(np.isfinite(high - low), high - low, 0)
+        slack = np.where(width > 0, width, 2 * np.fmin(values_of_codes - low, high - values_of_codes)) / 16
+        plainly_in = (low <= wide) & (wide <= high)
+        plainly_out = known & ((wide < low - 1.01 * slack) | (wide > high + 1.01 * slack))
+        found = tally(tensor, moved).inside
+        assert plainly_in.sum() + (~known).sum() <= found + 2
+        assert found <= values.size - plainly_out.sum() + 2
+
+
+def tally(tensor: Tensor, values: np.ndarray) -> Tally:
+    found = list(codes.codes(tensor, 0, tensor.size))
+    total, at = Tally(), 0
+    for one in found:
+        total += codes.compared(values[at : at + one.count], one, (0.0, 0.0), at)
+        at += one.count
+    return total
+
+
+def cells_of(tensor: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ends of the cells and what the codes stand for, in float64."""
+    ends = []
+    for one in codes.codes(tensor, 0, tensor.size):
+        tile, levels = one.tile, one.tiled.levels
+        columns = tile.codes.shape[1]
+        group = tile.group if tile.group.size else np.arange(columns) // (columns // tile.scales.shape[1])
+        of = [
+            part[:, group].astype(np.float64) if part.size else 0.0 for part in (tile.scales, tile.zeros, tile.offsets)
+        ]
+        tables = levels.low, levels.high, levels.values.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            three = [((table[tile.codes] - of[1]) * of[0] + of[2]) * one.tiled.factor for table in tables]
+        three = [part.reshape(-1)[one.at : one.at + one.count] for part in three]
+        ends.append((np.fmin(three[0], three[1]), np.fmax(three[0], three[1]), three[2]))
+    return tuple(np.concatenate(parts) for parts in zip(*ends, strict=True))  # type: ignore[return-value]
 
 
 def test_the_same_parts_have_the_same_source_key_and_others_another(sample: Sample, tmp_path: Path) -> None:

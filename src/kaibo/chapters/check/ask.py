@@ -12,7 +12,7 @@ from kaibo.chapters.check.beside import pickles_beside
 from kaibo.chapters.check.promised import promised, tied
 from kaibo.chapters.check.reading import scales, stacked_experts, table_of
 from kaibo.chapters.check.repeats import dead_experts, repeats
-from kaibo.chapters.check.rows import CHECK, FAULTS, CheckRow, Fault, FaultRow, fault
+from kaibo.chapters.check.rows import CHECK, FAULTS, REMARKS, CheckRow, Fault, FaultRow, fault
 from kaibo.chapters.check.tokens import out_of_range, unknown, untrained_rows
 from kaibo.chapters.check.took import took
 from kaibo.chapters.check.untrained import untrained
@@ -72,7 +72,7 @@ def check(
 def faults_of(found: Finding[CheckRow], *, remarks: bool = False) -> Finding[FaultRow]:
     """All findings of all models as one table, or all remarks."""
     rows = tuple(one for row in found.rows for one in (row.remarks if remarks else row.findings))
-    return Finding(FAULTS, rows, (), found.provenance)
+    return Finding(REMARKS if remarks else FAULTS, rows, (), found.provenance)
 
 
 def _checked(address: str, base: Address | None, adapter: Address | None, settings: Settings) -> CheckRow:
@@ -117,7 +117,7 @@ def _holds_weights(address: str) -> bool:
     """Whether weights, or the index of some, are at an address at all."""
     try:
         target = target_of(address, weights=True)
-        return target.file is not None or any(name.endswith(WEIGHTS) for name in os.listdir(target.root))
+        return target.file is not None or any(name.endswith(WEIGHTS) for name in target.names())
     except (KaiboError, OSError):
         return False
 

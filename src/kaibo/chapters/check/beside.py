@@ -25,8 +25,8 @@ def pickles_beside(model: Model) -> Iterator[Fault]:
         return
     try:
         target = target_of(model.address, weights=True)
-        name = next((name for name in PICKLES if os.path.lexists(os.path.join(target.root, name))), None)
-        if target.file is not None or name is None:
+        name = None if target.file or target.far else next((name for name in PICKLES if target.has(name)), None)
+        if name is None:
             return
         other = open_model(os.path.join(target.root, name))
     except KaiboError:
@@ -34,7 +34,9 @@ def pickles_beside(model: Model) -> Iterator[Fault]:
     pairs = [pair for pair in pair_models(model, other).pairs if pair.base.dtype.measurable]
     found = list(seen(pairs, Sampled(SHARE), 1))
     wrong = [
-        one for one in found if one.tally.equal < one.tally.looked and not (one.coarse and one.tally.fits(exact=True))
+        one
+        for one in found
+        if one.tally.equal < one.tally.looked and not (one.sides.coarse and one.tally.fits(exact=True))
     ]
     if wrong:
         first = wrong[0].pair.base.canonical

@@ -24,12 +24,9 @@ def command(
     models: options.Models,
     base: Base = None,
     adapter: Adapter = None,
-    json: options.Json = False,
-    table: options.Export = None,
     out: outputs.Out = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     *,
+    given: options.TableOutput,
     reading: options.Reading,
 ) -> None:
     """Is anything wrong with a model? One verdict, each finding with its evidence. Exit 1 when there is any.
@@ -40,17 +37,18 @@ def command(
     from kaibo.chapters.check.ask import check, faults_of
     from kaibo.collect import progress_bar
 
-    with answering("check", as_json=json) as answer, progress_bar() as progress:
+    with answering("check", as_json=given.json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)
         found = check(models, base=base, adapter=adapter, settings=settings, on_error=answer.errors.append)
         faults, remarks = faults_of(found), faults_of(found, remarks=True)
-        options.export(faults, table, None, language=language, force=force)
+        options.export(faults, given.table, None, language=given.language, force=given.force)
         if out is not None:
             title = ", ".join(row.model.rstrip("/").rpartition("/")[2] for row in found.rows)
-            outputs.write_folder(out, "check", (found, faults, remarks), title=title, language=language, force=force)
+            told = (found, faults, remarks)
+            outputs.write_folder(out, "check", told, title=title, language=given.language, force=given.force)
         answer.results = found.records()
         answer.exit = 0 if all(row.sound for row in found.rows) else 1
-        answer.show = lambda: _show(found, faults, remarks, language)
+        answer.show = lambda: _show(found, faults, remarks, given.language)
 
 
 def _show(found: Any, faults: Any, remarks: Any, language: str) -> None:

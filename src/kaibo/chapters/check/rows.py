@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kaibo.vocabulary.kinds import Kind
 from kaibo.words import note
@@ -40,14 +40,18 @@ class CheckRow:
     why: Mapping[str, str] = field(default_factory=dict)
 
 
-CHECK = Kind("check", CheckRow, __package__, columns=("model", "verdict", "tensors", "parameters", "seen"))
+CHECK = Kind(
+    "check", CheckRow, __package__, label="check.verdict", columns=("model", "verdict", "tensors", "parameters", "seen")
+)
 FAULTS = Kind(
     "check-findings",
     FaultRow,
     __package__,
     terms={"kind": "faults"},
+    label="check.findings",
     columns=("model", "kind", "tensor", "evidence", "next"),
 )
+REMARKS = replace(FAULTS, name="check-remarks", label="check.remarks")
 
 
 @dataclass(frozen=True)

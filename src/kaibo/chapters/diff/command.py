@@ -89,16 +89,17 @@ def command(
         found = diff(base, tuned, level, options=chosen, settings=settings, on_error=report)
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
+        lost = what_was_lost(answer, found.compared, level, settings)
         spectra = measured_spectrum(answer, found.compared, settings) if spectrum or draw == "spectrum" else None
         given.give(answer, found.norms, _drawn(found, draw, by, spectra))
         if out is not None:
-            several = (found.trimmed, *others.findings, found.pairs, found.conflict, found.order, found.seeds)
+            several = (found.trimmed, *others.findings, lost, found.pairs, found.conflict, found.order, found.seeds)
             several += () if spectra is None else (spectra,)
             _write(outputs.Folder(out, "", given.language, given.force), found, several)
         if not found.norms.rows and not answer.errors:
             answer.warnings.append("no tensor of the models meets one of the base: nothing was compared")
-        answer.lists |= _lists(found, others.findings, by)
-        shown = _tables(found, others.findings, spectra)
+        answer.lists |= _lists(found, (*others.findings, lost), by)
+        shown = _tables(found, (*others.findings, lost), spectra)
         answer.show = lambda: _show(shown, given.language)
 
 
@@ -172,6 +173,21 @@ def _show(findings: Sequence[Any], language: str) -> None:
         if finding.rows:
             show(finding, to=out, language=language)
             out.print()
+
+
+def what_was_lost(answer: Answer, compared: Iterable[Any], level: Any, settings: Any) -> Any:
+    """What quantising lost of those that were compared whose weights are packed: one more pass over them."""
+    from kaibo.chapters.quantise.loss import losses, lost
+
+    options = settings.forming()
+    found = [
+        (one.base.model.address, one.tuned.model.address, loss)
+        for one in compared
+        for loss in losses(one.pairing, options)
+    ]
+    finding = lost(found, level)
+    answer.warnings += finding.notes if answer.json else ()
+    return finding
 
 
 def measured_spectrum(answer: Answer, compared: Iterable[Any], settings: Any) -> Any:

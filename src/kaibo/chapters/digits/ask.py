@@ -9,7 +9,7 @@ from kaibo.chapters.digits import benford
 from kaibo.chapters.digits.families import Labelled
 from kaibo.chapters.digits.families import digit_groups as analyse
 from kaibo.chapters.digits.rows import DigitGroupRow, DigitsRow
-from kaibo.collect import Options, granted_workers, take_census
+from kaibo.collect import take_census
 from kaibo.desk.addresses import Address, OnError
 from kaibo.desk.measuring import Settings, measurable, measured, open_store, rows_of, with_notes
 from kaibo.models import open_model
@@ -52,7 +52,7 @@ def digit_groups(
     """
     settings = settings or Settings()
     store = open_store(settings.store)
-    options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
+    options = settings.forming()
     several = []
     for one in models:
         model = open_model(one.address, trust_shards=settings.trust_shards, as_stored=settings.as_stored)

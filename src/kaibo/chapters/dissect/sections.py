@@ -96,8 +96,17 @@ def chapters_of(
 def _stored(model: Model) -> tuple[str, ...]:
     """How the weights lie in their files, where some are packed."""
     found = {tensor.name: packed_as(tensor) for tensor in model.weights}
-    ways = {(found[tensor.name] or tensor.dtype.name).removesuffix(" blocks") for tensor in model.weights}
+    ways = {_named(found[tensor.name] or tensor.dtype.name) for tensor in model.weights}
     return tuple(sorted(ways)) if any(found.values()) else ()
+
+
+def _named(way: str) -> str:
+    """A packing without how it is undone.
+
+    >>> _named("Q4_K blocks"), _named("F8_E4M3 codes multiplied by weight_scale_inv"), _named("4-bit codes of GPTQ, v1")
+    ('Q4_K', 'F8_E4M3', '4-bit codes of GPTQ')
+    """
+    return way.partition(",")[0].partition(" multiplied")[0].removesuffix(" codes").removesuffix(" blocks")
 
 
 def _first(compared: tuple[Compared, ...], diff: tuple[Differences, ...]) -> Changed | None:

@@ -12,7 +12,7 @@ from typing import Any
 from kaibo.chapters.merge.conflicts import Polled, conflict_map, conflicts, nonfinite_notes
 from kaibo.chapters.merge.planning import Plan, Side, plan_merge, poll, with_majority
 from kaibo.chapters.merge.rows import ConflictRow
-from kaibo.collect import Options, granted_workers
+from kaibo.collect import Options
 from kaibo.collect.files.outputs import Output, open_output, storage_errors
 from kaibo.collect.files.shards import INDEX, Shard, shards_of
 from kaibo.collect.files.writing import Written, write_shards
@@ -129,7 +129,7 @@ def merge(
     after = [open_tuned(address, before, trust_shards=settings.trust_shards) for address in named]
     dtype = _dtype(writing.dtype, before)
     store = open_store(settings.store)
-    options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
+    options = settings.forming()
     sides = [Side(model, pair_models(before, model, vocabularies(before, model))) for model in after]
     if writing.out is not None:
         _outside(Path(writing.out), (before, *after))

@@ -15,7 +15,7 @@ from kaibo.chapters.merge.ask import Writing
 from kaibo.chapters.rescale.powers_of_two import WAYS, Towards
 from kaibo.chapters.rescale.rows import RESCALE, RescaleRow
 from kaibo.chapters.rescale.search import Found, search
-from kaibo.collect import Options, granted_workers, take_census
+from kaibo.collect import Options, take_census
 from kaibo.collect.files.outputs import open_output, storage_errors
 from kaibo.collect.files.shards import INDEX, shards_of
 from kaibo.collect.files.writing import write_shards
@@ -61,7 +61,7 @@ def rescale(
     if writing.out is not None and os.path.realpath(writing.out) == target_of(opened.address, weights=False).root:
         raise UsageError("is the model that is rescaled", file=writing.out, next="choose another --out")
     store = open_store(settings.store)
-    options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
+    options = settings.forming()
     before = _digits(opened, store, options)
     rows = []
     for way in ways:

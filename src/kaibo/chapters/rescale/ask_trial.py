@@ -19,7 +19,7 @@ from kaibo.chapters.rescale.powers_of_two import WAYS, Towards, distance
 from kaibo.chapters.rescale.rows import LawTrialRow
 from kaibo.chapters.rescale.search import Found, search
 from kaibo.chapters.score.ask import scores
-from kaibo.collect import Options, granted_workers, take_census
+from kaibo.collect import Options, take_census
 from kaibo.collect.files.outputs import open_output
 from kaibo.collect.files.shards import shards_of
 from kaibo.collect.files.writing import write_shards
@@ -120,7 +120,7 @@ def law_trial(
     documents = [replace(one, text=one.text[:characters]) for one in read_texts(texts, "strict")]
     trials = []
     with tempfile.TemporaryDirectory(prefix="kaibo-") as folder:
-        options = Options(granted_workers(settings.workers), False, settings.progress, True)
+        options = replace(settings, verify=False).forming()
         shop = _Workshop(Path(folder) / "models", Store(Path(folder) / "store"), options)
         shop.folder.mkdir()
         for made in _variants(opened, shop):

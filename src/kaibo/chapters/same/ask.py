@@ -7,10 +7,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kaibo.chapters.same.rows import SAME, Field, SameRow, TensorVerdict
-from kaibo.chapters.same.spans import SHIFTED, SMALL, Sampled, Seen, seen
+from kaibo.chapters.same.spans import SMALL, Sampled, Seen, seen
 from kaibo.chapters.same.tallies import Tally
 from kaibo.collect import granted_workers
+from kaibo.collect.engine import Task, counted
+from kaibo.counting import content_hash, spans
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings
 from kaibo.errors import KaiboError, UsageError
@@ -24,10 +28,13 @@ from kaibo.vocabulary import Finding, Model
 from kaibo.vocabulary.findings import BUFFER
 from kaibo.words import Note, note
 
+Hashes = Mapping[str, Mapping[str, str]]
+
 WAYS = ("dtype", "torch_dtype", "quantization_config", "architectures", "initializer_range")
 """Keys of a config that say how weights are stored or began, not what the model does."""
 
-PLAIN = ("F16", "BF16", "F32", SHIFTED)
+ALIKE = {"mistral": "llama"}
+"""Families that compute the same under the same settings; a GGUF calls both by one name."""
 
 BESIDE = ("rope_freqs.weight",)
 """Tensors that follow from the config."""
@@ -45,8 +52,9 @@ def same(
     """Whether `a` holds the weights of `b`, a row for each candidate, the likeliest first.
 
     Each tensor is *identical* (the same values, stored alike), identical under a named *layout*, *within* the rounding
-    of the side that is packed or stored in a coarser type, or *changed*. With `sample` below 1 so large a share of
-    spans of 65,536 values is read, and a note says what that can promise. With `hashes` the certificate has the
+    of the side that is packed or stored in a coarser type, *near* (its codes were chosen together and most values lie
+    within a step of theirs), or *changed*. With `sample` below 1 so large a share of spans of 65,536 values is read,
+    and a note says what that can promise. With `hashes` the certificate has the content hashes of the tensors and the
     SHA-256 of every weight file. Raises UsageError for a share outside (0, 1], and what opening raises.
     """
     if not 0 < sample <= 1:
@@ -76,18 +84,18 @@ def _row(a: Model, b: Model, sampled: Sampled, hashes: bool, settings: Settings)
     fields = tuple(_fields(a, b))
     counts = {
         f"n_{kind}": sum(one.verdict == kind for one in tensors)
-        for kind in ("identical", "layout", "within", "changed")
+        for kind in ("identical", "layout", "within", "near", "changed")
     }
-    rough = [one for one in found if one.coarse]
+    rough = [one for one in found if one.sides.coarse]
     looked = sum(one.tally.looked for one in rough)
-    expected = sum((one.chance or 0.0) * one.tally.looked for one in rough)
+    expected = sum((one.chance or (0.0,))[0] * one.tally.looked for one in rough)
     different = (
         counts["n_changed"] or only["base"] or only["tuned"] or any(one.contradicts for one in fields) or not tensors
     )
     return SameRow(
         a=a.address,
         b=b.address,
-        verdict="different" if different else "same",
+        verdict="different" if different else "near" if counts["n_near"] else "same",
         **counts,
         inside=sum(one.tally.inside for one in rough) / looked if looked else None,
         expected_inside=expected / looked if looked else None,
@@ -95,7 +103,7 @@ def _row(a: Model, b: Model, sampled: Sampled, hashes: bool, settings: Settings)
         only_in_a=only["base"],
         only_in_b=only["tuned"],
         fields=fields,
-        certificate=_certificate(a, b, found, sampled, hashes),
+        certificate=_certificate(a, b, found, sampled, _hashes(pairs, settings) if hashes else None),
         why={} if looked else {"inside": note("same_plain"), "expected_inside": note("same_plain")},
     )
 
@@ -104,15 +112,16 @@ def _verdict(one: Seen, sides: tuple[Side, Side]) -> TensorVerdict:
     pair, tally = one.pair, one.tally
     equal = tally.equal == tally.looked
     contradicts = _contradicts(pair.layout, sides)
-    packed = bool(one.coarse) and one.how not in PLAIN
-    if contradicts or not (equal or (one.coarse and tally.fits(exact=not packed))):
-        verdict = "changed"
+    coarse, packed = one.sides.coarse, one.sides.packed is not None
+    chance = one.chance if coarse and one.chance else (None, None)
+    if contradicts or not (equal or (coarse and tally.fits(exact=not packed))):
+        verdict = "near" if one.sides.joint and tally.step >= (1 + (chance[1] or 0)) / 2 * tally.looked else "changed"
     elif packed or not equal:  # equal to the centre of its cell is still only within it
         verdict = "within"
     else:
         alike = pair.base.dtype.name == pair.tuned.dtype.name and not pair.layout
         verdict = "identical" if alike else "layout"
-    first = tally.first if verdict == "changed" and tally.first >= 0 else None
+    first = tally.first if verdict in ("changed", "near") and tally.first >= 0 else None
     stored = (
         "" if pair.base.dtype.name == pair.tuned.dtype.name else f"{pair.base.dtype.name} – {pair.tuned.dtype.name}"
     )
@@ -123,22 +132,22 @@ def _verdict(one: Seen, sides: tuple[Side, Side]) -> TensorVerdict:
         n=pair.base.size,
         looked=tally.looked,
         equal=tally.equal,
-        inside=tally.inside / tally.looked if one.coarse and tally.looked else None,
-        expected_inside=one.chance,
-        far=tally.far if one.coarse else tally.looked - tally.equal,
+        inside=tally.inside / tally.looked if coarse and tally.looked else None,
+        expected_inside=chance[0],
+        in_step=tally.step / tally.looked if coarse and tally.looked else None,
+        expected_in_step=chance[1],
+        far=tally.far if coarse else tally.looked - tally.equal,
         relative=tally.relative,
         largest=tally.largest,
-        begins=None if first is None else _place(first, pair),
+        begins=None if first is None else _place(first, pair, turned=one.sides.turned),
     )
 
 
-def _place(first: int, pair: Pair) -> tuple[int, ...]:
-    """The index of a value along each axis."""
-    found = []
-    for length in reversed(pair.base.shape):
-        first, at = divmod(first, length)
-        found.append(at)
-    return tuple(reversed(found))
+def _place(first: int, pair: Pair, *, turned: bool) -> tuple[int, ...]:
+    """The index of a value along each axis; of a matrix that was looked at transposed in its own order."""
+    shape = pair.base.shape[::-1] if turned else pair.base.shape
+    found = tuple(int(at) for at in np.unravel_index(first, shape))
+    return found[::-1] if turned else found
 
 
 def _contradicts(layout: str, sides: tuple[Side, Side]) -> bool:
@@ -162,25 +171,50 @@ def _fields(a: Model, b: Model) -> Iterator[Field]:
     for one in changes(a, b, vocabularies(a, b)):
         key = one.what.rpartition(": ")[2]
         stored = one.what.startswith("config: ") and any(f": {way}" in one.what for way in WAYS)
-        said = one.before is not None and one.after is not None
+        named = [ALIKE.get(str(side), str(side)) for side in (one.before, one.after)]
+        said = one.before is not None and one.after is not None and not (key == "model_type" and len({*named}) == 1)
         yield Field(one.what, one.before, one.after, said and not stored and key not in WAYS)
 
 
-def _certificate(a: Model, b: Model, found: Sequence[Seen], sampled: Sampled, hashes: bool) -> Mapping[str, Any]:
-    """What was compared, under which rule, and what files it was."""
+def _certificate(
+    a: Model, b: Model, found: Sequence[Seen], sampled: Sampled, tensors: Hashes | None
+) -> Mapping[str, Any]:
+    """What was compared, under which rule, and what files and tensors it was."""
     total = Tally()
     for one in found:
         total += one.tally
     return {
         "kaibo": __version__,
-        "a": {"address": a.address, "files": _files(a, hashes)},
-        "b": {"address": b.address, "files": _files(b, hashes)},
+        "a": {"address": a.address, "files": _files(a, tensors is not None)},
+        "b": {"address": b.address, "files": _files(b, tensors is not None)},
         "values": total.looked,
         "equal": total.equal,
         "sample": sampled.share,
         "seed": sampled.seed,
         "spans": sum(-(-one.tally.looked // SMALL) for one in found) if sampled.share < 1 else None,
+        **({} if tensors is None else {"tensors": tensors}),
     }
+
+
+def _hashes(pairs: Sequence[Pair], settings: Settings) -> Hashes:
+    """The content hash of both sides of each pair, of the values as they were compared; equal ones hold the same."""
+    sides = [
+        (pair.base.canonical, side, tensor) for pair in pairs for side, tensor in (("a", pair.base), ("b", pair.tuned))
+    ]
+    asked = [(tensor, span) for _, _, tensor in sides for span in spans(tensor)]
+    tasks = (Task(tensor, *span, last=span == spans(tensor)[-1], hashed=True) for tensor, span in asked)
+    found: dict[str, dict[str, str]] = {}
+    digests: tuple[bytes, ...] = ()
+    left = iter(sides)
+    for done in counted(tasks, granted_workers(settings.workers)):
+        if done.part is None:
+            raise done.error or AssertionError("a span has digests or an error")
+        digests += done.part.digests
+        if done.task.last:
+            name, side, tensor = next(left)
+            found.setdefault(name, {})[side] = content_hash(tensor, digests)
+            digests = ()
+    return found
 
 
 def _files(model: Model, hashes: bool) -> dict[str, dict[str, Any]]:
@@ -188,6 +222,9 @@ def _files(model: Model, hashes: bool) -> dict[str, dict[str, Any]]:
     target = target_of(model.address, weights=True)
     found: dict[str, dict[str, Any]] = {}
     for name in model.files:
+        if target.far is not None:
+            found[name] = {"bytes": target.opened(name).size}
+            continue
         path = os.path.join(target.root, name)
         found[name] = {"bytes": os.path.getsize(path) if os.path.exists(path) else None}
         if hashes and found[name]["bytes"] is not None:

@@ -17,7 +17,7 @@ Others = Annotated[
 Sample = Annotated[
     float, typer.Option("--sample", metavar="SHARE", help="Read this share of spans only, and say what that promises.")
 ]
-Hashes = Annotated[bool, typer.Option("--hashes", help="Put the SHA-256 of every weight file in the certificate.")]
+Hashes = Annotated[bool, typer.Option("--hashes", help="Put hashes of files and tensors in the certificate.")]
 
 
 @grouped
@@ -26,25 +26,22 @@ def command(
     b: Others,
     sample: Sample = 1.0,
     hashes: Hashes = False,
-    json: options.Json = False,
-    table: options.Export = None,
     out: outputs.Out = None,
-    language: options.Language = "en",
-    force: options.Force = False,
     *,
+    given: options.TableOutput,
     reading: options.Reading,
 ) -> None:
     """Do two models hold the same weights, whatever their packing and layout? Exit 1 when they do not.
 
-    Each tensor is identical, identical under a named layout, within the rounding of the packed side, or changed; beside
-    the share inside its cells stands that of unrelated values. Of several candidates the likeliest comes first.
+    Each tensor is identical, identical under a named layout, within the rounding of the packed side, near it, or
+    changed; beside the share inside its cells stands that of unrelated values. The likeliest candidate comes first.
     """
     from kaibo.chapters.same.ask import same
     from kaibo.chapters.same.rows import SAME_FIELDS, SAME_TENSORS
     from kaibo.collect import progress_bar
     from kaibo.vocabulary import Finding
 
-    with answering("same", as_json=json) as answer, progress_bar() as progress:
+    with answering("same", as_json=given.json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)
         found = same(
             a, b, sample=sample, hashes=hashes or out is not None, settings=settings, on_error=answer.errors.append
@@ -52,14 +49,15 @@ def command(
         best = found.rows[:1]
         tensors = Finding(SAME_TENSORS, tuple(one for row in best for one in row.tensors))
         fields = Finding(SAME_FIELDS, tuple(one for row in best for one in row.fields))
-        options.export(tensors, table, None, language=language, force=force)
+        options.export(tensors, given.table, None, language=given.language, force=given.force)
         if out is not None:
             title = f"{a} = {', '.join(b)}"
-            outputs.write_folder(out, "same", (found, tensors, fields), title=title, language=language, force=force)
+            told = (found, tensors, fields)
+            outputs.write_folder(out, "same", told, title=title, language=given.language, force=given.force)
         answer.results = found.records()
-        answer.warnings += found.notes if json else ()
+        answer.warnings += found.notes if given.json else ()
         answer.exit = 0 if best and best[0].verdict == "same" else 1
-        answer.show = lambda: _show(found, tensors, fields, language)
+        answer.show = lambda: _show(found, tensors, fields, given.language)
 
 
 def _show(found: Any, tensors: Any, fields: Any, language: str) -> None:

@@ -11,12 +11,13 @@ from kaibo.vocabulary.kinds import Kind
 
 @dataclass(frozen=True)
 class TensorVerdict:
-    """One tensor of two models: `identical`, `layout`, `within`, `changed`, and the numbers that say so.
+    """One tensor of two models: `identical`, `layout`, `within`, `near`, `changed`, and the numbers that say so.
 
     Of `looked` of its `n` values `equal` are equal. `inside` is the share that lies in the cells of the side that is
-    packed or rounded, `expected_inside` that of unrelated values of the same distribution (None where no side is).
-    `far` values lie more than a whole cell outside. `relative` is ‖a − b‖/‖a‖, `largest` the greatest |a − b|, `begins`
-    the place of the first value that does not fit.
+    packed or rounded, `in_step` the share that lies at most half a cell outside, so within a step of the code's value;
+    `expected_…` are those of unrelated values of the same distribution (all None where no side is packed or rounded).
+    `far` values lie more than a whole cell outside. `relative` is ‖a − b‖/‖a‖, `largest` the greatest |a − b|,
+    `begins` the place of the first value that does not fit.
     """
 
     name: str
@@ -27,6 +28,8 @@ class TensorVerdict:
     equal: int
     inside: float | None
     expected_inside: float | None
+    in_step: float | None
+    expected_in_step: float | None
     far: int
     relative: float | None
     largest: float | None
@@ -55,7 +58,7 @@ class Field:
 
 @dataclass(frozen=True)
 class SameRow:
-    """Two models: `same` or `different`, how many tensors of each verdict, and what was compared."""
+    """Two models: `same`, `near` or `different`, how many tensors of each verdict, and what was compared."""
 
     a: str
     b: str
@@ -63,6 +66,7 @@ class SameRow:
     n_identical: int
     n_layout: int
     n_within: int
+    n_near: int
     n_changed: int
     inside: float | None
     expected_inside: float | None
@@ -84,7 +88,18 @@ SAME = Kind(
     SameRow,
     __package__,
     terms={"verdict": "sameness"},
-    columns=("a", "b", "verdict", "n_identical", "n_layout", "n_within", "n_changed", "in_cells", "expected_inside"),
+    columns=(
+        "a",
+        "b",
+        "verdict",
+        "n_identical",
+        "n_layout",
+        "n_within",
+        "n_near",
+        "n_changed",
+        "in_cells",
+        "expected_inside",
+    ),
 )
 SAME_TENSORS = Kind(
     "same-tensors",
@@ -98,6 +113,8 @@ SAME_TENSORS = Kind(
         "n",
         "in_cells",
         "expected_inside",
+        "in_step",
+        "expected_in_step",
         "far",
         "relative",
         "largest",

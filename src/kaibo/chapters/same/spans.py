@@ -1,4 +1,4 @@
-"""One pass over the pairs of two models: spans of a million values, all of them or a stated share."""
+"""One pass over the pairs of two models: spans of 262,144 values, all of them, or a stated share of smaller ones."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaibo.chapters.same.cells import cells, is_computed, packed_under
-from kaibo.chapters.same.tallies import SLACK, Cells, Tally, by_chance, compared, in_cells
+from kaibo.chapters.same import codes, kernels
+from kaibo.chapters.same.codes import is_computed, packed_under, upright
+from kaibo.chapters.same.tallies import Rounding, Tally, by_chance, compared, rounded
 from kaibo.collect import Progress, quiet
 from kaibo.collect.engine import ordered
+from kaibo.models.packings import Packed
 from kaibo.models.pairing import Pair
+from kaibo.models.views import transposed
 from kaibo.vocabulary import Tensor, widen32
 
-SPAN, SMALL = 1 << 20, 1 << 16
-"""Values of a span; and of what is looked at together, which fits the cache, and is a span where a share is read."""
+SPAN, SMALL = 1 << 18, 1 << 16
+"""Values of a span, which the second cache holds; and of one where a share is read, or chance is measured."""
 
 BITS = {"F64": (53, -1074), "F32": (24, -149), "F16": (11, -24), "BF16": (8, -133)}
 """Significant bits of a plain type and the exponent of its least step; of two the one with fewer bits is rounded."""
@@ -28,14 +31,33 @@ SHIFTED = "1 + weight"
 
 
 @dataclass(frozen=True)
+class Sides:
+    """The two sides of a pair as they are compared: which is packed or rounded ("" for none), and how.
+
+    Of a packed matrix that is seen transposed the stored one is looked at, beside the other side `turned`.
+    """
+
+    fine: Tensor
+    rough: Tensor
+    coarse: str = ""
+    how: str = ""
+    turned: bool = False
+    packed: Packed | None = None
+
+    @property
+    def joint(self) -> bool:
+        """Whether the codes were chosen together, so that not each is the nearest."""
+        return self.packed is not None and self.packed.decoder.joint
+
+
+@dataclass(frozen=True)
 class Seen:
-    """What was seen of a pair: its tally, the share by chance, and which side is packed or rounded ("" for none)."""
+    """What was seen of a pair: its tally, and the shares by chance inside a cell and within a step of its code."""
 
     pair: Pair
     tally: Tally
-    chance: float | None
-    coarse: str
-    how: str
+    chance: tuple[float, float] | None
+    sides: Sides
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,7 @@ class Sampled:
 def seen(pairs: Sequence[Pair], sampled: Sampled, workers: int, progress: Progress = quiet) -> Iterator[Seen]:
     """Every pair in order. Raises what reading either side raises."""
     random = np.random.default_rng(sampled.seed)
-    sides = [_coarse(pair) for pair in pairs]
+    sides = [sides_of(pair) for pair in pairs]
     tasks = [
         _Task(place, begin, end, at == 0)
         for place, pair in enumerate(pairs)
@@ -75,76 +97,90 @@ def seen(pairs: Sequence[Pair], sampled: Sampled, workers: int, progress: Progre
     progress.begin("same", sum(task.end - task.begin for task in tasks))
     local = threading.local()
 
-    def run(task: _Task) -> tuple[_Task, Tally, float | None]:
+    def run(task: _Task) -> tuple[_Task, Tally, tuple[float, float] | None]:
         if not hasattr(local, "rooms"):
-            local.rooms = np.empty((2, SMALL * 8), np.uint8), np.empty((2, SMALL))
-        tally, chance = Tally(), None
-        for begin in range(task.begin, task.end, SMALL):
-            part = _Task(task.place, begin, min(begin + SMALL, task.end), task.first and begin == task.begin)
-            more, found = _tally(pairs[task.place], sides[task.place][0], part, *local.rooms)
-            tally, chance = tally + more, chance if found is None else found
-        return task, tally, chance
+            local.rooms = np.empty((2, SPAN * 8), np.uint8)
+        return task, *_tally(sides[task.place], task, local.rooms)
 
     tallies = [Tally() for _ in pairs]
-    chances: list[float | None] = [None for _ in pairs]
+    chances: list[tuple[float, float] | None] = [None for _ in pairs]
     with closing(ordered(tasks, run, workers)) as under_way:
         for task, tally, chance in under_way:
             progress.advance(task.end - task.begin)
             tallies[task.place] += tally
             chances[task.place] = chance if task.first else chances[task.place]
     for place, pair in enumerate(pairs):
-        yield Seen(pair, tallies[place], chances[place], *sides[place])
+        yield Seen(pair, tallies[place], chances[place], sides[place])
 
 
-def _coarse(pair: Pair) -> tuple[str, str]:
+def sides_of(pair: Pair) -> Sides:
     """Which side is packed or rounded, and how; b where both are packed."""
-    both = pair.base, pair.tuned
-    for told in (packed_under, _shifted):
-        said = [told(side) for side in both]
-        if any(said):
-            return ("b", said[1]) if said[1] else ("a", said[0])
-    bits = [BITS.get(side.dtype.name, (0, 0))[0] for side in both]
+    for coarse, rough, fine in (("b", pair.tuned, pair.base), ("a", pair.base, pair.tuned)):
+        stored = upright(rough)
+        packed = packed_under(rough if stored is None else stored)
+        if packed is not None and stored is not None:
+            return Sides(transposed(fine), stored, coarse, packed.group.how, True, packed)
+        if packed is not None:
+            return Sides(fine, rough, coarse, packed.group.how, packed=packed)
+    a, b = pair.base, pair.tuned
+    if is_computed(b) or is_computed(a):
+        return Sides(a, b, "b", SHIFTED) if is_computed(b) else Sides(b, a, "a", SHIFTED)
+    bits = [BITS.get(side.dtype.name, (0, 0))[0] for side in (a, b)]
     if 0 in bits or bits[0] == bits[1]:
-        return "", ""
-    return ("a", pair.base.dtype.name) if bits[0] < bits[1] else ("b", pair.tuned.dtype.name)
+        return Sides(a, b)
+    return Sides(b, a, "a", a.dtype.name) if bits[0] < bits[1] else Sides(a, b, "b", b.dtype.name)
 
 
-def _shifted(tensor: Tensor) -> str:
-    return SHIFTED if is_computed(tensor) else ""
+def _tally(sides: Sides, task: _Task, rooms: np.ndarray) -> tuple[Tally, tuple[float, float] | None]:
+    fine = _values(sides.fine, task, rooms[0])
+    if sides.packed is not None:
+        return _beside_codes(sides, fine.astype(np.float32, copy=False), task)
+    rough = _values(sides.rough, task, rooms[1])
+    if not sides.coarse:
+        return compared(fine, rough, task.begin), None
+    to = _rounding(sides, rough.astype(np.float64))
+    share = by_chance(fine, rough, to) if task.first else None
+    return rounded(fine, rough, to, task.begin), None if share is None else (share, share)
 
 
-def _tally(pair: Pair, coarse: str, task: _Task, rooms: np.ndarray, ends: np.ndarray) -> tuple[Tally, float | None]:
-    a, b = (_values(side, task, room) for side, room in zip((pair.base, pair.tuned), rooms, strict=True))
-    if not coarse:
-        return compared(a, b, task.begin), None
-    fine, rough = (a, b) if coarse == "b" else (b, a)
-    finer, side = (pair.base, pair.tuned) if coarse == "b" else (pair.tuned, pair.base)
-    low, high = ends[0, : fine.size], ends[1, : fine.size]
-    packed = packed_under(side)
-    if packed:
-        cells(side, task.begin, low, high)
-    else:
-        _of_type(side, rough.astype(np.float64), low, high)
-    bits, least = BITS.get(finer.dtype.name, (24, -149))
-    held = Cells(low, high, SLACK if packed else 0.0, (2.0**-bits, 2.0 ** (least - 1)))
-    return in_cells(fine, rough, held, task.begin), by_chance(fine, rough, held) if task.first else None
+def _beside_codes(sides: Sides, fine: np.ndarray, task: _Task) -> tuple[Tally, tuple[float, float] | None]:
+    """The finer side may have come from anywhere within half a step of its own type."""
+    own = _own(sides.fine)
+    tally, chance, at = Tally(), None, 0
+    for found in codes.codes(sides.rough, task.begin, task.end):
+        some = fine[at : at + found.count]
+        tally += codes.compared(some, found, own, task.begin + at)
+        if task.first and at == 0 and some.size:
+            chance = codes.by_chance(some[:SMALL], found, own)
+        at += found.count
+    return tally, chance
 
 
-def _of_type(side: Tensor, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """The cell of a value of a plain type: half-way to its neighbours, of which the one nearer 0 may be nearer."""
-    bits, least = BITS[side.dtype.name]
-    shift = 1.0 if is_computed(side) else 0.0
+def _own(fine: Tensor) -> tuple[float, float]:
+    """Half a step of a type: a part of the value, and its least."""
+    bits, least = BITS.get(fine.dtype.name, (24, -149))
+    return 2.0**-bits, 2.0 ** (least - 1)
+
+
+def _rounding(sides: Sides, values: np.ndarray) -> Rounding:
+    """Half-way to the neighbours of each value of a plain type, of which the one nearer 0 may be nearer."""
+    bits, least = BITS[sides.rough.dtype.name]
+    shift = 1.0 if is_computed(sides.rough) else 0.0
     with np.errstate(invalid="ignore"):
         fraction, exponent = np.frexp(values + np.copysign(shift, values))
         half = np.ldexp(0.5, np.maximum(exponent - bits, least))
         inner = np.where((np.abs(fraction) == 0.5) & (exponent - bits > least) & (shift == 0), half / 2, half)
-        low[:] = values - np.where(values > 0, inner, half)
-        high[:] = values + np.where(values < 0, inner, half)
+    return Rounding(half, inner, _own(sides.fine))
 
 
 def _values(tensor: Tensor, task: _Task, room: np.ndarray) -> np.ndarray:
-    found = [
-        widen32(tensor.dtype.name, chunk)
-        for chunk in tensor.chunks(room[: (task.end - task.begin) * tensor.dtype.itemsize], task.begin, task.end)
-    ]
+    """The values of a span in float32, or float64 where they are stored so."""
+    found: list[np.ndarray] = []
+    for chunk in tensor.chunks(room[: (task.end - task.begin) * tensor.dtype.itemsize], task.begin, task.end):
+        if tensor.dtype.name == "BF16":
+            wide = np.empty(chunk.size, np.uint32)
+            kernels.bfloat16(chunk, wide)
+            found.append(wide.view(np.float32))
+        else:
+            found.append(widen32(tensor.dtype.name, chunk))
     return found[0] if len(found) == 1 else np.concatenate(found) if found else np.empty(0, np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +12,21 @@ from kaibo.vocabulary.compiling import compiled
 
 Floats = NDArray[np.floating]
 
-SLACK = 1 / 16
-"""Of a cell's width, by which a value may lie outside: a scale is stored in 16 bits after codes were chosen with the
-exact one, which moves the edge of the 128th cell by at most 128·2⁻¹¹ = 1/16 of a step."""
-
-NOTHING = 2.0**-15
-"""What a block whose scale was rounded to zero may have held: 2⁻²⁵ times the 63·15 steps of a K-quant."""
-
 OUTSIDE = 0.01
 """Of the values may lie outside their cells by less than a cell: quantisers that search for scales leave such."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts and sums over a span of values; `first` is the place of the first that does not fit, -1 for none."""
+    """Counts and sums over a span of values; `first` is the place of the first that does not fit, -1 for none.
+
+    `step` lie inside their cells or at most half a cell outside, `far` more than a whole cell.
+    """
 
     looked: int = 0
     equal: int = 0
     inside: int = 0
+    step: int = 0
     far: int = 0
     square: float = 0.0
     moved: float = 0.0
@@ -42,6 +39,7 @@ class Tally:
             self.looked + other.looked,
             self.equal + other.equal,
             self.inside + other.inside,
+            self.step + other.step,
             self.far + other.far,
             self.square + other.square,
             self.moved + other.moved,
@@ -77,34 +75,20 @@ def _equal(a: Floats, b: Floats, sums: NDArray[np.float64]) -> int:
 
 
 @compiled
-def _inside(
-    a: Floats,
-    b: Floats,
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    slack: float,
-    nothing: float,
-    own: tuple[float, float],
+def _rounded(
+    a: Floats, b: Floats, half: NDArray[np.float64], inner: NDArray[np.float64], own: tuple[float, float]
 ) -> tuple[int, int, int]:
     """(inside, far outside, the first that does not fit)."""
     inside, far, first = 0, 0, -1
     for i in range(a.size):
         one, other = np.float64(a[i]), np.float64(b[i])
-        below, above = low[i], high[i]
         room = max(abs(one) * own[0], own[1])
-        if one != one or other != other:
-            fits, near = one != one and other != other, False
-        else:
-            width = above - below
-            if not width < np.inf:
-                width = 2 * max(other - below if below > -np.inf else 0.0, above - other if above < np.inf else 0.0)
-            if not width > 0 or below != below:
-                fits, near = abs(one - other) <= nothing, False
-            else:
-                fits = below - slack * width - room <= one <= above + slack * width + room
-                near = below - width - room <= one <= above + width + room
+        below = (inner[i] if other > 0 else half[i]) + room
+        above = (inner[i] if other < 0 else half[i]) + room
+        fits = one == other or (one != one and other != other) or -below <= one - other <= above
+        near = fits or abs(one - other) <= 3 * half[i] + room
         inside += fits
-        far += not (fits or near)
+        far += not near
         if not fits and first < 0:
             first = i
     return inside, far, first
@@ -115,34 +99,30 @@ def compared(a: Floats, b: Floats, begin: int) -> Tally:
     sums = np.zeros(4)
     equal = int(_equal(a, b, sums))
     first = begin + int(sums[3]) if sums[3] >= 0 else -1
-    return Tally(a.size, equal, equal, a.size - equal, float(sums[0]), float(sums[1]), float(sums[2]), first)
+    return Tally(a.size, equal, equal, equal, a.size - equal, float(sums[0]), float(sums[1]), float(sums[2]), first)
 
 
 @dataclass(frozen=True)
-class Cells:
-    """The cells of a span, by how much of their width a value may lie outside, and the finer side's own rounding.
+class Rounding:
+    """How values of a plain type are rounded: half a step, and half of the step below a power of two.
 
-    `own` is half a step of the finer type: a part of the value, and its least. A value that was rounded itself may have
+    `own` is half a step of the finer side, a part of the value and its least: a value that was rounded itself may have
     come from anywhere within that.
     """
 
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    slack: float
-    own: tuple[float, float]
+    half: NDArray[np.float64]
+    inner: NDArray[np.float64]
+    own: tuple[float, float] = (0.0, 0.0)
 
 
-def in_cells(fine: Floats, coarse: Floats, cells: Cells, begin: int) -> Tally:
-    """The tally of the finer side's values against the cells of the coarser."""
+def rounded(fine: Floats, coarse: Floats, to: Rounding, begin: int) -> Tally:
+    """The tally of the finer side's values against the intervals that are rounded to those of the coarser."""
     plain = compared(fine, coarse, begin)
-    inside, far, first = _inside(fine, coarse, cells.low, cells.high, cells.slack, NOTHING, cells.own)
-    place = begin + int(first) if first >= 0 else -1
-    return Tally(plain.looked, plain.equal, int(inside), int(far), plain.square, plain.moved, plain.largest, place)
+    inside, far, first = (int(one) for one in _rounded(fine, coarse, to.half, to.inner, to.own))
+    return replace(plain, inside=inside, step=inside, far=far, first=begin + first if first >= 0 else -1)
 
 
-def by_chance(fine: Floats, coarse: Floats, cells: Cells) -> float:
-    """The share of unrelated values of the same distribution that lie in the cells: the same ones, half a span on."""
-    if not fine.size:
-        return math.nan
+def by_chance(fine: Floats, coarse: Floats, to: Rounding) -> float:
+    """The share of unrelated values of the same distribution that lie inside: the same ones, half a span on."""
     moved = np.roll(fine, fine.size // 2 + 1)
-    return int(_inside(moved, coarse, cells.low, cells.high, cells.slack, NOTHING, cells.own)[0]) / fine.size
+    return int(_rounded(moved, coarse, to.half, to.inner, to.own)[0]) / fine.size if fine.size else math.nan

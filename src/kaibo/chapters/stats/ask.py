@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kaibo.chapters.stats import experts as mixtures
 from kaibo.chapters.stats import magnitudes as powers
 from kaibo.chapters.stats import profile as depth
 from kaibo.chapters.stats import statistics
-from kaibo.chapters.stats.rows import GRIDS, GridRow, MagnitudeRow, ProfileRow, StatsRow
+from kaibo.chapters.stats.rows import GRIDS, ExpertRow, GridRow, MagnitudeRow, ProfileRow, StatsRow
 from kaibo.collect import Options, granted_workers
 from kaibo.collect.grids import look_for_groups
 from kaibo.counting import Groups
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, measurable, measured, rows_of, with_notes
-from kaibo.errors import KaiboError
+from kaibo.errors import KaiboError, MissingError
 from kaibo.models import open_model
 from kaibo.version import __version__
 from kaibo.vocabulary import By, Finding, Tensor
@@ -47,6 +48,29 @@ def magnitudes(
 ) -> Finding[MagnitudeRow]:
     """How the weights of each model spread over powers of two, beside Gaussians with their σ."""
     return powers.magnitudes(rows_of(measured(models, settings, on_error)))
+
+
+def experts(
+    models: Address | Iterable[Address], *, settings: Settings | None = None, on_error: OnError | None = None
+) -> Finding[ExpertRow]:
+    """The experts of each model: sizes, likeness, rows of the router. Reads their weights once; nothing is kept.
+
+    A model without experts is an error. Raises what opening and reading raise.
+    """
+    settings, report = settings or Settings(), on_error or raising
+    rows: list[ExpertRow] = []
+    for address in addresses(models):
+        try:
+            model = open_model(address, trust_shards=settings.trust_shards)
+            found = mixtures.experts(model, settings.forming())
+            if not found:
+                raise MissingError("holds no experts", file=address, next="--by role says what it holds")
+            rows += found
+        except KaiboError as error:
+            if settings.fail_fast or error.kind in ("storage", "stopped"):
+                raise
+            report(error)
+    return mixtures.of_models(rows)
 
 
 CERTAIN = 0.99

@@ -11,12 +11,13 @@ from kaibo.desk.answering import Answer, answering
 from kaibo.desk.groups import grouped
 
 Grid = Annotated[bool, typer.Option("--grid", help="Also look for 4-bit grids by groups: one more pass.")]
+Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="model, layer, role, tensor or expert.")]
 
 
 @grouped
 def command(
     models: options.Models,
-    by: options.Level = "model",
+    by: Level = "model",
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -28,13 +29,19 @@ def command(
 ) -> None:
     """Moments, norms, tails, entropy and hidden grids of the weights.
 
-    The figure shows the spread of the weights over depth, a line a role.
+    The figure shows the spread of the weights over depth, a line a role. By expert: how large the experts of a mixture
+    are, how alike, and their rows of the router.
     """
-    from kaibo.chapters.stats.ask import grids, profile, stats
+    from kaibo.chapters.stats.ask import experts, grids, profile, stats
     from kaibo.collect import progress_bar
 
     with answering("stats", as_json=json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)
+        if by == "expert":
+            found = experts(models, settings=settings, on_error=answer.errors.append)
+            options.export(found, table, None, language=language, force=force)
+            options.present(answer, found, language=language)
+            return
         finding = stats(models, by, settings=settings, on_error=answer.errors.append)  # type: ignore[arg-type]
         options.export(finding, table, None, language=language, force=force)
         if figure is not None:

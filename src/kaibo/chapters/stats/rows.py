@@ -106,6 +106,28 @@ class GridRow:
     grid: str | None
 
 
+@dataclass(frozen=True)
+class ExpertRow:
+    """One expert of a layer: `n` weights and their root mean square, and the expert of its layer that it is most like.
+
+    `similarity` is the cosine of all weights of the two, `mean_similarity` the mean of the cosines with all others,
+    `chance_limit` what three in a thousand pairs of unrelated weights exceed. `router` is the norm of the expert's row.
+    """
+
+    model: str
+    layer: int | None
+    expert: int
+    n: int
+    rms: float
+    closest: int | None
+    similarity: float | None
+    mean_similarity: float | None
+    chance_limit: float
+    router: float | None
+    why: Why = field(default_factory=dict)
+
+
+EXPERTS = Kind("experts", ExpertRow, __package__)
 GRIDS = Kind("grids", GridRow, __package__)
 MAGNITUDES = Kind(
     "magnitudes",

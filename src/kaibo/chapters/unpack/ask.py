@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.chapters.unpack.rows import UNPACK, UnpackRow
-from kaibo.collect import Options, granted_workers
 from kaibo.collect.files.outputs import open_output, storage_errors
 from kaibo.collect.files.shards import INDEX, shards_of
 from kaibo.collect.files.writing import write_shards
 from kaibo.desk.measuring import Settings
 from kaibo.errors import FormatError, MissingError, UsageError
 from kaibo.models import open_model
+from kaibo.models.addresses import Target
 from kaibo.models.companions import companions
 from kaibo.models.derived.merged import Merged
 from kaibo.models.formed import Formed
 from kaibo.models.opening import target_of
 from kaibo.models.packings import packed_as
-from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
+from kaibo.models.tokenizer_files import tokenizer_inside
 from kaibo.store.disk import held
 from kaibo.version import __version__
 from kaibo.vocabulary import DTYPES, Finding, Model, Tensor
@@ -61,7 +61,7 @@ def unpack(
     tensors = [_plain(tensor, opened, TYPES[dtype]) for tensor in opened.tensors]
     shards = shards_of(tensors, shard_bytes, {"format": "pt", "kaibo": f"unpack {__version__}"})
     small = dict(_small(opened, dtype))
-    options = Options(granted_workers(settings.workers), settings.verify, settings.progress, True)
+    options = settings.forming()
     with storage_errors(Path(out)), held(Path(out)):
         names = [*small, *(shard.name for shard in shards), *([INDEX] if len(shards) > 1 else [])]
         output = open_output(Path(out), _key(tensors, dtype), names, force=force)
@@ -111,16 +111,16 @@ def _small(model: Model, dtype: str) -> Iterator[tuple[str, bytes]]:
     if config:
         key = "torch_dtype" if "torch_dtype" in config else "dtype"
         found["config.json"] = _json({**config, key: dtype})
-    carrier = carrier_of(target_of(model.address, weights=True))
-    if carrier is not None:
-        found |= _carried(carrier, model.documents)
+    found |= _carried(target_of(model.address, weights=True), model.documents)
     yield from found.items()
 
 
-def _carried(carrier: str, documents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _carried(target: Target, documents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     try:
-        text = carried_tokenizer(carrier)
+        text = tokenizer_inside(target)
     except MissingError:  # one that is not rebuilt: weights without a tokenizer are still weights
+        return
+    if text is None:
         return
     yield "tokenizer.json", text.encode("utf-8", "surrogateescape")
     said = documents.get("tokenizer_config.json", {})

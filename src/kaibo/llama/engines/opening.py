@@ -18,7 +18,7 @@ from kaibo.llama.model import Llama
 from kaibo.llama.tokens import open_tokenizer
 from kaibo.models import open_model
 from kaibo.models.addresses import Target
-from kaibo.models.opening import target_of
+from kaibo.models.opening import local_of
 from kaibo.vocabulary import Model
 from kaibo.words import about, note
 
@@ -65,7 +65,7 @@ def open_causal(
     packed weights need), PolicyError for pickles and for models that only their own code can run, UsageError for a
     tokenizer that does not belong to the model.
     """
-    target = target_of(os.fspath(address), weights=True)
+    target = local_of(os.fspath(address))
     stored = open_model(address)
     opened = run_model(stored, dtype=dtype, device=device, rope=rope, bits=bits)
     if isinstance(opened.runs.model, Llama):
@@ -80,7 +80,7 @@ def run_model(
 
     LLaMA-shaped ones run on the reference, the rest and all that is packed into 8 or 4 bit through transformers.
     """
-    target = target_of(stored.address, weights=True)
+    target = local_of(stored.address)
     reason = None
     try:
         config = read_config(stored.config, target.path("config.json"))

@@ -74,4 +74,6 @@ def _of(row: Keeping, values: int | None, many: int, settings: Settings) -> Kept
     if key in config and config[key] is None:  # a window that is null is none
         return Kept("token", values, many)
     window = evaluate(row.window, settings.dimensions)
+    if window is not None and window < 0:  # a window of 0 is how a family says that it has none
+        return Kept("token", values, many)
     return None if window is None else Kept(row.kind, values, many, window)

@@ -127,7 +127,7 @@ class StoredTensor:
         patterns = self.dtype.patterns if self.dtype.itemsize else DTYPES["U8"].patterns
         for first in range(begin, stop, step):
             part = buffer[: min(step, stop - first) * width]
-            self.place.read_into(self.begin + first * width, part)
+            self.place.read_into(self.begin + first * width, part, (stop - first) * width - part.nbytes)
             values = part.view(patterns)
             if self.swapped and width > 1:
                 values.byteswap(inplace=True)

@@ -66,10 +66,10 @@ class Window:
         self._check(start, size)
         return self.place.read(self.begin + start, size)
 
-    def read_into(self, start: int, buffer: Buffer) -> None:
+    def read_into(self, start: int, buffer: Buffer, ahead: int = 0) -> None:
         """Fills `buffer` with the bytes from `start`."""
         self._check(start, buffer.nbytes)
-        self.place.read_into(self.begin + start, buffer)
+        self.place.read_into(self.begin + start, buffer, min(ahead, self.size - start - buffer.nbytes))
 
     def _check(self, start: int, size: int) -> None:
         if start < 0 or size < 0 or start + size > self.size:

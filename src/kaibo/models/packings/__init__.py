@@ -1,8 +1,8 @@
 """Stored tensors come in; weights go out, packed ones decoded block by block while they are read.
 
 A packing is a name, `recognise(config, entries) → groups` and `decoder(group)`. A group is one weight: codes and parts;
-codes whose parts are missing or do not fit are named with the reason. A decoder answers `decode` (float32, bit for bit
-as the packing's own package) and `cell` (the interval of values that round to each code). Parts (scales, zero points,
+codes whose parts are missing or do not fit are named with the reason. A decoder is `Tiled`: it reads rows of codes with
+their scales, and gives the values in float32, bit for bit as the packing's own package. Parts (scales, zero points,
 group indices, absmax, codebooks) are never weights, in any family; codes that no packing decodes are not measurable.
 To add a packing, write its module and list it here.
 """
@@ -18,13 +18,12 @@ from kaibo.errors import escaped
 from kaibo.models.formats import StoredTensor
 from kaibo.models.formed import Formed
 from kaibo.models.packings import awq, bitsandbytes, compressed, fp4, fp8, ggml, gptq, int8, mlx, parts, torchao
-from kaibo.models.packings.packed import Decoder, Group, Packed, Packing, Unfit, group_of, packed, said_of_packing
+from kaibo.models.packings.packed import Group, Packed, Packing, Unfit, group_of, packed, said_of_packing
 from kaibo.vocabulary import DType, Tensor
 from kaibo.words import Note, about, note
 
 __all__ = [
     "PACKINGS",
-    "Decoder",
     "Group",
     "Packed",
     "Packing",

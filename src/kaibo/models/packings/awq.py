@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings.gptq import columns_of, floats
 from kaibo.models.packings.packed import (
-    Bytes,
     Group,
     Packing,
     Stored,
@@ -26,7 +25,7 @@ from kaibo.models.packings.packed import (
     stored_rows,
     whole_number,
 )
-from kaibo.models.packings.tiles import Columns, Tile, Tiled, codes_of, levels_of
+from kaibo.models.packings.tiles import Bytes, Columns, Tile, Tiled, codes_of, levels_of
 
 PLACES = np.array([0, 4, 1, 5, 2, 6, 3, 7], np.uint32)
 """In which eighth of a word each of eight neighbouring outputs lies."""
@@ -111,7 +110,7 @@ def decoder(group: Group) -> Tiled:
     """What decodes a group."""
     scales, zeros = (columns_of(group.parts[part]) for part in ("scales", "qzeros"))
     reader = ByOutputs(columns_of(group.codes), scales, zeros) if group.settings["gemm"] else ByInputs(group)
-    return Tiled(group.shape[1], levels_of(np.arange(16)), reader.rows)
+    return Tiled(group.shape[1], levels_of(np.arange(16)), reader.rows, joint=True)
 
 
 PACKING = Packing("awq", recognise, decoder)

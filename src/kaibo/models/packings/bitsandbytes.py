@@ -20,8 +20,6 @@ from kaibo.errors import FormatError
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings.fp8 import levels
 from kaibo.models.packings.packed import (
-    Bytes,
-    Floats32,
     Group,
     Packing,
     Stored,
@@ -32,7 +30,7 @@ from kaibo.models.packings.packed import (
     whole,
     whole_number,
 )
-from kaibo.models.packings.tiles import Tile, Tiled, halves, levels_of
+from kaibo.models.packings.tiles import Bytes, Floats32, Tile, Tiled, halves, levels_of
 
 STATE = "quant_state.bitsandbytes__"
 STATE_LIMIT = 1 << 16

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings.gptq import ordered
 from kaibo.models.packings.packed import (
-    Floats32,
     Group,
     Packing,
     Stored,
@@ -31,7 +30,7 @@ from kaibo.models.packings.packed import (
     whole,
     whole_number,
 )
-from kaibo.models.packings.tiles import EVEN, NONE, Tile, Tiled, by_matrix, codes_of, levels_of
+from kaibo.models.packings.tiles import EVEN, NONE, Floats32, Tile, Tiled, by_matrix, codes_of, levels_of
 
 
 def recognise(config: Mapping[str, Any], entries: Stored) -> Iterator[Group | Unfit]:

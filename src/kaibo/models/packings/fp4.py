@@ -20,7 +20,6 @@ import numpy as np
 
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings.packed import (
-    Floats32,
     Group,
     Packing,
     Stored,
@@ -30,7 +29,7 @@ from kaibo.models.packings.packed import (
     stored_rows,
     values_in,
 )
-from kaibo.models.packings.tiles import Columns, Levels, Tile, Tiled, by_matrix, halves, levels_of, unpacked
+from kaibo.models.packings.tiles import Columns, Floats32, Levels, Tile, Tiled, by_matrix, halves, levels_of, unpacked
 
 STACKED = ("gate_up_proj", "down_proj")
 """Experts of gpt-oss as transformers names them: their weights are inputs first, their blocks outputs first."""

@@ -17,7 +17,6 @@ import numpy as np
 
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings.packed import (
-    Floats32,
     Group,
     Packing,
     Stored,
@@ -26,7 +25,7 @@ from kaibo.models.packings.packed import (
     stored_rows,
     values_in,
 )
-from kaibo.models.packings.tiles import EVEN, NONE, Levels, Tile, Tiled, levels_of, runs
+from kaibo.models.packings.tiles import EVEN, NONE, Floats32, Levels, Tile, Tiled, levels_of, runs
 from kaibo.vocabulary import values_of
 
 CODES = ("F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ")

@@ -1,6 +1,6 @@
 """Blocks of the usual GGUF types taken apart: scale and offset of each run of values, and a code for each value.
 
-Source: ggml-quants.c and gguf-py, quants.py (MIT). A value is scale · level[code] − offset in float32, as there.
+Source: ggml-quants.c and gguf-py, quants.py (MIT). A value is level[code] · scale + offset in float32, as there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from kaibo.vocabulary.compiling import compiled
 Bytes = NDArray[np.uint8]
 Codes = NDArray[np.int8]
 Floats32 = NDArray[np.float32]
-Floats64 = NDArray[np.float64]
 
 
 @compiled
@@ -39,7 +38,7 @@ def four(blocks: Bytes, half: Floats32, scales: Floats32, offsets: Floats32, cod
         block = blocks[n]
         scales[n, 0] = _half(half, block, 0)
         if len(block) == 20:
-            offsets[n, 0] = -_half(half, block, 2)
+            offsets[n, 0] = _half(half, block, 2)
             _nibbles(block, 4, 0, codes[n])
         else:
             offsets[n, 0] = 0.0
@@ -54,7 +53,7 @@ def five(blocks: Bytes, half: Floats32, scales: Floats32, offsets: Floats32, cod
         shifted = len(block) == 24
         at, zero = (4, 0) if shifted else (2, 16)
         scales[n, 0] = _half(half, block, 0)
-        offsets[n, 0] = -_half(half, block, 2) if shifted else np.float32(0.0)
+        offsets[n, 0] = _half(half, block, 2) if shifted else np.float32(0.0)
         _nibbles(block, at + 4, 0, codes[n])
         for i in range(32):
             high = (block[at + i // 8] >> (i % 8)) & 1
@@ -80,7 +79,7 @@ def two_k(blocks: Bytes, half: Floats32, scales: Floats32, offsets: Floats32, co
         d, least = _half(half, block, 80), _half(half, block, 82)
         for run in range(16):
             scales[n, run] = d * np.float32(block[run] & 15)
-            offsets[n, run] = least * np.float32(block[run] >> 4)
+            offsets[n, run] = -least * np.float32(block[run] >> 4)
         for part in range(2):
             for shift in range(4):
                 for i in range(32):
@@ -111,10 +110,10 @@ def _scales_k(block: Bytes, d: np.float32, least: np.float32, scales: Floats32, 
     """The eight scales and minima of 6 bits of Q4_K and Q5_K."""
     for run in range(4):
         scales[run] = d * np.float32(block[4 + run] & 63)
-        offsets[run] = least * np.float32(block[8 + run] & 63)
+        offsets[run] = -least * np.float32(block[8 + run] & 63)
         mixed = block[12 + run]
         scales[run + 4] = d * np.float32((mixed & 15) | ((block[4 + run] >> 2) & 48))
-        offsets[run + 4] = least * np.float32((mixed >> 4) | ((block[8 + run] >> 2) & 48))
+        offsets[run + 4] = -least * np.float32((mixed >> 4) | ((block[8 + run] >> 2) & 48))
 
 
 @compiled
@@ -184,28 +183,3 @@ def four_xs(blocks: Bytes, half: Floats32, scales: Floats32, offsets: Floats32, 
             scales[n, run] = d * np.float32(np.int8(low | (high << 4)) - 32)
             offsets[n, run] = 0.0
             _nibbles(block, 8 + 16 * run, 0, codes[n, 32 * run : 32 * run + 32])
-
-
-@compiled
-def combined(scales: Floats32, offsets: Floats32, codes: Codes, levels: Floats32, out: Floats32) -> None:
-    """out = scale · level[code] − offset, each step rounded to float32."""
-    runs = scales.shape[1]
-    width = codes.shape[1] // runs
-    for n in range(len(codes)):
-        for run in range(runs):
-            scale, offset = scales[n, run], offsets[n, run]
-            for i in range(run * width, (run + 1) * width):
-                out[n, i] = np.float32(scale * levels[np.uint8(codes[n, i])]) - offset
-
-
-@compiled
-def bounds(scales: Floats32, offsets: Floats32, codes: Codes, ends: Floats64, out: Floats64) -> None:
-    """out = scale · end[code] − offset in float64."""
-    runs = scales.shape[1]
-    width = codes.shape[1] // runs
-    for n in range(len(codes)):
-        for run in range(runs):
-            scale, offset = np.float64(scales[n, run]), np.float64(offsets[n, run])
-            for i in range(run * width, (run + 1) * width):
-                end = ends[np.uint8(codes[n, i])]
-                out[n, i] = scale * end - offset if scale != 0.0 else -offset

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings.packed import (
-    Floats32,
     Group,
     Packing,
     Stored,
@@ -24,7 +23,7 @@ from kaibo.models.packings.packed import (
     whole,
     whole_number,
 )
-from kaibo.models.packings.tiles import EVEN, NONE, Columns, Tile, Tiled, codes_of, levels_of
+from kaibo.models.packings.tiles import EVEN, NONE, Columns, Floats32, Tile, Tiled, codes_of, levels_of
 from kaibo.vocabulary import widen32
 
 BITS = (2, 3, 4, 5, 6, 7, 8)
@@ -129,7 +128,7 @@ def decoder(group: Group) -> Tiled:
     reader = Reader(
         group, columns_of(group.codes), columns_of(scales), None if zeros is None else columns_of(zeros), order
     )
-    return Tiled(group.shape[1], levels_of(np.arange(1 << group.settings["bits"])), reader.rows)
+    return Tiled(group.shape[1], levels_of(np.arange(1 << group.settings["bits"])), reader.rows, joint=True)
 
 
 def ordered(group: Group, groups: int) -> NDArray[np.int32]:

@@ -15,7 +15,6 @@ import numpy as np
 from kaibo.models.formats import StoredTensor
 from kaibo.models.packings import fp4, fp8
 from kaibo.models.packings.packed import (
-    Floats32,
     Group,
     Packing,
     Stored,
@@ -26,7 +25,7 @@ from kaibo.models.packings.packed import (
     stored_rows,
     whole_number,
 )
-from kaibo.models.packings.tiles import NONE, Levels, Tile, Tiled, codes_of, levels_of
+from kaibo.models.packings.tiles import NONE, Floats32, Levels, Tile, Tiled, codes_of, levels_of
 from kaibo.vocabulary import widen32
 
 MODES: Mapping[str, tuple[int, int]] = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}

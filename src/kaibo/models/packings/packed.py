@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +15,11 @@ from numpy.typing import NDArray
 from kaibo.errors import FormatError
 from kaibo.models.formats import StoredTensor
 from kaibo.models.formed import Formed, formed
+from kaibo.models.packings.tiles import Floats32, Tiled
 from kaibo.vocabulary import DTYPES, Buffer, Patterns, Tensor, widen32
 
-Bytes = NDArray[np.uint8]
-Floats32 = NDArray[np.float32]
-Floats64 = NDArray[np.float64]
 Stored = Mapping[str, StoredTensor]
 """The tensors of a model by their names in the file."""
-
-
-class Decoder(Protocol):
-    """What turns stored codes into values; made once for a weight, read by several threads."""
-
-    def decode(self, begin: int, out: Floats32) -> None:
-        """Fills `out` with the weight's values from `begin` on, in row-major order, as its own package decodes them."""
-        ...
-
-    def stored(self, begin: int, out: Floats32) -> None:
-        """Fills `out` with what the codes say without their parts: integers, or the values of small floats."""
-        ...
-
-    def cell(self, begin: int, low: Floats64, high: Floats64) -> None:
-        """The interval around each of these values that is rounded to the same code under the same scales."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +74,7 @@ class Packing:
 
     name: str
     recognise: Callable[[Mapping[str, Any], Stored], Iterator[Group | Unfit]]
-    decoder: Callable[[Group], Decoder]
+    decoder: Callable[[Group], Tiled]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +86,7 @@ class Packed:
     as_stored: bool = False
 
     @cached_property
-    def decoder(self) -> Decoder:
+    def decoder(self) -> Tiled:
         """What decodes the group; raises FormatError where its parts do not belong together."""
         return self.packing.decoder(self.group)
 

@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.models.formats import StoredTensor
-from kaibo.models.packings.packed import Bytes, Floats32, Floats64
 from kaibo.vocabulary.compiling import compiled
+
+Bytes = NDArray[np.uint8]
+Floats32 = NDArray[np.float32]
+Floats64 = NDArray[np.float64]
 
 BAND = 16 << 20
 """Bytes of a band: the columns of a matrix that are read at a time."""
@@ -47,11 +50,15 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """What each code stands for, and the interval that is rounded to it; each of shape (256,)."""
+    """What each code stands for, and the interval that is rounded to it; each of shape (256,).
+
+    `linear` is (flip, shift) where every code stands for (code ^ flip) − shift, None where a table is needed.
+    """
 
     values: Floats32
     low: Floats64
     high: Floats64
+    linear: tuple[int, int] | None = None
 
 
 def levels_of(values: NDArray[Any]) -> Levels:
@@ -70,24 +77,36 @@ def levels_of(values: NDArray[Any]) -> Levels:
     ends = np.where(known, below[place], np.nan), np.where(known, above[place], np.nan)
     for table, filled in zip(tables, (exact, *ends), strict=True):
         table[: exact.size] = filled
-    return Levels(tables[0].astype(np.float32), tables[1], tables[2])
+    return Levels(tables[0].astype(np.float32), tables[1], tables[2], _linear(exact))
+
+
+def _linear(levels: Floats64) -> tuple[int, int] | None:
+    """How whole levels are computed from their codes; those that are no numbers do not occur."""
+    codes, known = np.arange(levels.size), np.isfinite(levels)
+    for flip in (0, 8, 128):
+        shifts = ((codes ^ flip) - levels)[known]
+        if shifts.size and (shifts == shifts[0]).all() and shifts[0] == int(shifts[0]):
+            return flip, int(shifts[0])
+    return None
 
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
     """The decoder of a weight of `columns` columns that is read by rows.
 
-    `rows(first, last)` gives a tile; what comes out is multiplied by `factor` once more, where that is not 1.
+    `rows(first, last)` gives a tile; what comes out is multiplied by `factor` once more, where that is not 1. `joint`
+    says that the codes of a weight are chosen together, so that not each is the nearest to its value.
     """
 
     columns: int
     levels: Levels
     rows: Callable[[int, int], Tile]
     factor: float = 1.0
+    joint: bool = False
 
     def decode(self, begin: int, out: Floats32) -> None:
         """(Level − zero) · scale + offset, in float32."""
-        tile, at = self._tile(begin, out.size)
+        tile, at = self.tile(begin, out.size)
         whole = tile.codes.size == out.size
         room = out if whole else np.empty(tile.codes.size, np.float32)
         parts = tile.scales, tile.zeros, tile.offsets, tile.group
@@ -99,20 +118,10 @@ class Tiled:
 
     def stored(self, begin: int, out: Floats32) -> None:
         """The level of each code."""
-        tile, at = self._tile(begin, out.size)
+        tile, at = self.tile(begin, out.size)
         out[:] = self.levels.values[tile.codes.reshape(-1)[at : at + out.size]]
 
-    def cell(self, begin: int, low: Floats64, high: Floats64) -> None:
-        """Half-way to the neighbouring levels of the group; the outermost levels also stand for all beyond."""
-        tile, at = self._tile(begin, low.size)
-        parts = tile.scales, tile.zeros, tile.offsets, tile.group
-        room = np.empty((2, *tile.codes.shape))
-        for ends, out in zip((self.levels.low, self.levels.high), room, strict=True):
-            bounds(tile.codes, ends, *parts, out)
-        one, other = room.reshape(2, -1)[:, at : at + low.size] * self.factor
-        low[:], high[:] = np.minimum(one, other), np.maximum(one, other)
-
-    def _tile(self, begin: int, count: int) -> tuple[Tile, int]:
+    def tile(self, begin: int, count: int) -> tuple[Tile, int]:
         """The rows that hold a range of values, and where it begins in them."""
         first, last = begin // self.columns, -(-(begin + count) // self.columns)
         with np.errstate(invalid="ignore", over="ignore"):  # scales that are NaN or infinite stay what they are
@@ -248,28 +257,6 @@ def combined(
             else:
                 for i in range(at * width, (at + 1) * width):
                     out[row, i] = (levels[codes[row, i]] - zero) * scale
-
-
-@compiled
-def bounds(
-    codes: Bytes,
-    ends: Floats64,
-    scales: Floats32,
-    zeros: Floats32,
-    offsets: Floats32,
-    group: NDArray[np.int32],
-    out: Floats64,
-) -> None:
-    """out = (end − zero) · scale + offset in float64; under a scale of zero everything is the offset."""
-    rows, columns = codes.shape
-    width = columns // max(scales.shape[1], 1)
-    for row in range(rows):
-        for i in range(columns):
-            at = group[i] if group.size else i // width
-            scale = np.float64(scales[row, at])
-            offset = np.float64(offsets[row, at]) if offsets.size else 0.0
-            zero = np.float64(zeros[row, at]) if zeros.size else 0.0
-            out[row, i] = (ends[codes[row, i]] - zero) * scale + offset if scale != 0.0 else offset
 
 
 @compiled

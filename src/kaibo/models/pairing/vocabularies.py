@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,8 +11,8 @@ from kaibo.documents.json_text import json_value
 from kaibo.errors import KaiboError
 from kaibo.models.addresses import Target
 from kaibo.models.opening import target_of
-from kaibo.models.places.folder import LocalFile
-from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
+from kaibo.models.places import Place
+from kaibo.models.tokenizer_files import tokenizer_inside
 
 LIMIT = 1 << 27
 """Bytes of a tokenizer's file that are read at most."""
@@ -50,8 +49,8 @@ def tokenizer_of(address: str) -> Tokenizer | None:
     """What the tokenizer's files say, or the GGUF file itself; None where there is none that can be understood."""
     try:
         target = target_of(address, weights=False)
-        if (carrier := carrier_of(target)) is not None:
-            return _tokenizer(carried_tokenizer(carrier).encode("utf-8", "surrogateescape"), b"", b"")
+        if (carried := tokenizer_inside(target)) is not None:
+            return _tokenizer(carried.encode("utf-8", "surrogateescape"), b"", b"")
     except KaiboError:
         return None
     for name, read in _FILES:
@@ -64,9 +63,9 @@ def tokenizer_of(address: str) -> Tokenizer | None:
     return None
 
 
-def _file(target: Target, name: str) -> LocalFile | None:
+def _file(target: Target, name: str) -> Place | None:
     try:
-        if not os.path.lexists(target.inside(name)):
+        if not target.has(name):
             return None
         file = target.opened(name)
     except KaiboError:
@@ -77,7 +76,7 @@ def _file(target: Target, name: str) -> LocalFile | None:
 Reading = Callable[[bytes, bytes, bytes], Tokenizer]
 
 
-def _read(file: LocalFile, read: Reading, added: LocalFile | None, merges: LocalFile | None) -> Tokenizer | None:
+def _read(file: Place, read: Reading, added: Place | None, merges: Place | None) -> Tokenizer | None:
     """One file and those beside it that it leans on, parsed once as long as none of them changes."""
     return _parsed(read, *(None if one is None else _Bytes(one) for one in (file, added, merges)))
 
@@ -86,11 +85,11 @@ def _read(file: LocalFile, read: Reading, added: LocalFile | None, merges: Local
 class _Bytes:
     """A file's content, equal while the file is the same; read where it is asked for."""
 
-    file: LocalFile = field(compare=False)
+    file: Place = field(compare=False)
     key: object = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", self.file.key)
+        object.__setattr__(self, "key", self.file.key or id(self.file))
 
     def read(self) -> bytes:
         return self.file.read(0, self.file.size)

@@ -1,10 +1,34 @@
-"""Where bytes are: a place answers `read(start, size)`, whether it is a file here or far away."""
+"""Where bytes are: a place answers `read(start, size)`, whether it is a file here or far away.
+
+- `folder`: files of this machine
+- `remote`: a file far away, read by range; `wire` asks for ranges over HTTP, `objects` in S3, GCS and Azure
+- `web`, `objects`, `hub`: folders far away, opened by the address that names them
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+from weakref import WeakSet
 
 from kaibo.vocabulary import Buffer
+
+Bytes = memoryview
+
+AT_ONCE = 8
+"""Ranges that are under way together while files far away are read."""
+
+_far: WeakSet[Place] = WeakSet()
+
+
+def reading(workers: int) -> int:
+    """How many threads read: more than count where files far away are open, for most of them wait."""
+    return max(workers, AT_ONCE) if len(_far) else workers
+
+
+def is_far(place: Place) -> None:
+    """Tells that a place is far away."""
+    _far.add(place)
 
 
 class Place(Protocol):
@@ -26,6 +50,18 @@ class Place(Protocol):
         """Exactly `size` bytes from `start`."""
         ...
 
-    def read_into(self, start: int, buffer: Buffer) -> None:
-        """Fills `buffer` with the bytes from `start`."""
+    def read_into(self, start: int, buffer: Buffer, ahead: int = 0) -> None:
+        """Fills `buffer` with the bytes from `start`; the caller means to read `ahead` more bytes behind them."""
         ...
+
+
+class Far(Protocol):
+    """A folder far away: its files by name, opened once each.
+
+    `listed` says the names of all files where the place can be asked for them, else of those that are known to be
+    there. `has` and `opened` may ask the place; `opened` raises MissingError for what is not there.
+    """
+
+    def listed(self) -> Sequence[str]: ...  # noqa: D102
+    def has(self, name: str) -> bool: ...  # noqa: D102
+    def opened(self, name: str) -> Place: ...  # noqa: D102

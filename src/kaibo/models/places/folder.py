@@ -184,7 +184,7 @@ class LocalFile:
         self._check(start, size, got)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def read_into(self, start: int, buffer: Buffer) -> None:
+    def read_into(self, start: int, buffer: Buffer, ahead: int = 0) -> None:
         """Fills `buffer` with the bytes from `start`: one system call to read and one to check, no copy."""
         size = buffer.nbytes
         if start < 0 or start + size > self.size:

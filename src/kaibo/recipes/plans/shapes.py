@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kaibo.errors import FormatError, MissingError
-from kaibo.models.opening import target_of
+from kaibo.models.opening import local_of
 from kaibo.recipes.loading import SAFE, hushed
 from kaibo.recipes.settings.schema import Adapter
 
@@ -59,7 +59,7 @@ def config_at(address: str) -> Any:
     """
     from transformers import AutoConfig
 
-    target = target_of(address, weights=False)
+    target = local_of(address, weights=False)
     place = Path(target.root) / (target.file or "config.json")
     if not place.is_file():
         raise MissingError("holds no config.json", file=address)
