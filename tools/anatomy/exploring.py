@@ -298,7 +298,7 @@ def _matters(name: str) -> bool:
 
 def shrunk(unit: Unit, fields: dict[str, Any]) -> dict[str, Any]:
     """Values that make a model of few layers and experts, each kept only where transformers takes it."""
-    given: dict[str, Any] = {}
+    given = _buildable(unit, fields)
     counts = [
         n
         for n, v in fields.items()
@@ -311,6 +311,7 @@ def shrunk(unit: Unit, fields: dict[str, Any]) -> dict[str, Any]:
     ]
     experts = [n for n, v in fields.items() if type(v) is int and v > 8 and EXPERTS.search(n)]
     at_once = {
+        **given,
         **dict.fromkeys(experts, 4),
         **{n: 2 if "." in n else PATTERNED for n in counts if fields[n] > (2 if "." in n else PATTERNED)},
     }
@@ -335,6 +336,21 @@ def shrunk(unit: Unit, fields: dict[str, Any]) -> dict[str, Any]:
                 continue
             if _blocks(seen) == _blocks(wide) and _kinds(seen, size) == _kinds(wide, PATTERNED):
                 return smaller
+    return given
+
+
+def _buildable(unit: Unit, fields: dict[str, Any]) -> dict[str, Any]:
+    """Nothing, or the numbers that the config's class leaves null and its model cannot do without."""
+    if _builds(unit, {}):
+        return {}
+    base = Seen({}, {}, frozenset(), {n: v for n, v in fields.items() if v is not None})
+    nulls = [n for n, v in fields.items() if v is None and _matters(n) and NUMBER.search(n)]
+    given = {name: _guesses(base, name)[0] for name in nulls}
+    if not _builds(unit, given):
+        return {}
+    for name in nulls:
+        fewer = {other: value for other, value in given.items() if other != name}
+        given = fewer if _builds(unit, fewer) else given
     return given
 
 
@@ -498,7 +514,9 @@ def _lists(found: Explored) -> None:
                 found.add({name: [word, *value[1:]]})
                 found.add({name: [*value[:-1], word]})
             if all(isinstance(item, str) for item in value):  # where the list itself says how many layers there are
-                found.add({name: [*value, *value[::-1]]})
+                longer = found.add({name: [*value, *value[::-1]]})
+                if longer is not None and longer.tensors == base.tensors:
+                    found.forget()  # the list may be longer than the layers, and nobody publishes that
         elif all(type(item) is int for item in value):
             for other in ([], [0], [1, 2]):
                 found.add({name: other})

@@ -284,7 +284,7 @@ def test_a_malformed_header_is_refused_in_linear_time_and_its_own_size_of_memory
     refuse(len(body))
     assert tracemalloc.get_traced_memory()[1] < 2 * len(body) + 50e6  # the bytes that the test writes are in it, too
     tracemalloc.stop()
-    assert linear(refuse, len(body) // 8)
+    assert linear(refuse, len(body) // 32, by=32)
 
 
 # S-FMT --------------------------------------------------------------------------------------------------------------
