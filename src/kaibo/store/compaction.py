@@ -60,7 +60,7 @@ def tidy(parts: Parts) -> int:
         for run in _runs([entry for entry in parts.entries(schema.name) if entry.schema <= schema.version]):
             _merge(parts, schema, run)
     _drop_empty(parts)
-    return _clear(parts)
+    return clear(parts)
 
 
 def rewrite(parts: Parts, schema: Schema, entry: Entry, keep: Callable[[pa.Table], list[bool]]) -> None:
@@ -124,11 +124,11 @@ def _replace(parts: Parts, schema: Schema, rows: pa.Table, old: list[Entry]) -> 
     sequence = max(entry.sequence for entry in old)
     tokens = tuple(entry.token for entry in old)
     parts.write(schema, rows, rows[schema.key].to_pylist(), sequence, tokens)
-    _take_away(parts, old)
+    take_away(parts, old)
 
 
-def _take_away(parts: Parts, entries: list[Entry]) -> None:
-    """Entries first: a part without one is never read."""
+def take_away(parts: Parts, entries: list[Entry]) -> None:
+    """Removes parts; their entries go first, since a part without one is never read."""
     if not entries:
         return
     for entry in entries:
@@ -145,7 +145,7 @@ def _finish(parts: Parts) -> None:
     for entry in entries:
         left = [by_token[token] for token in entry.replaces if token in by_token]
         if left and _sound(parts, entry):
-            _take_away(parts, left)
+            take_away(parts, left)
 
 
 def _sound(parts: Parts, entry: Entry) -> bool:
@@ -157,7 +157,7 @@ def _sound(parts: Parts, entry: Entry) -> bool:
 
 def _drop_empty(parts: Parts) -> None:
     empty = [entry for entry in parts.entries() if entry.rows == 0 and entry.table in SCHEMAS]
-    _take_away(parts, empty)
+    take_away(parts, empty)
 
 
 def abandoned(parts: Parts) -> list[Path]:
@@ -176,7 +176,8 @@ def abandoned(parts: Parts) -> list[Path]:
     return [path for path, token in tokens.items() if path.name not in acknowledged and token in dead | replaced]
 
 
-def _clear(parts: Parts) -> int:
+def clear(parts: Parts) -> int:
+    """Removes what nobody owns; how many files that were."""
     left = abandoned(parts)
     for path in left:
         disk.remove(path)

@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from kaibo.store.ledger import Entry, decode, disjoint, encode, hashed
 from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
 from kaibo.store.schema import Schema
 from kaibo.store.schemas import schema_of
-from kaibo.store.writers import token_of, writing
+from kaibo.store.writers import merged_token, token_of, writing
 from kaibo.version import __version__
 
 if TYPE_CHECKING:
@@ -89,26 +90,31 @@ class Parts:
     ) -> Entry:
         """One part and then its entry, whatever the store holds; `sequence` is the next one where it is None."""
         data = packed(rows, schema)
-        digest = hashlib.sha256(data).hexdigest()
         for folder in (self.path, self.parts, self.ledger):
             disk.make_folder(folder)
         with writing() as token:
-            part = self.parts / f"{schema.name}-{digest[:16]}-{token}.parquet"
-            disk.write_durably(part, data)
-            entry = Entry(
-                sequence=self._next() if sequence is None else sequence,
-                table=schema.name,
-                schema=schema.version,
-                kaibo=__version__,
-                part=part.name,
-                size=len(data),
-                sha256=digest,
-                rows=rows.num_rows,
-                keys=hashed(keys),
-                replaces=replaces,
-            )
-            self._acknowledge(entry, part)
+            entry = self.described(schema, data, rows, keys, token)
+            disk.write_durably(self.parts / entry.part, data)
+            entry = replace(entry, sequence=self._next() if sequence is None else sequence, replaces=replaces)
+            self.acknowledge(entry)
         return entry
+
+    def described(
+        self, schema: Schema, data: bytes, rows: pa.Table, keys: Sequence[str] | None = None, token: str | None = None
+    ) -> Entry:
+        """What the ledger says of the rows with these bytes; without a token the part is named by its bytes alone."""
+        digest = hashlib.sha256(data).hexdigest()
+        return Entry(
+            sequence=0,
+            table=schema.name,
+            schema=schema.version,
+            kaibo=__version__,
+            part=f"{schema.name}-{digest[:16]}-{token or merged_token(digest)}.parquet",
+            size=len(data),
+            sha256=digest,
+            rows=rows.num_rows,
+            keys=hashed(rows[schema.key].to_pylist() if keys is None else keys),
+        )
 
     def read(self, table: str, keys: Collection[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows with these keys (None: all), these columns (None: all), each identity once, oldest first.
@@ -255,13 +261,14 @@ class Parts:
     def _next(self) -> int:
         return max((entry.sequence for entry in self.entries()), default=0) + 1
 
-    def _acknowledge(self, entry: Entry, part: Path) -> None:
+    def acknowledge(self, entry: Entry) -> None:
+        """Writes the entry of a part that lies there; where that fails, the part goes. Raises StorageError."""
         try:
             disk.write_durably(self.ledger / entry.name, encode(entry))
         except StorageError:
             if not (self.ledger / entry.name).exists():  # a part that nobody will ever read
                 with suppress(StorageError):
-                    disk.remove(part)
+                    disk.remove(self.parts / entry.part)
             raise
 
     def _decoded(

@@ -12,6 +12,7 @@ from kaibo.store.censuses import MEASURE, fingerprint, from_table, to_table
 from kaibo.store.columns import storable, table_of
 from kaibo.store.compaction import Compaction, abandoned, compact
 from kaibo.store.damage import Damage
+from kaibo.store.merging import Merged, merge
 from kaibo.store.packing import conflict
 from kaibo.store.parts import Parts
 from kaibo.store.resolved import from_rows, to_rows
@@ -325,6 +326,13 @@ class Store:
         Raises StorageError, naming PID and host, while another compaction is under way.
         """
         return compact(self.parts)
+
+    def merge(self, stores: Sequence[Store]) -> tuple[Merged, list[Damage]]:
+        """Adds all that other stores hold: the same bytes whatever their order, and however rows were split over them.
+
+        What was done, and which parts were damaged and left out. Raises as `kaibo.store.merging.merge` does.
+        """
+        return merge([one.parts for one in stores], self.parts)
 
     def remove(self, model: str) -> int:
         """Forgets a model (its name, address or identity) and what only it uses; the bytes freed."""

@@ -3,7 +3,8 @@
     token    host-pid-run-number    8 hex digits of the host's name, the PID, 8 hex digits that tell two
                                     processes with one PID apart (boot and start), 12 random hex digits
 
-No clock is asked: a file is left over because its writer is gone, not because it is old.
+No clock is asked: a file is left over because its writer is gone, not because it is old. What a merge writes is named
+by its bytes alone, so that the same rows get the same names: a token with the PID 0, which no process has.
 """
 
 from __future__ import annotations
@@ -35,11 +36,18 @@ def writing() -> Iterator[str]:
 def alive(token: str) -> bool:
     """Whether the writer of a token may still be at work: False only where that can be known to be over."""
     host, pid, run, _ = token.split("-")
+    if pid == "0":  # a merge, which works alone: what it left is left over
+        return False
     if host != _short(socket.gethostname()):
         return True  # another machine's processes cannot be seen from here
     if int(pid) == os.getpid() and run == _run(os.getpid()):
         return token in _at_work
     return _exists(int(pid)) and run == _run(int(pid))
+
+
+def merged_token(sha256: str) -> str:
+    """The token of a part that a merge makes, by the hash of its bytes."""
+    return f"{sha256[16:24]}-0-{sha256[24:32]}-{sha256[32:44]}"
 
 
 def token_of(name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,10 @@ import typer
 from kaibo.desk import options
 from kaibo.desk.answering import Answer, answering
 
-commands = typer.Typer(help="What the store keeps: ls, verify, compact, rm.", no_args_is_help=True)
+commands = typer.Typer(help="What the store keeps: ls, verify, compact, merge, rm.", no_args_is_help=True)
 
+Stores = Annotated[list[Path], typer.Argument(metavar="DIR…", help="The stores whose rows are wanted.")]
+Into = Annotated[Path, typer.Option("--into", metavar="DIR", help="The store that has them all afterwards.")]
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, address or model_id.")]
 
 
@@ -48,6 +51,19 @@ def compact(json: options.Json = False, store: options.StoreFolder = None) -> No
     """Merge small parts and clear what killed runs left."""
     with answering("store compact", as_json=json) as answer:
         _present(answer, [_open(store).compact()])
+
+
+@commands.command("merge")
+def merge(stores: Stores, into: Into, json: options.Json = False) -> None:
+    """Bring stores together in one: the same bytes however the work was split. Exit 1 when parts were damaged.
+
+    The stores are only read; the folder may be there already, and keeps what it has.
+    """
+    with answering("store merge", as_json=json) as answer:
+        done, damaged = _open(into).merge([_open(store) for store in stores])
+        _present(answer, [done])
+        answer.warnings += [one.sentence for one in damaged]
+        answer.exit = 1 if damaged else 0
 
 
 @commands.command("rm")
