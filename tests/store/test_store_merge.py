@@ -1,4 +1,4 @@
-"""Stores brought together: the same bytes whatever the split, the order and the interruptions; no row lost, none doubled."""
+"""Stores brought together: the same bytes whatever the split, the order, the interruptions; no row lost or doubled."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema.arrow())
 
 
-def array(values: Sequence[Any], kind: str) -> pa.Array:
-    """The values as an Arrow array of a kind that a schema can name; None is null (not in or as a list).
+def array(values: Any, kind: str) -> pa.Array:
+    """The values (a sequence or a NumPy array) as an Arrow array of a kind that a schema can name; None is null (not in or as a list).
 
     >>> array(["解", None, "剖"], "string").to_pylist(), array([[1], []], "list<int64>").to_pylist()
     (['解', None, '剖'], [[1], []])

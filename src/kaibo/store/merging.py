@@ -88,8 +88,8 @@ def _merge(several: Sequence[Parts], into: Parts) -> Merged:
     written: list[Entry] = []
     try:
         for schema in SCHEMAS.values():
-            rows = in_order(_rows(several, schema), schema, scratch, [str(one.path) for one in several])
-            for part in _cut(rows, schema):
+            ordered = in_order(_rows(several, schema), schema, scratch, [str(one.path) for one in several])
+            for part in _cut(ordered, schema):
                 written.append(_write(into, schema, part, len(written) + 1))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -75,7 +75,8 @@ def _hashes(keys: pa.ChunkedArray) -> NDArray[np.uint64]:
     encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
     digests = [hashlib.blake2b(key.encode(), digest_size=8).digest() for key in encoded.dictionary.to_pylist()]
     hashes = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
-    return hashes[buffer_of(encoded.indices, "int32")]
+    found: NDArray[np.uint64] = hashes[buffer_of(encoded.indices, "int32")]
+    return found
 
 
 def _thinned(tables: Sequence[pa.Table], schema: Schema, names: Sequence[str]) -> pa.Table:
