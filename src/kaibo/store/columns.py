@@ -33,7 +33,10 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pa.Table:
 
 
 def array(values: Any, kind: str) -> pa.Array:
-    """The values (a sequence or a NumPy array) as an Arrow array of a kind that a schema can name; None is null (not in or as a list).
+    """The values (a sequence or a NumPy array) as an Arrow array of a kind that a schema can name.
+
+    None is null (not in or as a list).
+
 
     >>> array(["解", None, "剖"], "string").to_pylist(), array([[1], []], "list<int64>").to_pylist()
     (['解', None, '剖'], [[1], []])
