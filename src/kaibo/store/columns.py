@@ -37,7 +37,6 @@ def array(values: Any, kind: str) -> pa.Array:
 
     None is null (not in or as a list).
 
-
     >>> array(["解", None, "剖"], "string").to_pylist(), array([[1], []], "list<int64>").to_pylist()
     (['解', None, '剖'], [[1], []])
     """
