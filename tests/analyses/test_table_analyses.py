@@ -190,6 +190,16 @@ def test_the_interval_of_the_first_share_holds_the_truth_in_twelve_models(streng
     assert np.mean(held) > 0.9
 
 
+def test_no_share_is_said_to_reach_more_than_its_place_in_the_order_allows():
+    """The fourth component of four families was said to hold up to 100 % of a leaderboard, beside 89 % of the first."""
+    draws = np.random.default_rng(0).dirichlet([0.3] * 5, 400)
+    draws = -np.sort(-draws, axis=1)
+    low, high = corrected_interval(np.array([0.89, 0.06, 0.03, 0.015, 0.005]), draws, 4)
+    assert (high <= 1 / np.arange(1, 6)).all()
+    assert (low <= high).all()
+    assert high[0] > 0.89 > low[0]
+
+
 def test_three_families_give_no_interval_but_a_reason():
     table, _ = ability_table()
     few = replace(table, families=tuple(f"f{k % 3}" for k in range(len(table.models))))

@@ -74,11 +74,12 @@ LEAST_GROUPS = 4
 
 
 def corrected_interval(shares: Floats, draws: Floats, groups: int, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Intervals of shares (k,) from bootstrap draws (draws, k) over so many groups, their bias taken out.
+    """Intervals of falling shares (k,) from bootstrap draws (draws, k) over so many groups, their bias taken out.
 
     The largest of several shares is too large in few rows, and larger still in a draw of them; percentiles then miss
     the truth. So, on the logit scale: the share less the bias of its draws, Student's t, and an error that counts the
-    bias as not fully known and, of n groups, draws as too narrow by (n − 1)/n. NaN for fewer than `LEAST_GROUPS`.
+    bias as not fully known and, of n groups, draws as too narrow by (n − 1)/n. The k-th largest of several shares is
+    at most 1/k, whatever the draws. NaN for fewer than `LEAST_GROUPS`.
     """
     from scipy.special import expit, logit, stdtrit
 
@@ -89,4 +90,5 @@ def corrected_interval(shares: Floats, draws: Floats, groups: int, level: float 
     bias = np.nanmean(drawn, axis=0) - seen
     error = np.sqrt(np.nanvar(drawn, axis=0) * groups / (groups - 1) + bias**2)
     reach = stdtrit(max(groups - 2, 2), (1 + level) / 2) * error
-    return np.asarray(expit(seen - bias - reach)), np.asarray(expit(seen - bias + reach))
+    most = 1 / np.arange(1, len(shares) + 1)
+    return np.minimum(expit(seen - bias - reach), most), np.minimum(expit(seen - bias + reach), most)
