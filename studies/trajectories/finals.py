@@ -22,7 +22,7 @@ OPTIONS = {"correct": "ppl_right", "wrong": "ppl_wrong"}
 ELSEWHERE = "OPT on other texts"
 """The scale of what OPT's own models say: the source does not publish its texts and questions."""
 
-RUNS = "OPT's checkpoints along training are not public: --models FOLDER-OF-CHECKPOINTS --text FILE"
+RUNS = kaibo.note("trajectory_opt_runs")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def decided(found: Any, scale: str) -> list[kaibo.Outcome]:
     rows = [row.size_adds for row in accuracies(found) if row.size_adds is not None and row.size_adds.effects]
     name = "perplexity-decides"
     if not rows:
-        why = "needs three sizes that share perplexities, with a dozen checkpoints between them"
+        why = kaibo.note("trajectory_three_sizes")
         return [kaibo.Outcome(name, None, scale=scale, why=why)] if accuracies(found) else []
     inside = [row.effect_low > -POINT and row.effect_high < POINT for row in rows]
     if all(inside):
@@ -109,7 +109,7 @@ def decided(found: Any, scale: str) -> list[kaibo.Outcome]:
     low, high = (100 * pick(ends) for pick, ends in (
         (min, [row.effect_low for row in rows]), (max, [row.effect_high for row in rows])
     ))  # fmt: skip
-    why = f"a tenfold size at one perplexity changes accuracy by {low:+.1f} to {high:+.1f} points; less than 1 is asked"
+    why = kaibo.note("trajectory_tenfold", low=f"{low:+.1f}", high=f"{high:+.1f}")
     return [kaibo.Outcome(name, None, scale=scale, n=len(rows), why=why)]
 
 

@@ -44,7 +44,7 @@ def of_trends(found: Any, scale: str) -> list[kaibo.Outcome]:
 
 def unmeasured() -> list[kaibo.Outcome]:
     """The outcomes where nothing was given that answers them: what to give."""
-    return [kaibo.Outcome(name, None, why=f"needs {what}") for name, what in NEEDS.items()]
+    return [kaibo.Outcome(name, None, why=what) for name, what in NEEDS.items()]
 
 
 def each(
@@ -58,26 +58,26 @@ def each(
         return kaibo.Outcome(name, False, scale=scale, n=len(rows))
     reasons = [text for row in rows for text in getattr(row, "why", {}).values()]
     told = why or next(iter(reasons), "") or OPEN.get(name, "")
-    return kaibo.Outcome(name, None, scale=scale, why=told if rows else f"needs {NEEDS[name]}")
+    return kaibo.Outcome(name, None, scale=scale, why=told if rows else NEEDS[name])
 
 
 OPEN = {
-    "moving-falls": "the intervals hold both a fall of two points and none: too few checkpoints or tokens",
-    "finished-grows": "the intervals hold both a rise of two points and none: too few checkpoints or tokens",
-    "larger-faster": "the interval holds both a lead of two points and none: too few checkpoints or tokens",
-    "none-finished": "no token is shown to move and not enough are shown to rest",
-    "contained": "the intervals hold both containment and its opposite",
-    "double-descent": "no bump is shown, and none of 0.05 nats is excluded",
+    "moving-falls": kaibo.note("trajectory_open_moving_falls"),
+    "finished-grows": kaibo.note("trajectory_open_finished_grows"),
+    "larger-faster": kaibo.note("trajectory_open_larger_faster"),
+    "none-finished": kaibo.note("trajectory_open_none_finished"),
+    "contained": kaibo.note("trajectory_open_contained"),
+    "double-descent": kaibo.note("trajectory_open_double_descent"),
 }
 NEEDS = {
-    "moving-falls": "a run with five checkpoints in two windows of equal width: --models RUN --text FILE",
-    "finished-grows": "a run with five checkpoints in two windows of equal width: --models RUN --text FILE",
-    "larger-faster": "two runs of different size: --models RUN --models RUN --text FILE",
-    "none-finished": "a run with five checkpoints: --models RUN --text FILE",
-    "contained": "two runs of different size, each with twenty finished tokens: --models RUN --models RUN --text FILE",
-    "double-descent": "a small run that forgets twenty tokens and a larger: --models RUN --models RUN --text FILE",
-    "noise-falls": "two models of different size: --models MODEL --models MODEL --text FILE",
-    "wrong-options-fall": "two models of different size: --models MODEL --models MODEL --text FILE --task TASK",
+    "moving-falls": kaibo.note("trajectory_needs_moving_falls"),
+    "finished-grows": kaibo.note("trajectory_needs_finished_grows"),
+    "larger-faster": kaibo.note("trajectory_needs_larger_faster"),
+    "none-finished": kaibo.note("trajectory_needs_none_finished"),
+    "contained": kaibo.note("trajectory_needs_contained"),
+    "double-descent": kaibo.note("trajectory_needs_double_descent"),
+    "noise-falls": kaibo.note("trajectory_needs_noise_falls"),
+    "wrong-options-fall": kaibo.note("trajectory_needs_wrong_options_fall"),
 }
 
 

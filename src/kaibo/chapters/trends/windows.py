@@ -93,7 +93,7 @@ def _most(
     """The latest windows with enough checkpoints, else those with the most; a row that says why where none has five."""
     known = [one for one in tried if one is not None]
     if not known:
-        why = f"fewer than {LEAST} checkpoints at the same places of two windows of equal width in log step"
+        why = note("trends_few_places", least=LEAST)
         return WindowRow(series[0].model, series[1].model, 0, len(series[0].tokens), why={"change": why}), None
     most = max(len(one[0]) for one in known)
     return _compared(series, next(one for one in known if len(one[0]) >= min(ENOUGH, most)), seed)
