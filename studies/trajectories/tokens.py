@@ -70,8 +70,8 @@ OPEN = {
     "double-descent": kaibo.note("trajectory_open_double_descent"),
 }
 NEEDS = {
-    "moving-falls": kaibo.note("trajectory_needs_moving_falls"),
-    "finished-grows": kaibo.note("trajectory_needs_finished_grows"),
+    "moving-falls": kaibo.note("trajectory_needs_windows"),
+    "finished-grows": kaibo.note("trajectory_needs_windows"),
     "larger-faster": kaibo.note("trajectory_needs_larger_faster"),
     "none-finished": kaibo.note("trajectory_needs_none_finished"),
     "contained": kaibo.note("trajectory_needs_contained"),

@@ -1,8 +1,7 @@
 """Addresses: how a model is named, and where that leads, on this machine or far away.
 
-`./folder`, `file.safetensors`, a folder of a Hugging Face cache, `hf:org/name@revision`, `https://host/folder`,
-`s3://bucket/prefix`, `gs://`, `az://`. What an address names is found by looking at names and links only; files are
-opened later, and only inside the folder.
+`./folder`, `file.safetensors`, a folder of a Hugging Face cache, `hf:org/name@revision`, `https://host/folder`. What
+an address names is found by looking at names and links only; files are opened later, and only inside the folder.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _CACHE_FOLDER = re.compile(r"models--(.+?)--(.+)")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.\-]{0,254}")
-WEB, OBJECTS = ("http", "https"), ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
+WEB = ("http", "https")
 """Kinds of address that lead far away, beside `hf:`."""
 
 FILES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".json")
@@ -198,7 +197,7 @@ def _within(path: str, home: str) -> bool:
 
 
 def scheme_of(address: str) -> str:
-    """The scheme of an address that leads far away (`hf`, `https`, `s3` …); "" for one of this machine.
+    """The scheme of an address that leads far away (`hf`, `http`, `https`); "" for one of this machine.
 
     Raises UsageError for one of a kind that is not read.
 
@@ -209,16 +208,16 @@ def scheme_of(address: str) -> str:
     if scheme is None or os.path.lexists(address):
         return ""
     kind, slashes = scheme[1].lower(), address[scheme.end() :].startswith("//")
-    if kind == "hf" or (slashes and kind in (*WEB, *OBJECTS)):
+    if kind == "hf" or (slashes and kind in WEB):
         return kind
     if slashes or kind == "file":
-        next_step = "give a folder, a file, hf:org/name, https://, s3://, gs:// or az://"
+        next_step = "give a folder, a file, hf:org/name or https://host/folder"
         raise UsageError(f"unknown kind of address {kind}:", file=address, next=next_step)
     return ""
 
 
 def far_target(address: str, folder: Callable[[str], Far]) -> Target:
-    """Where an address of the web or of an object store leads; `folder` opens the folder that it names, or lies in."""
+    """Where an address of the web leads; `folder` opens the folder that it names, or lies in."""
     home, file = address.rstrip("/"), None
     if home.lower().endswith(FILES):
         home, _, file = home.rpartition("/")

@@ -48,7 +48,7 @@ def open_weights(target: Target, *, trust: bool = False) -> Opened:
     """
     if target.file is not None:
         return _open_named(target, target.file, trust)
-    names = target.names() if target.far is None else _known(target)
+    names = _names(target)
     for belongs, opening in _KINDS:
         if held := [name for name in names if belongs(name)]:
             opened = opening(target, held, trust)
@@ -61,8 +61,10 @@ _ASKED = (f"{SINGLE}.index.json", SINGLE, ADAPTER_CONFIG, *(f"{one}.index.json" 
 """What is asked for in a folder far away, one after the other until something is there, before it is listed."""
 
 
-def _known(target: Target) -> list[str]:
-    """The files of a folder far away, as far as they have to be known: few requests, and a listing where it has one."""
+def _names(target: Target) -> list[str]:
+    """The files of a folder; of one far away those that have to be known, since each costs a request."""
+    if target.far is None:
+        return target.names()
     found = next((name for name in _ASKED if target.has(name)), None)
     if found is None:
         return target.names()
@@ -194,7 +196,7 @@ def is_adapter(target: Target) -> bool:
     """Whether a folder holds an adapter, and no weights of a whole model beside it."""
     if target.file is not None:
         return False
-    names = target.names() if target.far is None else _known(target)
+    names = _names(target)
     return ADAPTER_CONFIG in names and not any(_is_weights(name) for name in names)
 
 

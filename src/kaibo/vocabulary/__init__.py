@@ -8,7 +8,7 @@ from kaibo.vocabulary.dtypes import DTYPES, DType, Patterns, first_digits, value
 from kaibo.vocabulary.findings import LEVELS, By, Finding, Row, jsonable, plain, shown, with_reasons
 from kaibo.vocabulary.functions import Function
 from kaibo.vocabulary.spectra import Spectrum, SpectrumRow
-from kaibo.vocabulary.tensors import Buffer, Model, Tensor
+from kaibo.vocabulary.tensors import Buffer, Model, Tensor, floats_of
 from kaibo.vocabulary.token_logs import LogKey, TokenLog, joined_logs, no_tokens
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "TokenLog",
     "crossed",
     "first_digits",
+    "floats_of",
     "joined",
     "joined_logs",
     "jsonable",

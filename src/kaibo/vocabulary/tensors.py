@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.vocabulary.dtypes import DType, Patterns
+from kaibo.vocabulary.dtypes import DType, Patterns, widen32
 from kaibo.words import Note
 
 Buffer = NDArray[np.uint8]
@@ -51,6 +51,14 @@ class Tensor(Protocol):
         Raises FormatError when the stored bytes are fewer than promised or changed since the header was read.
         """
         ...
+
+
+def floats_of(tensor: Tensor, begin: int = 0, end: int | None = None) -> NDArray[np.floating]:
+    """The values `begin` to `end` of a tensor as `widen32` gives them, in an array of their own. Raises as `chunks`."""
+    stop = tensor.size if end is None else end
+    room = np.empty((stop - begin) * tensor.dtype.itemsize, np.uint8)
+    found = [widen32(tensor.dtype.name, chunk) for chunk in tensor.chunks(room, begin, stop)]
+    return np.concatenate(found) if found else np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kaibo.chapters.check.rows import Fault, fault
 from kaibo.chapters.check.tokens import Table
 from kaibo.models.packings import group_of
-from kaibo.vocabulary import Model, Tensor, widen32
+from kaibo.vocabulary import Model, Tensor, floats_of
 
 SHARE, LEAST = 0.02, 8 << 20
 """Of a model's bytes are read again for its table of tokens, but so many bytes in any case."""
@@ -50,14 +50,9 @@ def _sums(
     tensor: Tensor, first: int, last: int, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     long = tensor.shape[1]
-    values = _values(tensor, first * long, last * long).reshape(last - first, long).astype(np.float64)
+    values = floats_of(tensor, first * long, last * long).reshape(last - first, long).astype(np.float64)
     with np.errstate(all="ignore"):
         return (values * values).sum(axis=1), (values * weights).sum(axis=1)
-
-
-def _values(tensor: Tensor, begin: int, end: int) -> NDArray[np.floating]:
-    room = np.empty((end - begin) * tensor.dtype.itemsize, np.uint8)
-    return np.concatenate([widen32(tensor.dtype.name, chunk) for chunk in tensor.chunks(room, begin, end)])
 
 
 def stacked_experts(model: Model) -> Iterator[Fault]:
@@ -73,7 +68,7 @@ def _stacked(tensor: Tensor) -> Iterator[Fault]:
     for expert in range(experts):
         looked = min(SAMPLE, size)
         places = sorted({0, (size - looked) // 2, size - looked})
-        found = np.concatenate([_values(tensor, expert * size + at, expert * size + at + looked) for at in places])
+        found = np.concatenate([floats_of(tensor, expert * size + at, expert * size + at + looked) for at in places])
         name = f"{tensor.canonical}[{expert}]"
         if not found.any():
             yield fault("dead-expert", name, size="0", usual="–")
@@ -92,7 +87,7 @@ def scales(model: Model) -> Iterator[Fault]:
         for part in group.parts.values() if group is not None else ():
             if not part.dtype.measurable or not part.name.rpartition(".")[2].endswith(_ENDINGS) or not part.size:
                 continue
-            found = _values(part, 0, part.size)
+            found = floats_of(part)
             counted += 1
             odd = int((~np.isfinite(found)).sum())
             if odd:

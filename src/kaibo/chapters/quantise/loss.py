@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from kaibo.chapters.census.groups import key_order
 from kaibo.chapters.quantise.rows import LOSS, LossRow
-from kaibo.chapters.same.codes import Codes, codes
+from kaibo.chapters.same.codes import Codes, codes, laid_out
 from kaibo.chapters.same.spans import Sides, sides_of
 from kaibo.collect import Options
 from kaibo.collect.engine import ordered
 from kaibo.models.packings.tiles import Floats32, Floats64
 from kaibo.models.pairing import Pair, Pairing
 from kaibo.version import __version__
-from kaibo.vocabulary import By, Finding, Tensor, widen32
+from kaibo.vocabulary import By, Finding, Tensor, floats_of
 from kaibo.vocabulary.compiling import compiled
 from kaibo.words import note
 
@@ -93,7 +93,7 @@ def _spans(sides: Sides) -> Iterator[tuple[int, int]]:
 
 def _lost(sides: Sides, begin: int, end: int) -> tuple[Floats64, Floats64]:
     """The sums of a span, and those of its channels."""
-    fine, long = _read(sides.fine, begin, end), _long(sides.rough)
+    fine, long = floats_of(sides.fine, begin, end).astype(np.float32, copy=False), _long(sides.rough)
     first = begin // long
     sums, channels = np.zeros(7), np.zeros((2, -(-end // long) - first))
     at = begin
@@ -103,19 +103,11 @@ def _lost(sides: Sides, begin: int, end: int) -> tuple[Floats64, Floats64]:
     return sums, channels
 
 
-def _read(tensor: Tensor, begin: int, end: int) -> Floats32:
-    room = np.empty((end - begin) * tensor.dtype.itemsize, np.uint8)
-    parts = [widen32(tensor.dtype.name, chunk).astype(np.float32) for chunk in tensor.chunks(room, begin, end)]
-    return np.concatenate(parts)
-
-
 def _count(values: Floats32, found: Codes, place: tuple[int, int], sums: Floats64, channels: Floats64) -> None:
-    levels, tile = found.tiled.levels, found.tile
+    levels = found.tiled.levels
     occurring = np.unique(levels.values[np.isfinite(levels.low) | np.isfinite(levels.high)]).astype(np.float64)
-    scales, zeros, offsets = (np.ascontiguousarray(part) for part in (tile.scales, tile.zeros, tile.offsets))
-    parts = np.ascontiguousarray(tile.codes), scales, zeros, offsets, tile.group
     tables = levels.values, levels.low, levels.high, occurring
-    _lose(values, parts, found.at, tables, found.tiled.factor, place, sums, channels)
+    _lose(values, laid_out(found.tile), found.at, tables, found.tiled.factor, place, sums, channels)
 
 
 @compiled

@@ -138,11 +138,15 @@ def by_chance(values: Floats32, found: Codes, own: tuple[float, float]) -> tuple
 def _count(
     values: Floats32, found: Codes, own: tuple[float, float], apart: Floats32, counts: NDArray[np.int64]
 ) -> None:
-    levels, factor, tile = found.tiled.levels, found.tiled.factor, found.tile
-    scales, zeros, offsets = (np.ascontiguousarray(part) for part in (tile.scales, tile.zeros, tile.offsets))
-    parts = np.ascontiguousarray(tile.codes), scales, zeros, offsets, tile.group
-    linear = (*(levels.linear or (-1, 0)), factor)
-    kernels.beside_codes(values, parts, found.at, _tables(levels), linear, own, apart, counts)
+    levels = found.tiled.levels
+    linear = (*(levels.linear or (-1, 0)), found.tiled.factor)
+    kernels.beside_codes(values, laid_out(found.tile), found.at, _tables(levels), linear, own, apart, counts)
+
+
+def laid_out(tile: Tile) -> kernels.Codes:
+    """A tile as kernels take it."""
+    held, scales, zeros, offsets = map(np.ascontiguousarray, (tile.codes, tile.scales, tile.zeros, tile.offsets))
+    return held, scales, zeros, offsets, tile.group
 
 
 @cache

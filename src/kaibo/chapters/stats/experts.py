@@ -19,7 +19,7 @@ from kaibo.chapters.stats.rows import EXPERTS, ExpertRow
 from kaibo.collect import Options
 from kaibo.collect.engine import ordered
 from kaibo.version import __version__
-from kaibo.vocabulary import Finding, Model, Tensor, widen32
+from kaibo.vocabulary import Finding, Model, Tensor, floats_of
 from kaibo.words import note
 
 NUMBER = re.compile(r"(?:^|\.)experts\.(\d{1,6})\.")
@@ -81,15 +81,11 @@ def _products(part: Part) -> Floats:
     total, step = np.zeros((len(part.experts), len(part.experts))), max(SPAN // len(part.experts), 1)
     for begin in range(0, part.n, step):
         end = min(begin + step, part.n)
-        rows = np.stack([_values(tensor, at + begin, at + end) for tensor, at in part.places])
+        rows = np.stack([floats_of(tensor, at + begin, at + end) for tensor, at in part.places]).astype(
+            np.float64, copy=False
+        )
         total += rows @ rows.T
     return total
-
-
-def _values(tensor: Tensor, begin: int, end: int) -> Floats:
-    room = np.empty((end - begin) * tensor.dtype.itemsize, np.uint8)
-    chunks = [widen32(tensor.dtype.name, chunk).astype(np.float64) for chunk in tensor.chunks(room, begin, end)]
-    return np.concatenate(chunks) if chunks else np.empty(0)
 
 
 def _rows(
@@ -125,7 +121,7 @@ def _router(tensor: Tensor | None, count: int) -> Floats | None:
     """The norm of each expert's row of the router; None where there is none of that many rows."""
     if tensor is None or len(tensor.shape) != 2 or tensor.shape[0] != count:
         return None
-    found: Floats = np.linalg.norm(_values(tensor, 0, tensor.size).reshape(tensor.shape), axis=1)
+    found: Floats = np.linalg.norm(floats_of(tensor).astype(np.float64).reshape(tensor.shape), axis=1)
     return found
 
 

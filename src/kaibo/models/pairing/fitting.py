@@ -21,7 +21,7 @@ from kaibo.models.pairing.sides import Side, Slot
 from kaibo.models.rotary import SAME, order_by_weights, to_half, to_interleaved
 from kaibo.models.rows import chosen_rows
 from kaibo.models.views import renamed, shifted
-from kaibo.vocabulary import Tensor, widen
+from kaibo.vocabulary import Tensor, floats_of
 from kaibo.words import about, combined, note
 
 QUERIES_AND_KEYS = ("attention.q", "attention.k")
@@ -205,7 +205,7 @@ def _left(found: Aligned, tables: tuple[Tensor, Tensor]) -> list[tuple[int, int,
 def _step(met: Met) -> int:
     """1 where the tuned is the base plus 1 but for little, −1 where it is less by 1, else 0."""
     try:
-        before, after = _read(met.base), _read(met.tuned)
+        before, after = (floats_of(side).astype(np.float64) for side in (met.base, met.tuned))
     except KaiboError:
         return 0  # the pass will meet the same fault and say it
     with np.errstate(invalid="ignore", over="ignore"):
@@ -214,8 +214,3 @@ def _step(met: Met) -> int:
         if np.abs(difference - step).mean() < np.abs(difference).mean() / 4:
             return step
     return 0
-
-
-def _read(tensor: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    room = np.empty(tensor.size * tensor.dtype.itemsize, np.uint8)
-    return np.concatenate([widen(tensor.dtype.name, chunk) for chunk in tensor.chunks(room)])

@@ -1,8 +1,8 @@
 """Where bytes are: a place answers `read(start, size)`, whether it is a file here or far away.
 
 - `folder`: files of this machine
-- `remote`: a file far away, read by range; `wire` asks for ranges over HTTP, `objects` in S3, GCS and Azure
-- `web`, `objects`, `hub`: folders far away, opened by the address that names them
+- `remote`: a file far away, read by range; `wire` asks for ranges over HTTP
+- `web`: folders of the web; `hub`: repositories, fetched into the cache
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from typing import NoReturn
@@ -62,11 +62,11 @@ class Body:
 class Answer:
     """One answered range, its bytes still to come: `start` to `stop` of a file of `size` bytes in the state `tag`.
 
-    `headers` are those of the first hop, where the asked place itself spoke; `page` tells a page of the web.
+    `page` tells a page of the web.
     """
 
-    def __init__(self, body: Body, start: int, stop: int, size: int, headers: Mapping[str, str]) -> None:
-        self._body, self.start, self.stop, self.size, self.headers = body, start, stop, size, headers
+    def __init__(self, body: Body, start: int, stop: int, size: int) -> None:
+        self._body, self.start, self.stop, self.size = body, start, stop, size
         said = body.response.headers
         self.tag = said.get("ETag") or said.get("Last-Modified")
         self.page = said.get_content_type() == "text/html"
@@ -93,13 +93,13 @@ def what_broke(problem: BaseException) -> str:
     return "the connection broke"
 
 
-def answered(body: Body, name: str, start: int, stop: int, tag: str | None, first: Mapping[str, str]) -> Answer:
+def answered(body: Body, name: str, start: int, stop: int, tag: str | None) -> Answer:
     """The answer to a range, if it is one; else its connection is closed.
 
     Raises AgainError for what may pass, AbsentError and MissingError for refusals, FormatError for a changed file.
     """
     try:
-        found = _checked(body, name, start, stop, first)
+        found = _checked(body, name, start, stop)
         if tag is not None and found.tag != tag:
             changed(name, "its ETag is another one by now")
     except BaseException:
@@ -108,11 +108,11 @@ def answered(body: Body, name: str, start: int, stop: int, tag: str | None, firs
     return found
 
 
-def _checked(body: Body, name: str, start: int, stop: int, first: Mapping[str, str]) -> Answer:
+def _checked(body: Body, name: str, start: int, stop: int) -> Answer:
     status, headers = body.response.status, body.response.headers
     said = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
     if status == 416 and start == 0 and said is not None and said[3] == "0":
-        return Answer(body, 0, 0, 0, first)
+        return Answer(body, 0, 0, 0)
     if status not in (200, 206):
         refuse(status, headers, name)
     if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
@@ -120,7 +120,7 @@ def _checked(body: Body, name: str, start: int, stop: int, first: Mapping[str, s
     if status == 200:
         if start or body.left is None:
             raise WholeError("answers with the whole file where a part of it was asked for")
-        return Answer(body, 0, min(stop, body.left), body.left, first)
+        return Answer(body, 0, min(stop, body.left), body.left)
     if said is None or said[1] is None:
         raise AgainError("answers a range without saying which one (Content-Range)")
     begin, end, size = int(said[1]), int(said[2]) + 1, int(said[3])
@@ -128,7 +128,7 @@ def _checked(body: Body, name: str, start: int, stop: int, first: Mapping[str, s
         raise AgainError(f"answers another range than the one from {start} to {stop}")
     if body.left not in (None, end - begin):
         raise AgainError(f"answers a range of {end - begin} bytes with {body.left}")
-    return Answer(body, begin, end, size, first)
+    return Answer(body, begin, end, size)
 
 
 def refuse(status: int, headers: Message, name: str) -> NoReturn:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from kaibo.errors import UsageError
 from kaibo.models.places import Far
-from kaibo.models.places.urls import PORTS
 from kaibo.models.places.web import WebFolder
 
 FRESH = 30.0
@@ -22,10 +20,6 @@ def far_folder(address: str) -> Far:
 
     One verb opens an address several times (weights, tokenizer, what is beside them): these share what was asked.
     """
-    kind = address.partition(":")[0].lower()
-    if kind not in PORTS:
-        message = f"addresses that begin with {kind}:// are not read by this version"
-        raise UsageError(message, file=address, next="name it as https://host/folder, or download the folder")
     with _lock:
         now = time.monotonic()
         for old in [key for key, (made, _) in _open.items() if now - made > FRESH]:

@@ -2,7 +2,7 @@
 
 Whatever the other side does, a byte is handed on only if it came in an answer whose range, length, size and state were
 those that were asked for. What broke off is asked for again from the very byte on; after some tries, or too long a
-time, it is an error. Where a SHA-256 is published the bytes are hashed in order as they pass.
+time, it is an error.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from kaibo.errors import FormatError
 from kaibo.models.places import Bytes, is_far
@@ -32,16 +31,12 @@ STREAM = 4 << 20
 KEPT = 128 << 20
 """Bytes of pages that all files together keep."""
 
-WAITING = 96 << 20
-"""Bytes that may wait for their turn to be hashed; beyond that a file stays unverified."""
-
 
 class Answered(Protocol):
     """One answered range; see `wire.Answer`."""
 
     size: int
     tag: str | None
-    headers: Mapping[str, str]
 
     def readinto(self, room: Bytes) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
@@ -69,7 +64,7 @@ class RemoteFile:
     `page` tells that the place answered with a page of the web. Raises what the source raises.
     """
 
-    def __init__(self, source: Source, published: Callable[[Mapping[str, str]], str | None] = lambda headers: None):
+    def __init__(self, source: Source) -> None:
         self.name, self._source = source.name, source
         self._local, self._pages = threading.local(), _Pages(self)
         self._size: int | None = None
@@ -78,9 +73,6 @@ class RemoteFile:
         answer = first.begun()
         self._size, self._tag = answer.size, answer.tag
         self.page = bool(getattr(answer, "page", False))
-        self.headers = answer.headers
-        sha256 = published(answer.headers)
-        self._verifier = None if sha256 is None else _Verifier(self, sha256)
         first.stop = min(PAGE, answer.size)
         room = bytearray(first.stop)
         first.fill(memoryview(room))
@@ -95,17 +87,10 @@ class RemoteFile:
 
     @property
     def key(self) -> str | None:
-        """Names the bytes: by their published hash, else by address and state; None where the place tells no state."""
-        if self._verifier is not None:
-            return hashlib.sha256(f"sha256|{self._verifier.expected}|{self.size}".encode()).hexdigest()
+        """Names the bytes by address and state; None where the place tells no state."""
         if self._tag is None:
             return None
         return hashlib.sha256(f"far|{self._source.key}|{self.size}|{self._tag}".encode()).hexdigest()
-
-    @property
-    def verified(self) -> bool:
-        """Whether all of its bytes passed and had the SHA-256 that the place publishes."""
-        return self._verifier is not None and self._verifier.done
 
     def read(self, start: int, size: int) -> bytes:
         """Exactly `size` bytes from `start`, through the pages."""
@@ -142,11 +127,6 @@ class RemoteFile:
             answer.close()
             changed(self.name, f"it had {self._size} bytes and has {answer.size}")
         return answer
-
-    def passed(self, start: int, found: Bytes) -> None:
-        """Tells that bytes arrived."""
-        if self._verifier is not None:
-            self._verifier.passed(start, found)
 
     def _streaming(self, start: int) -> bool:
         stream = getattr(self._local, "stream", None)
@@ -214,7 +194,6 @@ class _Stream:
             if self.at == self._end:
                 self.close()
                 self._tries = self._new_tries()
-        self._file.passed(self.at - done, room)
 
     def close(self) -> None:
         """Lets go of the connection."""
@@ -319,48 +298,3 @@ class _Pages:
         while len(self._next) > 64:
             self._next.popitem(last=False)
         return stop
-
-
-class _Verifier:
-    """SHA-256 over the bytes of a file in their order, whatever the order in which they arrive."""
-
-    def __init__(self, file: RemoteFile, expected: str) -> None:
-        self._file, self.expected = weakref.proxy(file), expected
-        self._hash, self._at, self._lost = hashlib.sha256(), 0, False
-        self._early: dict[int, bytes] = {}
-        self._lock = threading.Lock()
-        self.done = False
-
-    def passed(self, start: int, found: Bytes) -> None:
-        """Hashes what comes next, keeps what comes early. Raises FormatError at the end where the hash is another."""
-        with self._lock:
-            if self._lost or self.done or start + len(found) <= self._at:
-                return
-            if start > self._at:
-                self._early[start] = max(self._early.get(start, b""), bytes(found), key=len)
-                if sum(map(len, self._early.values())) > WAITING:
-                    self._early.clear()
-                    self._lost = True
-                return
-            self._add(start, found)
-            for begin in sorted(self._early):
-                if begin > self._at:
-                    break
-                self._add(begin, memoryview(self._early.pop(begin)))
-            if self._at == self._file.size:
-                self._finish()
-
-    def _add(self, start: int, found: Bytes) -> None:
-        if start + len(found) > self._at:
-            self._hash.update(found[self._at - start :])
-            self._at = start + len(found)
-
-    def _finish(self) -> None:
-        if self._hash.hexdigest() != self.expected:
-            self._lost = True
-            self._fail()
-        self.done = True
-
-    def _fail(self) -> NoReturn:
-        message = f"its bytes have the SHA-256 {self._hash.hexdigest()[:16]}…, the place says {self.expected[:16]}…"
-        raise FormatError(message, file=self._file.name, next="run it again; if it stays so, do not trust this copy")

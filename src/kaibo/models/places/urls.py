@@ -39,7 +39,7 @@ def checked_url(address: str) -> str:
         raise UsageError("is no address of the web", next="write it as https://host/folder") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         message = "has a password or a query (?…) in it, which would stand in every row and log"
-        next_step = "name it without; signed places are read as s3://, gs:// or az://"
+        next_step = "name it without, or download the folder"
         raise UsageError(message, file=f"{parts.scheme}://{parts.hostname}/…", next=next_step)
     return plain
 

@@ -14,10 +14,10 @@ from kaibo.models.places.wire import Wire
 
 
 class WebSource:
-    """One URL. `key` is the name of its bytes before anything is known of their state."""
+    """One URL."""
 
-    def __init__(self, wire: Wire, url: str, name: str, key: str | None = None) -> None:
-        self.name, self.key = name, key or url
+    def __init__(self, wire: Wire, url: str, name: str) -> None:
+        self.name, self.key = name, url
         self._wire, self._url = wire, url
 
     @property

@@ -1,8 +1,8 @@
 """HTTP as kaibo uses it: a range is asked for, redirects are looked at one by one, the answer's head is checked.
 
 The standard library's client, so that nothing is installed for it and every hop is ours to judge: to http and https
-only, never from https to http, five hops at most, a token to nobody but the origin that it is for, and to an address
-that is not public only where the user named that very host.
+only, never from https to http, five hops at most, and to an address that is not public only where the user named that
+very host.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Connection = http.client.HTTPConnection
 class Wire:
     """Connections to the hosts that one place leads to. `home` is the URL that the user named.
 
-    `secret` are headers that only the origin of `home` is sent. `met` says whether anybody has answered.
+    `met` says whether anybody has answered.
     """
 
-    def __init__(self, home: str, secret: Mapping[str, str] | None = None) -> None:
-        self._home, self._secret = Origin.of(home), dict(secret or {})
+    def __init__(self, home: str) -> None:
+        self._home = Origin.of(home)
         self._idle: dict[Origin, list[Connection]] = {}
         self._lock = threading.Lock()
         self._moved: dict[str, str] = {}
@@ -56,10 +56,8 @@ class Wire:
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity", "User-Agent": "kaibo"}
         if tag is not None and tag.startswith('"'):  # a weak one never matches
             headers["If-Match"] = tag
-        first: Mapping[str, str] = {}
         for _ in range(MOST_HOPS + 1):
             body = self._request(where, name, headers, seconds)
-            first = first or dict(body.response.headers.items())
             if body.response.status in _MOVED:
                 location = body.response.headers.get("Location", "")
                 _forgo(body)
@@ -69,7 +67,7 @@ class Wire:
                 body.close(broken=True)
                 self._moved.pop(url, None)
                 raise AgainError("the address that it led to ran out", 0.0)
-            found = answered(body, name, start, stop, tag, first)
+            found = answered(body, name, start, stop, tag)
             if where != url:
                 self._moved[url] = where
             return found
@@ -79,12 +77,11 @@ class Wire:
         origin = Origin.of(url)
         proxy, parts = proxy_of(origin), urlsplit(url)
         target = url if proxy and origin.scheme == "http" else urlunsplit(("", "", parts.path, parts.query, ""))
-        secret = self._secret if origin == self._home else {}
         while True:
             connection, fresh = self._connection(origin, proxy, name, seconds)
             try:
                 with _bounded(connection, seconds):
-                    connection.request("GET", target, headers={**headers, **secret})
+                    connection.request("GET", target, headers=dict(headers))
                     response = connection.getresponse()
             except BROKEN as problem:
                 connection.close()
