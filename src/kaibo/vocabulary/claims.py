@@ -55,7 +55,7 @@ class Claim:
     def slack(self) -> float:
         """How far from the reported number ours may lie."""
         sizes = [abs(end) for end in self.reported] if isinstance(self.reported, tuple) else [abs(self.reported)]
-        return max(self.absolute, self.relative * max(sizes), ROUNDING * max(sizes))
+        return max(self.absolute, self.relative * max(sizes))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -164,14 +164,19 @@ def verdict_on(claim: Claim, ours: Outcome | None) -> tuple[Verdict, str]:
 def _by_tolerance(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
     """On the source's own data what it reported can be computed again: the tolerance decides, no interval."""
     value, (least, most) = float(ours.value or 0.0), claim.ends
-    inside = value - claim.slack <= most and least <= value + claim.slack
+    inside = _up_to(value - claim.slack, most) and _up_to(least, value + claim.slack)
     return ("reproduced" if inside else "differs"), _beside(claim, "in_value" if inside else "out_value")
+
+
+def _up_to(number: float, end: float) -> bool:
+    """Whether a number is at most another, but for rounding."""
+    return number <= end or math.isclose(number, end, rel_tol=ROUNDING)
 
 
 def _by_interval(claim: Claim, ours: Outcome) -> tuple[Verdict, str]:
     """On other data: outside our interval it differs; inside, only an interval that excludes the opposite counts."""
     (low, high), (least, most) = ours.ends, claim.ends
-    if not (low - claim.slack <= most and least <= high + claim.slack):
+    if not (_up_to(low - claim.slack, most) and _up_to(least, high + claim.slack)):
         return "differs", _beside(claim, "out_interval")
     if low <= claim.alternative <= high:
         return "cannot tell", note("claim_both", alternative=f"{claim.alternative:g}")
