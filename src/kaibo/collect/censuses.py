@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from kaibo.collect.engine import Task, counted
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.progress import Progress, quiet
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import Part, content_hash, merged, spans
@@ -59,10 +60,12 @@ class Collected:
 
 @dataclass
 class _Found:
-    """Content hash and census of each tensor, by its place in the model."""
+    """Content hash and census of each tensor, by its place in the model; what was to be read, and what failed."""
 
     contents: dict[int, str] = field(default_factory=dict)
     censuses: dict[int, Census] = field(default_factory=dict)
+    todo: Sequence[int] = ()
+    failures: list[KaiboError] = field(default_factory=list)
 
 
 def take_census(model: Model, store: Store, options: Options | None = None) -> Collected:
@@ -71,23 +74,46 @@ def take_census(model: Model, store: Store, options: Options | None = None) -> C
     A tensor that cannot be read is recorded as a failure and the others go on. Raises StorageError when the store
     cannot be written, StoppedError after a signal (everything finished is kept).
     """
-    options = options or Options()
     started = time.monotonic()
-    found = _Found() if options.verify else _known(model.tensors, store, options.identify)
-    known = len(found.contents)
-    todo = [place for place in range(len(model.tensors)) if place not in found.contents]
-    size = sum(_bytes(model.tensors[place]) for place in todo)
-    options.progress.begin(model.name, size)
-    failures = _measure(model, todo, store, options, found)
+    found = _taken(model, range(len(model.tensors)), store, options or Options())
     model_id = identity(
         {tensor.canonical: found.contents[i] for i, tensor in enumerate(model.tensors) if i in found.contents}
     )
-    model_id = "" if failures else model_id  # the identity of a part would be taken for the whole's
+    model_id = "" if found.failures else model_id  # the identity of a part would be taken for the whole's
     rows = tuple(_rows(model, model_id, found))
-    if not failures:
+    if not found.failures:
         store.record_model(model.name, model.family, rows)
-    seconds = time.monotonic() - started
-    return Collected(model, model_id, rows, len(todo) - len(failures), known, size, seconds, tuple(failures))
+    measured = len(found.todo) - len(found.failures)
+    known, size = len(model.tensors) - len(found.todo), sum(_bytes(model.tensors[place]) for place in found.todo)
+    return Collected(model, model_id, rows, measured, known, size, time.monotonic() - started, tuple(found.failures))
+
+
+def share_census(
+    model: Model, shard: Shard, store: Store, options: Options | None = None, besides: Collection[str] = ()
+) -> tuple[Share, tuple[KaiboError, ...]]:
+    """Counts the tensors of a model that are this shard's, and tells which could not be read.
+
+    Tensors whose source key is in `besides` are left out: other work has them. Raises what `take_census` raises.
+    """
+    places = {tensor.canonical: place for place, tensor in enumerate(model.tensors) if tensor.source_key not in besides}
+    mine = shard.takes(model.name, {name: _bytes(model.tensors[place]) for name, place in places.items()})
+    found = _taken(model, sorted(places[name] for name in mine), store, options or Options())
+    measured, known = len(found.todo) - len(found.failures), len(mine) - len(found.todo)
+    return Share(model.address, "tensors", len(places), len(mine), measured, known), tuple(found.failures)
+
+
+def lacking(model: Model, store: Store) -> bool:
+    """Whether a census of the model would read anything."""
+    return len(_known(model.tensors, range(len(model.tensors)), store, False).contents) < len(model.tensors)
+
+
+def _taken(model: Model, places: Sequence[int], store: Store, options: Options) -> _Found:
+    """These tensors, from the store where it knows them, else read."""
+    found = _Found() if options.verify else _known(model.tensors, places, store, options.identify)
+    found.todo = [place for place in places if place not in found.contents]
+    options.progress.begin(model.name, sum(_bytes(model.tensors[place]) for place in found.todo))
+    found.failures = _measure(model, found.todo, store, options, found)
+    return found
 
 
 def identity(contents: Mapping[str, str]) -> str:
@@ -111,13 +137,14 @@ def take_identity(model: Model, store: Store, options: Options | None = None) ->
     return taken.model_id
 
 
-def _known(tensors: Sequence[Tensor], store: Store, identify: bool) -> _Found:
+def _known(tensors: Sequence[Tensor], places: Sequence[int], store: Store, identify: bool) -> _Found:
     """What the store can answer unread: the content behind each source key, and that content's census."""
-    keys = {tensor.source_key for tensor in tensors if tensor.source_key is not None}
+    keys = {key for place in places if (key := tensors[place].source_key) is not None}
     contents = store.contents(keys)
     censuses = {} if identify else store.censuses(set(contents.values()))
     found = _Found()
-    for place, tensor in enumerate(tensors):
+    for place in places:
+        tensor = tensors[place]
         content = contents.get(tensor.source_key or "")
         counts = tensor.dtype.measurable and not identify
         if content is None or (counts and content not in censuses):
@@ -128,7 +155,7 @@ def _known(tensors: Sequence[Tensor], store: Store, identify: bool) -> _Found:
     return found
 
 
-def _measure(model: Model, todo: list[int], store: Store, options: Options, found: _Found) -> list[KaiboError]:
+def _measure(model: Model, todo: Sequence[int], store: Store, options: Options, found: _Found) -> list[KaiboError]:
     failures: list[KaiboError] = []
     pending = _Pending(store)
     places = {id(model.tensors[place]): place for place in todo}

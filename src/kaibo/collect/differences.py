@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from kaibo.collect.censuses import Collected, Options, take_census
+from kaibo.collect.censuses import Collected, Options, lacking, share_census, take_census
 from kaibo.collect.lanes import MOST_COUNTED, Asked, everything, pair_content
 from kaibo.collect.pair_rows import PairRows
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.side_by_side import SideBySide
 from kaibo.errors import KaiboError
 from kaibo.models.pairing import Pairing
@@ -98,6 +99,45 @@ def take_distances(
     """
     asked = Asked(frozenset(direct), together=False)
     return _together(SideBySide(base, tuned, store, options or Options(), asked))
+
+
+@dataclass(frozen=True)
+class SharedDifferences:
+    """What a shard did of the differences of models from one base.
+
+    `whole` says that the store has everything now: the rows of all pairs can be had without reading anything.
+    """
+
+    shares: tuple[Share, ...]
+    failures: tuple[KaiboError, ...]
+    whole: bool
+
+
+def share_differences(
+    base: Model,
+    tuned: Sequence[tuple[Model, Pairing]],
+    shard: Shard,
+    store: Store,
+    options: Options | None = None,
+    also: Sequence[Model] = (),
+) -> SharedDifferences:
+    """Reads what is this shard's of all that `take_differences` reads: tensors side by side, and those left over.
+
+    `also` are further models that are counted alone. What of them is read side by side is left to that. Raises what
+    `take_differences` raises.
+    """
+    options = options or Options()
+    read = SideBySide(base, tuned, store, options, everything(len(tuned)))
+    wanted = len(read.wanted)
+    share = read.deal(shard)
+    options.progress.begin(share.work, read.bytes)
+    read.read()
+    whole = wanted == read.done
+    found = [share_census(model, shard, store, _rest(options), read.sources) for model in (*read.models, *also)]
+    shares = (replace(share, measured=read.done), *(one for one, _ in found if one.units))
+    failures = [failure for several in (*read.failures, *(failed for _, failed in found)) for failure in several]
+    whole = whole and not any(lacking(model, store) for model in read.models)
+    return SharedDifferences(shares, tuple({one.line: one for one in failures}.values()), whole)
 
 
 def _together(read: SideBySide) -> Together:

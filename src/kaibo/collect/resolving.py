@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kaibo.collect.censuses import Options
 from kaibo.collect.engine import named, ordered
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import resolve
 from kaibo.errors import KaiboError
@@ -43,6 +44,23 @@ def resolved_bins(
         options.progress.begin("thresholds", sum(4 * task.tensor.size for task in tasks))
         known = {**known, **_read(tasks, store, options)}
     return {key: one for key, one in known.items() if key[1] in wanted.get(key[0], ())}
+
+
+def share_bins(
+    work: str,
+    tensors: Mapping[str, Tensor],
+    wanted: Mapping[str, set[int]],
+    shard: Shard,
+    store: Store,
+    options: Options | None = None,
+) -> Share:
+    """Resolves the wanted bins of a shard's tensors, and says what was done. Raises what `resolved_bins` raises."""
+    mine = shard.takes(work, {content: tensors[content].size for content in wanted})
+    ours = {content: uppers for content, uppers in wanted.items() if content in mine}
+    known = store.resolved(set(ours)) if ours else {}
+    measured = len(list(_tasks(tensors, ours, known)))
+    resolved_bins(tensors, ours, store, options)
+    return Share(work, "thresholds", len(wanted), len(ours), measured, len(ours) - measured)
 
 
 def _tasks(tensors: Mapping[str, Tensor], wanted: Mapping[str, set[int]], known: Found) -> Iterator[_Task]:

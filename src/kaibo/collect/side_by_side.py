@@ -21,6 +21,7 @@ from kaibo.collect.lanes import (
     wanted,
 )
 from kaibo.collect.pending import Pending
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.counting import (
     LanePart,
@@ -78,6 +79,7 @@ class SideBySide:
         }
         self.pending = Pending(store)
         self.failures: list[list[KaiboError]] = [[] for _ in self.models]
+        self.done = 0
 
     @property
     def bytes(self) -> int:
@@ -87,6 +89,26 @@ class SideBySide:
     def _bytes(self, place: int) -> int:
         sides = self.lanes[place].sides
         return sides[0].size * sum(sides[side].dtype.itemsize for side in self.wanted[place].reading)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The source keys of all that lies side by side."""
+        return frozenset(key for lane in self.lanes for side in lane.sides if (key := side.source_key) is not None)
+
+    def deal(self, shard: Shard) -> Share:
+        """Leaves of what is wanted only the lanes of a shard; what fell to it."""
+        places: dict[str, int] = {}
+        for place, lane in enumerate(self.lanes):
+            name = "\0".join(side.canonical for side in lane.sides)
+            while name in places:  # paired twice, as a tied table is
+                name += "\0"
+            places[name] = place
+        sizes = {name: sum(side.size for side in self.lanes[place].sides) for name, place in places.items()}
+        name = "\0".join([self.models[0].name, *sorted(model.name for model in self.models[1:])])
+        mine = {places[unit] for unit in shard.takes(name, sizes)}
+        self.wanted = {place: asked for place, asked in self.wanted.items() if place in mine}
+        work = ", ".join(model.address for model in self.models[1:]) + f" - {self.models[0].address}"
+        return Share(work, "pairs", len(self.lanes), len(mine), len(self.wanted), len(mine) - len(self.wanted))
 
     def _tasks(self) -> Iterator[_Task]:
         for place, asked in self.wanted.items():
@@ -106,6 +128,7 @@ class SideBySide:
                     if not done.task.last:
                         continue
                     failed = self._finish(done.task, parts)
+                    self.done += not failed
                     parts = []
                     if stopping.signal is not None or (failed and self.options.fail_fast):
                         break

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaibo.collect import Collected, Options, Progress, granted_workers, quiet, take_census
+from kaibo.collect.censuses import share_census
+from kaibo.collect.shards import Shard, Share
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.errors import KaiboError, MissingError
 from kaibo.models import open_model
@@ -38,6 +40,10 @@ class Settings:
     as_stored: bool = False
     progress: Progress = field(default=quiet, repr=False)
 
+    def options(self) -> Options:
+        """The same as what measures weights takes them."""
+        return Options(granted_workers(self.workers), self.verify, self.progress, self.fail_fast)
+
     def forming(self) -> Options:
         """The same as what forms weights takes them: the first failure stops it."""
         return Options(granted_workers(self.workers), self.verify, self.progress, fail_fast=True)
@@ -58,12 +64,7 @@ def measured(
     settings = settings or Settings()
     report = on_error or raising
     store = open_store(settings.store)
-    options = Options(
-        workers=granted_workers(settings.workers),
-        verify=settings.verify,
-        progress=settings.progress,
-        fail_fast=settings.fail_fast,
-    )
+    options = settings.options()
     told: set[str] = set()
     for address in addresses(models):
         try:
@@ -83,6 +84,23 @@ def measured(
         for failure in collected.failures:
             report(failure)
         yield collected
+
+
+def shared(models: Address | Iterable[Address], shard: Shard, settings: Settings, on_error: OnError) -> Iterator[Share]:
+    """Counts a shard's tensors of each model, and says what was done; errors are given to `on_error`."""
+    store, options = open_store(settings.store), settings.options()
+    for address in addresses(models):
+        try:
+            model = open_model(address, trust_shards=settings.trust_shards, as_stored=settings.as_stored)
+            share, failures = share_census(model, shard, store, options)
+        except KaiboError as error:
+            if settings.fail_fast or error.kind in ("storage", "stopped"):
+                raise
+            on_error(error)
+            continue
+        for failure in failures:
+            on_error(failure)
+        yield share
 
 
 def rows_of(collected: Iterable[Collected]) -> list[Row]:

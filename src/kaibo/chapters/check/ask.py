@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kaibo.chapters.check.adapters import merged, unreached, zero_factors
 from kaibo.chapters.check.beside import pickles_beside
@@ -17,11 +18,12 @@ from kaibo.chapters.check.tokens import out_of_range, unknown, untrained_rows
 from kaibo.chapters.check.took import took
 from kaibo.chapters.check.untrained import untrained
 from kaibo.chapters.check.values import values
-from kaibo.chapters.diff.ask import compare_addresses
+from kaibo.chapters.diff.ask import DiffOptions, compare_addresses, share_diff
 from kaibo.collect import Collected
 from kaibo.collect.differences import Compared
+from kaibo.collect.shards import Shard, Share
 from kaibo.desk.addresses import Address, OnError, addresses, raising
-from kaibo.desk.measuring import Settings, measured
+from kaibo.desk.measuring import Settings, measured, shared
 from kaibo.errors import FormatError, KaiboError, MissingError, UsageError
 from kaibo.models.adapters import open_adapter, open_base
 from kaibo.models.anatomy import architecture
@@ -35,6 +37,7 @@ from kaibo.vocabulary.seen import ENOUGH, in_percent
 from kaibo.words import note
 
 WEIGHTS = (".safetensors", ".gguf", ".index.json", ".bin", ".pt", ".pth")
+T = TypeVar("T")
 STARTS = ("initializer_range", "init_std", "initializer_std")
 """Where configs keep the σ that weights start from."""
 
@@ -69,6 +72,28 @@ def check(
     return Finding(CHECK, tuple(rows), (), provenance)
 
 
+def share_check(
+    models: Address | Iterable[Address], shard: Shard, *, base: Address | None, settings: Settings, on_error: OnError
+) -> Iterator[Share]:
+    """Reads a shard's part of what `check` keeps in the store; what is wrong with files is for the verdict to tell."""
+    for address in addresses(models):
+        try:
+            yield from _shared(address, shard, base, settings)
+        except KaiboError as error:
+            if settings.fail_fast or error.kind in ("storage", "stopped"):
+                raise
+            on_error(error)
+
+
+def _shared(address: str, shard: Shard, base: Address | None, settings: Settings) -> Iterable[Share]:
+    if base is not None:
+        asked = DiffOptions(exact=False)
+        with suppress(MissingError, FormatError):  # broken: then there is no comparison
+            return share_diff(base, address, shard, options=asked, settings=settings, on_error=raising, also=[address])
+    found, _ = _sound(address, settings, lambda how, report: shared(address, shard, how, report))
+    return [] if found is None else [found]
+
+
 def faults_of(found: Finding[CheckRow], *, remarks: bool = False) -> Finding[FaultRow]:
     """All findings of all models as one table, or all remarks."""
     rows = tuple(one for row in found.rows for one in (row.remarks if remarks else row.findings))
@@ -97,15 +122,23 @@ def _merged(model: Model, base: Address, adapter: Address, settings: Settings) -
 
 def _collected(address: str, settings: Settings) -> tuple[Collected | None, list[Fault]]:
     """The census of a model, and what of its files is broken; where an index is wrong, its shards are still read."""
+    found, errors = _sound(address, settings, lambda how, report: measured(address, how, report))
+    return found, [_broken(error) for error in errors]
+
+
+def _sound(
+    address: str, settings: Settings, read: Callable[[Settings, OnError], Iterator[T]]
+) -> tuple[T | None, list[KaiboError]]:
+    """What reading a model gives, by its shards where its index is wrong; raises for what holds no weights at all."""
     errors: list[KaiboError] = []
-    found = next(iter(measured(address, settings, errors.append)), None)
+    found = next(read(settings, errors.append), None)
     if found is None and not (isinstance(errors[0], MissingError | FormatError) and _holds_weights(address)):
         raise errors[0]
     if found is None and not settings.trust_shards:
         again: list[KaiboError] = []
-        found = next(iter(measured(address, replace(settings, trust_shards=True), again.append)), None)
+        found = next(read(replace(settings, trust_shards=True), again.append), None)
         errors += [] if found is None else again
-    return found, [_broken(error) for error in errors]
+    return found, errors
 
 
 def _broken(error: KaiboError) -> Fault:

@@ -9,6 +9,7 @@ import typer
 from kaibo.desk import options, outputs
 from kaibo.desk.answering import answering
 from kaibo.desk.groups import grouped
+from kaibo.desk.sharing import Sharing
 
 Base = Annotated[
     str | None, typer.Option("--base", metavar="BASE", help="The model it was made from: did training take?")
@@ -28,17 +29,24 @@ def command(
     *,
     given: options.TableOutput,
     reading: options.Reading,
+    sharing: Sharing,
 ) -> None:
     """Is anything wrong with a model? One verdict, each finding with its evidence. Exit 1 when there is any.
 
     Lost tensors, shards, parts; values that no training leaves; what is there twice; vocabulary, special tokens,
     types. With --base whether training took, with --adapter how many times the adapter is in the merged model.
     """
-    from kaibo.chapters.check.ask import check, faults_of
+    from kaibo.chapters.check.ask import check, faults_of, share_check
     from kaibo.collect import progress_bar
 
     with answering("check", as_json=given.json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)
+
+        def share(shard: Any) -> Any:
+            return share_check(models, shard, base=base, settings=settings, on_error=answer.errors.append)
+
+        if sharing.done(answer, share, settings, language=given.language):
+            return
         found = check(models, base=base, adapter=adapter, settings=settings, on_error=answer.errors.append)
         faults, remarks = faults_of(found), faults_of(found, remarks=True)
         options.export(faults, given.table, None, language=given.language, force=given.force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from kaibo.chapters.diff import differences, distances, seeds
@@ -36,12 +36,14 @@ from kaibo.chapters.diff.rows import (
     UnmatchedRow,
 )
 from kaibo.chapters.diff.seeds import Label
-from kaibo.collect import Options, granted_workers
-from kaibo.collect.differences import Compared, Together, take_difference, take_differences
-from kaibo.collect.resolving import resolved_bins
+from kaibo.collect import Options
+from kaibo.collect.differences import Compared, Together, share_differences, take_difference, take_differences
+from kaibo.collect.resolving import resolved_bins, share_bins
+from kaibo.collect.shards import Shard, Share
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, UsageError
+from kaibo.models import open_model
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.derived.difference import difference_of
 from kaibo.models.pairing import Pairing, Unmatched, pair_models
@@ -140,7 +142,7 @@ def diff(
     resolved: ByContent = {}
     if asked.exact:
         store = open_store(settings.store)
-        resolved = resolved_of(together.compared, asked.top, asked.of, store, _options(settings))
+        resolved = resolved_of(together.compared, asked.top, asked.of, store, settings.options())
     return gathered(together.compared, by, asked, resolved=resolved, together=together)
 
 
@@ -148,7 +150,7 @@ def taken_together(base: Address, tuned: Sequence[str], settings: Settings, repo
     """A base and the models made from it that can be opened, measured in one pass; errors are given to `report`."""
     before = open_base(base, trust_shards=settings.trust_shards)
     opened = list(_opened(before, tuned, settings, report))
-    together = take_differences(before, opened, open_store(settings.store), _options(settings))
+    together = take_differences(before, opened, open_store(settings.store), settings.options())
     for failure in {failure.line: failure for one in together.compared for failure in one.failures}.values():
         report(failure)
     return together
@@ -166,10 +168,48 @@ def _opened(base: Model, tuned: Sequence[str], settings: Settings, report: OnErr
             report(error)
 
 
+def share_diff(
+    base: Address,
+    tuned: Address | Iterable[Address],
+    shard: Shard,
+    *,
+    options: DiffOptions,
+    settings: Settings,
+    on_error: OnError,
+    also: Sequence[Address] = (),
+) -> list[Share]:
+    """Reads a shard's part of what `diff` reads, and says what was done; `also` are models that are counted alone.
+
+    Which bins hold the thresholds of the largest n % follows from all parts: where the store has them, a shard
+    resolves its part of these.
+    """
+    _check(options.top)
+    counted((), options.of)
+    before = open_base(base, trust_shards=settings.trust_shards)
+    opened = list(_opened(before, addresses(tuned), settings, on_error))
+    beside = [open_model(one, trust_shards=settings.trust_shards) for one in also]
+    store = open_store(settings.store)
+    found = share_differences(before, opened, shard, store, settings.options(), beside)
+    for failure in found.failures:
+        on_error(failure)
+    if not (options.exact and found.whole and opened):
+        return list(found.shares)
+    compared = take_differences(before, opened, store, replace(settings.options(), verify=False)).compared
+    tensors, wanted = _thresholds(compared, options.top, options.of)
+    return [*found.shares, share_bins(found.shares[0].work, tensors, wanted, shard, store, settings.options())]
+
+
 def resolved_of(
     compared: Sequence[Compared], top: Sequence[float], of: str, store: Store, options: Options
 ) -> ByContent:
     """The bins that the thresholds of all compared models fall in, value by value."""
+    return resolved_bins(*_thresholds(compared, top, of), store, options)
+
+
+def _thresholds(
+    compared: Sequence[Compared], top: Sequence[float], of: str
+) -> tuple[dict[str, Tensor], dict[str, set[int]]]:
+    """The differences by their content, and the upper halves of the bins that thresholds fall in."""
     tensors: dict[str, Tensor] = {}
     wanted: dict[str, set[int]] = {}
     for one in compared:
@@ -178,17 +218,13 @@ def resolved_of(
         tensors |= {row.content: difference_of(names[row.tensor]) for row in rows}
         for content, uppers in needed(rows, top, of).items():
             wanted.setdefault(content, set()).update(uppers)
-    return resolved_bins(tensors, wanted, store, options)
+    return tensors, wanted
 
 
 def _check(top: Sequence[float]) -> None:
     for percent in top:
         if not 0 < percent <= 100:
             raise UsageError(f"{percent} % is no share", next="give a percent above 0, at most 100")
-
-
-def _options(settings: Settings) -> Options:
-    return Options(granted_workers(settings.workers), settings.verify, settings.progress, settings.fail_fast)
 
 
 def compare(base: Model, tuned: Model, store: Store, options: Options) -> Compared:
@@ -204,7 +240,7 @@ def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Comp
     """The same for two addresses. Raises what opening raises, and the first tensor's error where one cannot be read."""
     before = open_base(base, trust_shards=settings.trust_shards)
     after = open_tuned(tuned, before, trust_shards=settings.trust_shards)
-    compared = compare(before, after, open_store(settings.store), _options(settings))
+    compared = compare(before, after, open_store(settings.store), settings.options())
     if compared.failures:
         raise compared.failures[0]
     return compared
@@ -212,7 +248,7 @@ def compare_addresses(base: Address, tuned: Address, settings: Settings) -> Comp
 
 def exact_bins(compared: Sequence[Compared], top: Sequence[float], settings: Settings) -> ByContent:
     """What makes the thresholds of models that were compared exact."""
-    return resolved_of(compared, top, "all", open_store(settings.store), _options(settings))
+    return resolved_of(compared, top, "all", open_store(settings.store), settings.options())
 
 
 def gathered(

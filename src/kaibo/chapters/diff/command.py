@@ -11,6 +11,7 @@ import typer
 from kaibo.desk import options, outputs
 from kaibo.desk.answering import Answer, answering
 from kaibo.desk.groups import grouped
+from kaibo.desk.sharing import Sharing
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The starting model: a folder, a file, or hf:org/name.")]
 Tuned = Annotated[list[str], typer.Argument(metavar="TUNED…", help="Models made from it.")]
@@ -51,28 +52,36 @@ class Largest:
     exact: Exact = True
 
 
+@dataclass(frozen=True)
+class Further:
+    """What else is measured, each by a pass of its own that keeps little or nothing in the store."""
+
+    quantised: Quantised = None
+    storing: Storing = "bf16,nf4"
+    spectrum: Spectrum = False
+
+
 @grouped
 def command(
     base: Base,
     tuned: Tuned,
     by: options.Level = "model",
-    quantised: Quantised = None,
-    storing: Storing = "bf16,nf4",
-    spectrum: Spectrum = False,
     group: Groups = None,
     draw: Drawing = None,
     *,
     largest: Largest,
+    further: Further,
     given: options.Output,
     out: outputs.Out = None,
     reading: options.Reading,
+    sharing: Sharing,
 ) -> None:
     """What changed between a base and the models made from it: settings first, then the weights, exactly.
 
     Tensors are paired by name, tables by token; what has no counterpart is listed. Differences are formed in
     float32 and counted; nothing that the store knows is read again.
     """
-    from kaibo.chapters.diff.ask import DiffOptions, diff
+    from kaibo.chapters.diff.ask import DiffOptions, diff, share_diff
     from kaibo.chapters.diff.ask_adapters import adapters_of, check_grids
     from kaibo.chapters.diff.labelling import labelled
     from kaibo.collect import progress_bar
@@ -82,15 +91,26 @@ def command(
         settings = reading.settings(progress)
         report: Any = answer.errors.append
         level: Any = by
-        grids = _listed(storing), _listed(quantised)
+        grids = _listed(further.storing), _listed(further.quantised)
         check_grids(*grids)
         labels = labelled(group or [], addresses(tuned))
         chosen = DiffOptions(_percents(largest.top), largest.of, largest.exact, labels)
+        left = ["--spectrum"] * further.spectrum + ["--quantised"] * bool(grids[1])
+
+        def share(shard: Any) -> Any:
+            shares = share_diff(base, tuned, shard, options=chosen, settings=settings, on_error=report)
+            left.extend(["--exact"] * (largest.exact and all(one.unit != "thresholds" for one in shares)))
+            return shares
+
+        if sharing.done(answer, share, settings, left, given.language):
+            return
         found = diff(base, tuned, level, options=chosen, settings=settings, on_error=report)
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}
         others = adapters_of(found.compared, level, **grid, on_error=_once(answer))
         lost = what_was_lost(answer, found.compared, level, settings)
-        spectra = measured_spectrum(answer, found.compared, settings) if spectrum or draw == "spectrum" else None
+        spectra = (
+            measured_spectrum(answer, found.compared, settings) if further.spectrum or draw == "spectrum" else None
+        )
         given.give(answer, found.norms, _drawn(found, draw, by, spectra))
         if out is not None:
             several = (found.trimmed, *others.findings, lost, found.pairs, found.conflict, found.order, found.seeds)

@@ -9,6 +9,7 @@ import typer
 from kaibo.desk import options
 from kaibo.desk.answering import Answer, answering
 from kaibo.desk.groups import grouped
+from kaibo.desk.sharing import Sharing
 
 Grid = Annotated[bool, typer.Option("--grid", help="Also look for 4-bit grids by groups: one more pass.")]
 Level = Annotated[str, typer.Option("--by", metavar="LEVEL", help="model, layer, role, tensor or expert.")]
@@ -25,6 +26,7 @@ def command(
     force: options.Force = False,
     *,
     reading: options.Measuring,
+    sharing: Sharing,
     grid: Grid = False,
 ) -> None:
     """Moments, norms, tails, entropy and hidden grids of the weights.
@@ -34,9 +36,17 @@ def command(
     """
     from kaibo.chapters.stats.ask import experts, grids, profile, stats
     from kaibo.collect import progress_bar
+    from kaibo.desk.measuring import shared
 
     with answering("stats", as_json=json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)
+        left = ["--by expert"] * (by == "expert") + ["--grid"] * grid
+
+        def share(shard: Any) -> Any:
+            return [] if by == "expert" else shared(models, shard, settings, answer.errors.append)
+
+        if sharing.done(answer, share, settings, left, language):
+            return
         if by == "expert":
             found = experts(models, settings=settings, on_error=answer.errors.append)
             options.export(found, table, None, language=language, force=force)
