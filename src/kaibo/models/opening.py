@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import MissingError
-from kaibo.models.addresses import Target, far_target, hub_parts, local_target, scheme_of, text_of
+from kaibo.models.addresses import Target, hub_parts, hub_target, local_target, scheme_of, text_of, web_target
 from kaibo.models.anatomy import Position, anatomy_for, architecture
 from kaibo.models.descriptions import Described, describe
 from kaibo.words import Note, note
@@ -28,7 +28,7 @@ class Description:
     """A model as far as it is known without its weights: what `kaibo inspect` needs.
 
     `tensors` are known from the headers alone; None where the address holds no weights (a lone `config.json`, a
-    repository whose weights were not fetched).
+    repository without weights).
     """
 
     address: str
@@ -63,10 +63,10 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False, a
 def open_description(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Description:
     """What an address says about a model, from its small files and, where weights are there, their headers.
 
-    From the hub only the small files are fetched. Raises as `open_model` does, except that weights may be absent.
+    Of what lies far away config and headers are read. Raises as `open_model` does, but weights may be absent.
     """
     text = text_of(address)
-    target = target_of(text, weights=False)
+    target = target_of(text)
     described = _describe(target, texts=target.far is None)
     notes = (*target.notes, *described.notes)
     if not _lone_json(target):
@@ -75,10 +75,9 @@ def open_description(address: str | os.PathLike[str], *, trust_shards: bool = Fa
         try:
             model = _model(target, open_weights(target, trust=trust_shards), described)
         except MissingError as problem:
-            not_fetched = text.startswith("hf:")
-            if not described.config or not (not_fetched or problem.message == LOOKED_FOR):
+            if not described.config or problem.message != LOOKED_FOR:
                 raise
-            notes = (*notes, note("not_fetched") if not_fetched else note("no_weights"))
+            notes = (*notes, note("no_weights"))
         else:
             return _description(model)
     return Description(text, target.name, described.config, described.documents, notes)
@@ -102,17 +101,18 @@ def _lone_json(target: Target) -> bool:
     return target.file is not None and target.file.endswith(".json") and not target.file.endswith(".index.json")
 
 
-def target_of(address: str, *, weights: bool = True) -> Target:
+def target_of(address: str) -> Target:
     """Where an address leads. What lies far away is read where it is.
 
     Raises MissingError for what is not there or lacks an extra, UsageError for what is no address, NetworkError where
     a place does not answer.
     """
-    if scheme_of(address) in ("", "hf"):
-        return local_of(address, weights=weights)
-    from kaibo.models.places.far import far_folder
+    scheme = scheme_of(address)
+    if not scheme:
+        return local_target(address)
+    from kaibo.models.places import far
 
-    return far_target(address, far_folder)
+    return hub_target(address, far.repository) if scheme == "hf" else web_target(address, far.web_folder)
 
 
 def local_of(address: str, *, weights: bool = True) -> Target:
@@ -128,8 +128,9 @@ def local_of(address: str, *, weights: bool = True) -> Target:
         raise MissingError(message, file=address, next="download the folder and name it")
     from kaibo.models.places.hub import snapshot
 
-    repository, revision = hub_parts(address)
-    return local_target(address, snapshot(repository, revision, weights=weights), repository)
+    repository, revision, file = hub_parts(address)
+    folder = snapshot(repository, revision, weights=weights, file=file)
+    return local_target(address, os.path.join(folder, file or ""), repository if file is None else None)
 
 
 def _describe(target: Target, *, texts: bool = True) -> Described:

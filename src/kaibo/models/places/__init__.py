@@ -2,7 +2,7 @@
 
 - `folder`: files of this machine
 - `remote`: a file far away, read by range; `wire` asks for ranges over HTTP
-- `web`: folders of the web; `hub`: repositories, fetched into the cache
+- `web`: folders of the web; `repository`: those of the hub, of which `hub` is told by its own client
 """
 
 from __future__ import annotations
