@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,11 @@ from hub_server import Hub
 from kaibo.desk.measuring import Settings, measured
 from kaibo.errors import MissingError, NetworkError, UsageError
 from kaibo.models import open_model
-from kaibo.models.places import far
 from kaibo.models.places.repository import Repository
 from kaibo.testing.models import tiny_model
 from range_server import redirect, status
 
 constants = pytest.importorskip("huggingface_hub.constants")
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(far, "FRESH", -1.0)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-    monkeypatch.setenv("KAIBO_NETWORK_SECONDS", "5")
-    monkeypatch.setenv("HF_TOKEN", "hf_secret_token")
-    with Hub(tmp_path / "hub") as hub:
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        yield hub
 
 
 def cached(hub: Hub, cache: Path, revision: str = "main") -> Path:
