@@ -30,10 +30,10 @@ from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
-from kaibo.models.checkpoints import Checkpoint, checkpoints_of
 from kaibo.models.pairing import pair_models
 from kaibo.models.pairing.comparing import changes
-from kaibo.models.published import is_pattern
+from kaibo.models.runs.checkpoints import Checkpoint, checkpoints_of
+from kaibo.models.runs.published import is_pattern
 from kaibo.store import Failure, Store
 from kaibo.vocabulary import Finding, Model
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from kaibo.chapters.series.audit import audit_beside, audit_published
 from kaibo.chapters.series.rows import SERIES_AUDIT, SERIES_REVISIONS, AuditRow, RevisionRow
 from kaibo.errors import UsageError
-from kaibo.models.published import Revision, named_by, published
+from kaibo.models.runs.published import Revision, named_by, published
 from kaibo.version import __version__
 from kaibo.vocabulary import Finding
 from kaibo.vocabulary.series import CheckpointFacts, Unreadable

@@ -15,10 +15,10 @@ from fnmatch import fnmatchcase
 
 from kaibo.errors import MissingError, UsageError
 from kaibo.models.addresses import hub_parts
-from kaibo.models.checkpoints import Checkpoint, checkpoints_of
 from kaibo.models.formats.shards import listed
 from kaibo.models.places import AT_ONCE, hub
 from kaibo.models.places.hub import Published
+from kaibo.models.runs.checkpoints import Checkpoint, checkpoints_of
 from kaibo.models.weights import weights_among
 
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
