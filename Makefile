@@ -52,6 +52,8 @@ faults: setup
 
 docs: setup
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python docs/site.py
 
 anatomy: setup
 	$(BIN)/python tools/anatomy
