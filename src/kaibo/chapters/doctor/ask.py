@@ -32,6 +32,7 @@ CORE = (
 EXTRAS = {
     "hub": ("huggingface_hub",),
     "frames": ("pandas",),
+    "ray": ("ray",),
     "tables": ("openpyxl",),
     "merge": ("pyyaml",),
     "torch": ("torch", "transformers", "tokenizers"),
