@@ -103,15 +103,14 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     if local:
         wanted |= {"num_cpus": granted_workers(cluster.workers), "include_dashboard": False}
     try:
-        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):  # it tells of tokens and dashboards
-            ray.init(**wanted, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-        said = " ".join(str(error).split())[:200]
-        message = f"no Ray cluster could be reached ({said})"
-        raise NetworkError(message, file=cluster.address or "this machine", next="is it running? ray status") from error
-    try:
-        with redirect_stdout(StringIO()):  # it prints of tasks that it tries again; stdout is the answer's
+        with redirect_stdout(StringIO()):  # it tells of tasks that it tries again; stdout is the answer's
+            with redirect_stderr(StringIO()):  # and of tokens and dashboards
+                ray.init(**wanted, log_to_driver=False, logging_level="ERROR", configure_logging=False)
             yield ray
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        said = " ".join(str(error).split())[:200]
+        message = f"the Ray cluster cannot be reached ({said})"
+        raise NetworkError(message, file=cluster.address or "this machine", next="is it running? ray status") from error
     finally:
         ray.shutdown()
         signal.signal(signal.SIGTERM, ending)
