@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 
-.PHONY: core setup demo studies test test-all check bench docs anatomy clean
+.PHONY: core setup demo studies test test-all check bench faults docs anatomy clean
 
 core: $(CORE)
 
@@ -45,6 +45,10 @@ test-all: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Every command with every kind of input of the catalogue of faults; goes on where it was stopped: MINUTES=10.
+faults: setup
+	$(BIN)/python tools/faults $(if $(MINUTES),--minutes $(MINUTES))
 
 docs: setup
 	$(BIN)/python docs/generate.py
