@@ -55,6 +55,12 @@ def test_without_the_extra_one_line_says_how_to_install_it(
     assert error["next"] == 'pip install "kaibo[ray]"'
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed")
+def test_a_cluster_that_does_not_answer_is_one_line(ask: Ask, asked: list[str]) -> None:
+    (error,) = ask(*asked, "--engine", "ray", "--address", "127.0.0.1:1", code=5)["errors"]
+    assert (error["kind"], error["file"]) == ("network", "127.0.0.1:1")
+
+
 def test_further_options_win_and_stand_before_what_is_no_option() -> None:
     assert _with(["census", "m", "--store", "a"], ["--store", "b"]) == ["census", "m", "--store", "a", "--store", "b"]
     assert _with(["census", "--", "-m"], ["--store", "b"]) == ["census", "--store", "b", "--", "-m"]

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,9 @@ from kaibo.version import __version__
 PACKAGE = Path(__file__).resolve().parents[1]
 TRIES = 4
 """How often a task is begun at most, where its worker or node dies."""
+
+PATIENCE = 10.0
+"""Seconds that a cluster has to answer at all."""
 
 UNDONE = frozenset({6, 70, 130, 143})
 """Exit codes of a shard that did not do its part: no place to write, a fault, a signal. Others tell of the models."""
@@ -98,6 +103,8 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         import ray
     except ModuleNotFoundError as absent:
         raise missing_extra("ray", "tasks on a cluster (--engine ray)") from absent
+    if cluster.address is not None:
+        _check_answers(cluster.address)
     ending = signal.getsignal(signal.SIGTERM)  # Ray takes it for itself, and keeps it
     wanted: dict[str, Any] = {"address": "local" if local else cluster.address}
     if local:
@@ -114,6 +121,19 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     finally:
         ray.shutdown()
         signal.signal(signal.SIGTERM, ending)
+
+
+def _check_answers(address: str) -> None:
+    """Raises NetworkError where nobody listens at `host:port`; Ray itself asks for minutes."""
+    found = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:([0-9]{1,5})", address)
+    if found is None:  # auto, local, or a name that Ray knows
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        message = f"no Ray cluster answers there ({said})"
+        raise NetworkError(message, file=address, next="is it running? ray status") from error
 
 
 def _pass(
