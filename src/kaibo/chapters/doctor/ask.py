@@ -33,6 +33,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "remote": ("obstore",),
     "frames": ("pandas",),
+    "ray": ("ray",),
     "tables": ("openpyxl",),
     "merge": ("pyyaml",),
     "torch": ("torch", "transformers", "tokenizers"),
