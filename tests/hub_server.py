@@ -34,6 +34,7 @@ class Hub:
         self.front = Served(folder, answer=self._answer)
         self.blobs.answer = self._bytes
         self.url = self.front.url
+        self._revisions: dict[str, tuple[int, dict[str, str]]] = {}
         self._hashes: dict[Path, tuple[int, str]] = {}
 
     def __enter__(self) -> Hub:
@@ -63,7 +64,11 @@ class Hub:
     def revisions(self, repository: str) -> dict[str, str]:
         """Commits by the names of branches."""
         folder = self.folder / repository
-        return {one.name: self.commit(repository, one.name) for one in sorted(folder.iterdir())}
+        changed = folder.stat().st_mtime_ns
+        if self._revisions.get(repository, (0, {}))[0] != changed:
+            found = {one.name: self.commit(repository, one.name) for one in sorted(folder.iterdir())}
+            self._revisions[repository] = changed, found
+        return self._revisions[repository][1]
 
     def _answer(self, handler: Handler, request: Request) -> bool:
         path = request.path.partition("?")[0].lstrip("/")

@@ -18,8 +18,8 @@ from kaibo.collect.watch.workers import granted_workers
 from kaibo.errors import KaiboError
 from kaibo.llama.engines.functions import Running, function_of
 from kaibo.models import open_model
-from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import local_of
+from kaibo.models.runs.checkpoints import Checkpoint
 from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan

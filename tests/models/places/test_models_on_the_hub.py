@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,11 @@ from hub_server import Hub
 from kaibo.desk.measuring import Settings, measured
 from kaibo.errors import MissingError, NetworkError, UsageError
 from kaibo.models import open_model
-from kaibo.models.places import far
 from kaibo.models.places.repository import Repository
 from kaibo.testing.models import tiny_model
 from range_server import redirect, status
 
 constants = pytest.importorskip("huggingface_hub.constants")
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(far, "FRESH", -1.0)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-    monkeypatch.setenv("KAIBO_NETWORK_SECONDS", "5")
-    monkeypatch.setenv("HF_TOKEN", "hf_secret_token")
-    with Hub(tmp_path / "hub") as hub:
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        yield hub
 
 
 def cached(hub: Hub, cache: Path, revision: str = "main") -> Path:
@@ -186,3 +169,22 @@ def test_faults_of_the_second_host_are_survived_or_one_line(hub: Hub, tmp_path: 
     with pytest.raises(MissingError, match="403") as refused:
         open_model("hf:org/m")
     assert "X-Signature" not in refused.value.line
+
+
+@pytest.mark.slow
+def test_tensors_of_shards_with_equal_hashes_are_read_once_and_the_numbers_are_those_of_the_folders(
+    hub: Hub, tmp_path: Path
+) -> None:
+    base, tuned = tiny_model(hub.folder / "org/m/main", shards=4), hub.folder / "org/tuned/main"
+    shutil.copytree(base, tuned)
+    other = tiny_model(tmp_path / "other", shards=4, seed=1)
+    changed = sorted(file.name for file in tuned.glob("*.safetensors"))[0]
+    shutil.copy(other / changed, tuned / changed)
+    there = kaibo.diff("hf:org/m", "hf:org/tuned", settings=Settings(store=tmp_path / "a"))
+    here = kaibo.diff(base, tuned, settings=Settings(store=tmp_path / "b"))
+    rows = [[(row.l1, row.l2, row.cosine, row.relative) for row in one.norms.rows] for one in (there, here)]
+    assert rows[0] == rows[1]
+    assert any("equal published hashes" in one for one in there.norms.notes)
+    (compared,) = there.compared
+    (local,) = here.compared
+    assert compared.measured < local.measured

@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from kaibo.vocabulary import Buffer
+if TYPE_CHECKING:
+    from kaibo.vocabulary import Buffer
+
 
 Bytes = memoryview
 

@@ -123,6 +123,17 @@ def files_of(repository: str, revision: str | None) -> dict[str, Published]:
     return _asked(listed, repository, revision)
 
 
+def revisions_of(repository: str) -> dict[str, str]:
+    """Commits by the names of a repository's branches and tags: one request. Raises as `snapshot` does."""
+
+    def named() -> dict[str, str]:
+        found = _client().HfApi(endpoint=endpoint()).list_repo_refs(repository)
+        return {one.name: one.target_commit for one in (*found.branches, *found.tags)}
+
+    check(repository, None)
+    return _asked(named, repository, None)
+
+
 def cached_commit(repository: str, revision: str | None) -> str | None:
     """The commit that the cache holds of a revision; None where it holds none."""
     folder = _cache(repository)
