@@ -48,6 +48,8 @@ bench: setup
 
 docs: setup
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python docs/site.py
 
 anatomy: setup
 	$(BIN)/python tools/anatomy

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -250,3 +253,21 @@ def test_the_listing_of_the_readme_is_what_the_command_prints(
     command, *lines = shown.splitlines()
     assert main_loop(shlex.split(command.removeprefix("$ kaibo "))) == 0
     assert lines == [line.rstrip() for line in capfd.readouterr().out.splitlines()], "copy the new listing"
+
+
+def test_the_notebook_runs_from_top_to_bottom_and_shows_what_it_holds(folder: Path) -> None:
+    cells = json.loads((ROOT / "docs" / "first-look.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        body = ast.parse("".join(cell["source"])).body
+        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), "cell", "exec"), names)  # the notebook is ours
+        shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names) if isinstance(last, ast.Expr) else None
+        kinds = {kind for output in cell["outputs"] for kind in output.get("data", {})}
+        if "text/html" in kinds:
+            assert "<table" in shown._repr_html_()
+        elif "image/png" in kinds:
+            assert type(shown).__module__.startswith("altair")
+    assert names["row"].n == sum(names["row"].counts) + names["row"].zeros

@@ -195,6 +195,7 @@ def of_groups(rows: Any) -> list[tuple[str, dict[str, Any]]]:
             out.append((f"by_{key}", {"shown": ", ".join(shown(row) for row in found)}))
         elif found:
             ends = {"low": min(row.mae for row in found), "high": max(row.mae for row in found), "n": len(found)}
+            ends["moved"] = max(abs(row.mae - found[0].mae) for row in found)
             out.append((f"by_{key}", ends))
     return out
 

@@ -125,11 +125,21 @@ def needed(found: Tables, key: str) -> list[float]:
     return [row.needed_times for row in found.against[key] if row.own and row.needed_times is not None]
 
 
+def by_the_smallest(found: Tables) -> int:
+    """For how many scores of a LLaMA the smallest of all others was enough, so that the table has no smaller to try."""
+    rows = list(found.against["common-parameters"])
+    others = [row for row in rows if not row.own]
+    least = {row.benchmark: min(one.x for one in others if one.benchmark == row.benchmark) for row in others}
+    reached = [row for row in rows if row.own and row.needed_times is not None]
+    return sum(row.needed_times * row.x <= least[row.benchmark] * (1 + 1e-9) for row in reached)
+
+
 def sentences(found: Tables) -> tuple[tuple[str, dict[str, Any]], ...]:
     """What stands out: parameters and FLOPs saved, the gains, the Japanese tasks, and the Japanese tokens."""
     sizes, flops = needed(found, "common-parameters"), needed(found, "common-flops")
     own = [row for row in found.against["common-parameters"] if row.own]
     saved = {"parameters": median(sizes), "flops": median(flops), "reached": len(sizes), "cells": len(own)}
+    saved["least"] = by_the_smallest(found)
     gains = list(found.gains.sums)
     clear = [row for row in found.japanese.rows if row.q is not None and row.one.endswith("7b-instruct")]
     up = sum(row.q < 0.05 and row.difference > 0 for row in clear)

@@ -82,9 +82,7 @@ def wanted(table: str, pattern: str | None) -> str | None:
 def outcomes_of(name: str, row: Any) -> list[kaibo.Outcome]:
     """What one table says of the claims; intervals are those of the bootstrap over families or models."""
     n = len(row.models)
-    over_families = row.explained_interval and not math.isnan(row.explained_interval[0][0])
-    intervals = row.explained_interval if over_families else row.explained_interval_models
-    first = intervals[0] if intervals else (None, None)
+    first = [None if math.isnan(end) else end for end in first_share(row)]
     own = is_own(name, row)
     found = [
         kaibo.Outcome(f"{name}.pc1", row.explained[0], *first, own=own, n=n),
@@ -100,6 +98,13 @@ def outcomes_of(name: str, row: Any) -> list[kaibo.Outcome]:
     if {"GSM8K", "HumanEval"} <= set(row.loadings) and len(row.explained) > 1:
         found.append(kaibo.Outcome(f"{name}.pc2_reasoning", reasoning(row), n=n, own=own))
     return found
+
+
+def first_share(row: Any) -> tuple[float, float]:
+    """The interval of the first component's share: over families, where those are too few over models."""
+    over_families = row.explained_interval and not math.isnan(row.explained_interval[0][0])
+    intervals = row.explained_interval if over_families else row.explained_interval_models
+    return intervals[0] if intervals else (math.nan, math.nan)
 
 
 def japanese(name: str, row: Any, own: bool) -> list[kaibo.Outcome]:

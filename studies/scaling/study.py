@@ -7,7 +7,7 @@ from typing import Any
 
 import kaibo
 
-from .components import ENGLISH, JAPANESE, SHIPPED, SHIPPED_JAPANESE, components, given, outcomes_of
+from .components import ENGLISH, JAPANESE, SHIPPED, SHIPPED_JAPANESE, components, first_share, given, outcomes_of
 from .flops import Line, line
 from .prediction import forecasts, laws, selection, told
 
@@ -54,15 +54,18 @@ def analyse(measured: Measured) -> kaibo.Results:
 def sentences(measured: Measured) -> tuple[tuple[str, dict[str, Any]], ...]:
     """English beside Japanese, the line on compute, every other table, then laws, forecasts and the choice."""
     rows = {name: finding.rows[0] for name, finding in measured.components.items()}
+    pairs = [
+        (first, rows[first], rows[second]) for first, second in ENGLISH_AND_JAPANESE if {first, second} <= set(rows)
+    ]
     beside = [
-        (f"beside_{first}", {**facts(first, rows[first]), **other(rows[second])})
-        for first, second in ENGLISH_AND_JAPANESE
-        if first in rows and second in rows
+        said
+        for first, one, two in pairs[::-1]
+        for said in ((f"beside_{first}", {**facts(first, one), **other(two)}), (apart(one, two), {}))
     ]
     paired = {name for pair in ENGLISH_AND_JAPANESE for name in pair if all(one in rows for one in pair)}
     llama = [("line", vars(measured.line))] if measured.line else []
     alone = [("table", facts(name, row)) for name, row in rows.items() if name not in paired]
-    return (*beside[::-1], *llama, *predicted(measured), *alone)
+    return (*beside, *llama, *predicted(measured), *alone)
 
 
 def predicted(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
@@ -89,11 +92,17 @@ def facts(name: str, row: Any) -> dict[str, Any]:
         "models": len(row.models),
         "benchmarks": len(row.benchmarks),
         "first": row.explained[0],
-        "low": row.explained_interval[0][0],
-        "high": row.explained_interval[0][1],
+        "low": first_share(row)[0],
+        "high": first_share(row)[1],
         "three": sum(row.explained[:3]),
         "kept": row.kept_components,
     }
+
+
+def apart(english: Any, japanese: Any) -> str:
+    """Whether the intervals of the two first components leave room for the same share."""
+    (low, high), (other_low, other_high) = first_share(english), first_share(japanese)
+    return "english_more" if low > other_high else "japanese_more" if other_low > high else "alike"
 
 
 def other(row: Any) -> dict[str, Any]:

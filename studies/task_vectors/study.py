@@ -88,16 +88,28 @@ def sentences(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
     whole = [row for row in measured.found.ratios.rows if row.role == "all" and row.distance_norm == "l2"]
     known = [row.ratio for row in whole if row.ratio is not None]
     if known:
-        said.append(("ratio", {"low": min(known), "high": max(known)}))
+        said += [("ratio", {"low": min(known), "high": max(known)}), tested(whole, measured.tuned)]
     moved = [one for by_rate in spreads(measured).values() for one in by_rate.values()]
     if moved:
         said.append(("spread", {"most": max(moved)}))
     said += [("directions", values) for values in directions(measured)]
+    if measured.scale == "nursery" and any(one.method == "dpo" for one in measured.tuned):
+        said.append(("mirrored", {}))
     lost = [row for row in measured.found.norms.rows if row.against == "base"]
     below = [row for row in lost if row.times_bf16 is not None and row.times_bf16 < 1]
     if lost:
         said.append(("rounding", {"count": len(below), "all": len(lost)}))
     return said + compared(measured.found.methods.rows)
+
+
+def tested(rows: Sequence[Any], tuned: Sequence[kaibo.questions.FineTune]) -> tuple[str, dict[str, Any]]:
+    """What the permutations over models say of the ratios: nothing, where so few seeds cannot reach 0.05."""
+    known = [row for row in rows if row.p is not None and row.p_least is not None]
+    least = min((row.p_least for row in known), default=1.0)
+    if least >= 0.05:
+        seeds = max(len({one.seed for one in tuned if one.dataset == name}) for name in {one.dataset for one in tuned})
+        return "ratio_untested", {"seeds": seeds, "least": least}
+    return "ratio_tested", {"p": min(row.p for row in known), "least": least, "cells": len(known)}
 
 
 def compared(rows: Sequence[Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -106,8 +106,7 @@ def wrong_options(answered: Any, known: Given) -> list[kaibo.Outcome]:
     falls = large.value_high < small.value_low
     if falls or large.value_low > small.value_high:
         return [kaibo.Outcome("wrong-options-fall", falls, scale=known.scale, n=len(rows))]
-    why = "the perplexities of wrong options have intervals that overlap: too few questions"
-    return [kaibo.Outcome("wrong-options-fall", None, scale=known.scale, why=why)]
+    return [kaibo.Outcome("wrong-options-fall", None, scale=known.scale, why=kaibo.note("trajectory_open_options"))]
 
 
 def of_opt(known: Given, noise: Any, answered: Any, trends: Any) -> list[kaibo.Outcome]:
@@ -144,16 +143,11 @@ def lacking() -> list[kaibo.Outcome]:
     """Every outcome about OPT as it is where its model was not given: what to give."""
     out = []
     for size in OPT:
-        model = (
-            f"--models hf:facebook/opt-{size.lower()}" if size != "175B" else "OPT 175B (on request), --models FOLDER"
-        )
-        out += [
-            kaibo.Outcome(f"opt-{size}.noise.{round(100 * share)}", None, why=f"needs {model} --text FILE")
-            for share in SHARES[1:]
-        ]
-        out += [
-            kaibo.Outcome(f"opt-{size}.{kind}", None, why=f"needs {model} --text FILE --task TASK") for kind in OPTIONS
-        ]
+        address = f"--models hf:facebook/opt-{size.lower()}"
+        model = address if size != "175B" else kaibo.note("trajectory_opt_largest")
+        final, asked = (kaibo.note(f"trajectory_opt_{one}", model=model) for one in ("final", "options"))
+        out += [kaibo.Outcome(f"opt-{size}.noise.{round(100 * share)}", None, why=final) for share in SHARES[1:]]
+        out += [kaibo.Outcome(f"opt-{size}.{kind}", None, why=asked) for kind in OPTIONS]
         out += [kaibo.Outcome(f"opt-{size}.stagnated.{start}", None, why=RUNS) for start in STARTS]
     return out
 

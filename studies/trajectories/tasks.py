@@ -125,8 +125,7 @@ def wrong_options(found: Any, scale: str) -> list[kaibo.Outcome]:
         return [kaibo.Outcome("wrong-options-fall", True, scale=scale)]
     if any(large.low > small.high for small, large in ends):
         return [kaibo.Outcome("wrong-options-fall", False, scale=scale)]
-    why = "the perplexities of wrong options have intervals that overlap: too few questions"
-    return [kaibo.Outcome("wrong-options-fall", None, scale=scale, why=why)]
+    return [kaibo.Outcome("wrong-options-fall", None, scale=scale, why=kaibo.note("trajectory_open_options"))]
 
 
 def small_first(found: Any, scale: str) -> list[kaibo.Outcome]:
@@ -137,13 +136,13 @@ def small_first(found: Any, scale: str) -> list[kaibo.Outcome]:
     rows = accuracies(found) or [row for row in found.rows if row.benchmark.endswith("ppl")]
     said = [leads_first(row) for row in rows if any(one.p is not None for one in row.crossings)]
     if not said:
-        return [kaibo.Outcome(name, None, scale=scale, why="needs two sizes at the same FLOPs: --table FILE")]
+        return [kaibo.Outcome(name, None, scale=scale, why=kaibo.note("trajectory_two_sizes"))]
     small, large = said.count("small"), said.count("large")
     if small >= HALF * len(said) and not large:
         return [kaibo.Outcome(name, True, scale=scale, n=len(said))]
     if large >= HALF * len(said) and not small:
         return [kaibo.Outcome(name, False, scale=scale, n=len(said))]
-    why = f"of {len(said)} scores smaller models lead clearly first on {small}, larger ones on {large}"
+    why = kaibo.note("trajectory_leads_split", scores=len(said), small=small, large=large)
     return [kaibo.Outcome(name, None, scale=scale, n=len(said), why=why)]
 
 

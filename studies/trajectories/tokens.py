@@ -144,9 +144,8 @@ def of_noise(corrupted: Any, sizes: dict[str, int], scale: str) -> list[kaibo.Ou
         return []
     small, large = rows[0], rows[-1]
     if None in (small.ppl_low, small.ppl_high, large.ppl_low, large.ppl_high):
-        return [kaibo.Outcome("noise-falls", None, scale=scale, why="too short a text for an interval")]
+        return [kaibo.Outcome("noise-falls", None, scale=scale, why=kaibo.note("trajectory_short_noise"))]
     falls = large.ppl_high < small.ppl_low
     if falls or large.ppl_low > small.ppl_high:
         return [kaibo.Outcome("noise-falls", falls, scale=scale, n=len(rows))]
-    why = "the perplexities of random text have intervals that overlap: too short a text"
-    return [kaibo.Outcome("noise-falls", None, scale=scale, why=why)]
+    return [kaibo.Outcome("noise-falls", None, scale=scale, why=kaibo.note("trajectory_open_noise"))]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dealt import Ask, dealt, merged, timeless
 from faults import in_a_child
 from kaibo.cli import main_loop
 from kaibo.collect import censuses
 from kaibo.collect.shards import Shard
 from kaibo.errors import UsageError
-from kaibo.store import Store, disk
 from kaibo.testing import tiny_model
-
-Ask = Callable[..., dict[str, Any]]
 
 SIZES = st.dictionaries(st.text(max_size=8), st.integers(0, 1000), max_size=30)
 
@@ -55,22 +51,6 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
         Shard.of(text)
 
 
-@pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """The document of a command line, run inside an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KAIBO_WORKERS", "1")
-    monkeypatch.setattr(disk, "fsync", lambda _: None)
-
-    def run(*words: object, code: int = 0) -> dict[str, Any]:
-        capsys.readouterr()
-        assert main_loop([str(word) for word in (*words, "--json")]) == code
-        found: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return found
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
@@ -91,55 +71,27 @@ def words(command: str, models: Path) -> list[str]:
     return [command, *(str(models / one) if (models / one).is_dir() else one for one in COMMANDS[command])]
 
 
-def merged(into: Path, *stores: Path) -> dict[str, bytes]:
-    """Every file of stores brought together."""
-    Store(into).merge([Store(one) for one in stores])
-    return {str(path.relative_to(into)): path.read_bytes() for path in sorted(into.rglob("*")) if path.is_file()}
-
-
-def timeless(document: Any) -> Any:
-    """A document without the seconds that it took."""
-    if isinstance(document, dict):
-        return {name: timeless(value) for name, value in document.items() if name != "seconds"}
-    return [timeless(one) for one in document] if isinstance(document, list) else document
-
-
-def shared(ask: Ask, asked: list[str], n: int, fresh: Iterator[Path], chance: random.Random) -> Path:
-    """A command's shards in stores of their own, in any order, brought together."""
-    stores = []
-    for index in chance.sample(range(n), n):
-        stores.append(next(fresh))
-        told = ask(*asked, "--shard", f"{index}/{n}", "--store", stores[-1])
-        assert all((row["shard"], row["shards"]) == (index, n) for row in told["results"])
-        assert "store merge" in told["warnings"][-1]
-    together = next(fresh)
-    ask("store", "merge", *(one for one in stores if one.exists()), "--into", together)
-    return together
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_shards_brought_together_answer_as_one_process_does(
     ask: Ask, models: Path, tmp_path: Path, command: str
 ) -> None:
-    asked, chance = words(command, models), random.Random(command)
-    fresh = (tmp_path / f"store-{number}" for number in count())
+    asked = words(command, models)
     ask(*asked, "--store", tmp_path / "serial")
     serial = ask(*asked, "--store", tmp_path / "serial")
     whole = merged(tmp_path / "whole", tmp_path / "serial")
-    store = shared(ask, asked, chance.randint(2, 5), fresh, chance)
+    store = dealt(ask, asked, random.Random(command).randint(2, 5), tmp_path)
     assert timeless(ask(*asked, "--store", store)) == timeless(serial)
-    assert merged(next(fresh), store) == whole
+    assert merged(tmp_path / "whole too", store) == whole
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_any_number_of_shards_gives_the_same_bytes(ask: Ask, models: Path, tmp_path: Path, command: str) -> None:
-    asked, chance = words(command, models), random.Random(command)
-    fresh = (tmp_path / f"store-{number}" for number in count())
+    asked = words(command, models)
     ask(*asked, "--store", tmp_path / "serial")
     serial = ask(*asked, "--store", tmp_path / "serial")
     for n in range(1, 8):
-        assert timeless(ask(*asked, "--store", shared(ask, asked, n, fresh, chance))) == timeless(serial)
+        assert timeless(ask(*asked, "--store", dealt(ask, asked, n, tmp_path, seed=n))) == timeless(serial)
 
 
 def test_a_shard_that_was_killed_and_ran_again_changes_no_byte(
@@ -185,16 +137,15 @@ def test_a_part_says_what_it_did_and_what_comes_next_and_gives_no_verdict(
 def test_the_second_pass_of_a_diff_is_dealt_out_where_the_first_is_known(
     ask: Ask, models: Path, tmp_path: Path
 ) -> None:
-    asked, chance = words("diff", models), random.Random(3)
-    fresh = (tmp_path / f"store-{number}" for number in count())
+    asked = words("diff", models)
     ask(*asked, "--store", tmp_path / "serial")
-    store = shared(ask, asked, 3, fresh, chance)
-    copies = [Path(shutil.copytree(store, next(fresh))) for _ in range(2)]
+    store = dealt(ask, asked, 3, tmp_path)
+    copies = [Path(shutil.copytree(store, tmp_path / name)) for name in ("copy", "other copy")]
     for index, copy in enumerate(copies):
         told = ask(*asked, "--shard", f"{index}/2", "--store", copy)
         (row,) = [row for row in told["results"] if row["unit"] == "thresholds"]
         assert row["measured"] == row["taken"] > 0
-    together = next(fresh)
+    together = tmp_path / "together"
     ask("store", "merge", *copies, "--into", together)
     tables = {row["part"].partition("-")[0] for row in _parts(together)}
     assert "resolved" in tables

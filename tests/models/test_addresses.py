@@ -146,5 +146,6 @@ def test_kinds_that_come_later_are_named(tmp_path: Path) -> None:
 
 
 def test_a_hub_address_has_a_repository_and_a_revision() -> None:
-    assert hub_parts("hf:org/name@refs/pr/1") == ("org/name", "refs/pr/1")
-    assert hub_parts("hf:gpt2") == ("gpt2", None)
+    assert hub_parts("hf:org/name@refs/pr/1") == ("org/name", "refs/pr/1", None)
+    assert hub_parts("hf:org/name@refs/pr/1/a.gguf") == ("org/name", "refs/pr/1", "a.gguf")
+    assert hub_parts("hf:gpt2") == ("gpt2", None, None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaibo.errors import MissingError, UsageError
-from kaibo.models.checkpoints import checkpoints_of, step_of
+from kaibo.models.runs.checkpoints import checkpoints_of, step_of
 from kaibo.testing import tiny_model
 from measured import linear
 

@@ -1,4 +1,4 @@
-"""The hub: what is fetched, and what is said when it cannot be. `huggingface_hub` is real, its answers are not."""
+"""What is fetched for those who run a model, and what is said when it cannot be. The client is real."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import constants, errors
 
 from kaibo.errors import KaiboError, MissingError, NetworkError
-from kaibo.models import open_description, open_model
+from kaibo.models.opening import local_of
 from kaibo.testing import tiny_model
 
 
@@ -64,8 +64,8 @@ def fetch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fetch:
 
 def test_a_repository_is_fetched_without_code_and_without_second_copies(fetch: Fetch, tmp_path: Path) -> None:
     calls = fetch(tiny_model(tmp_path / "snapshot"))
-    model = open_model("hf:org/tiny@v1")
-    assert (model.name, model.address, len(model.tensors)) == ("org/tiny", "hf:org/tiny@v1", 21)
+    target = local_of("hf:org/tiny@v1")
+    assert (target.name, target.address, target.has("model.safetensors")) == ("org/tiny", "hf:org/tiny@v1", True)
     assert (calls[0]["repository"], calls[0]["revision"]) == ("org/tiny", "v1")
     files = ["model.safetensors", "config.json", "modeling_x.py", "pytorch_model.bin", "chat_template.jinja", "a.pt"]
     kept = huggingface_hub.utils.filter_repo_objects(
@@ -80,7 +80,7 @@ def test_of_a_repository_without_safetensors_the_files_of_pytorch_are_fetched(fe
     (folder / "model.safetensors").unlink()
     torch.save({"model.norm.weight": torch.ones(3)}, folder / "pytorch_model.bin")
     calls = fetch(folder)
-    assert open_model("hf:org/old").files == ("pytorch_model.bin",)
+    local_of("hf:org/old")
     files = ["config.json", "pytorch_model.bin", "training_args.bin", "optimizer.bin", "x.py", "a.pt", "rust_model.ot"]
     kept = huggingface_hub.utils.filter_repo_objects(
         files, allow_patterns=calls[1]["allow_patterns"], ignore_patterns=calls[1]["ignore_patterns"]
@@ -88,14 +88,13 @@ def test_of_a_repository_without_safetensors_the_files_of_pytorch_are_fetched(fe
     assert set(kept) == {"config.json", "pytorch_model.bin"}
 
 
-def test_a_description_fetches_no_weights(fetch: Fetch, tmp_path: Path) -> None:
-    folder = tiny_model(tmp_path / "snapshot", shards=2)
-    for path in folder.glob("*.safetensors"):
-        path.unlink()
-    calls = fetch(folder)
-    described = open_description("hf:org/tiny")
-    assert (described.tensors, described.config["model_type"]) == (None, "llama")
+def test_without_weights_none_are_fetched_and_a_file_that_is_named_is(fetch: Fetch, tmp_path: Path) -> None:
+    calls = fetch(tiny_model(tmp_path / "snapshot"))
+    local_of("hf:org/tiny", weights=False)
     assert "*.safetensors" not in calls[0]["allow_patterns"]
+    (tmp_path / "snapshot/a.gguf").touch()
+    assert local_of("hf:org/tiny/a.gguf").file == "a.gguf"
+    assert ("a.gguf" in calls[1]["allow_patterns"], calls[1]["ignore_patterns"]) == (True, [])
 
 
 DENIED = [
@@ -111,7 +110,7 @@ DENIED = [
 def test_a_closed_repository_names_its_page_and_the_variable(fetch: Fetch, problem: Exception) -> None:
     fetch(problem)
     with pytest.raises(MissingError) as caught:
-        open_model("hf:org/closed")
+        local_of("hf:org/closed")
     assert caught.value.exit == 4
     assert "https://huggingface.co/org/closed" in caught.value.line
     assert "HF_TOKEN" in caught.value.line
@@ -124,7 +123,7 @@ def test_a_closed_repository_names_its_page_and_the_variable(fetch: Fetch, probl
 def test_what_is_not_on_the_hub_is_missing(fetch: Fetch, problem: Exception) -> None:
     fetch(problem)
     with pytest.raises(MissingError, match=r"no such repository|no revision v9"):
-        open_model("hf:org/absent@v9")
+        local_of("hf:org/absent@v9")
 
 
 UNREACHED = [
@@ -140,27 +139,27 @@ UNREACHED = [
 def test_a_hub_out_of_reach_says_what_is_cached(fetch: Fetch, tmp_path: Path, problem: Exception) -> None:
     fetch(problem)
     with pytest.raises(NetworkError, match="nothing is cached") as caught:
-        open_model("hf:org/tiny")
+        local_of("hf:org/tiny")
     assert caught.value.exit == 5
     (tmp_path / "cache" / "models--org--other").mkdir(parents=True)
     with pytest.raises(NetworkError, match="cached are: org/other"):
-        open_model("hf:org/tiny")
+        local_of("hf:org/tiny")
 
 
 def test_offline_the_real_client_answers_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
-        open_model("hf:org/tiny")
+        local_of("hf:org/tiny")
 
 
 def test_a_disk_that_is_full_is_not_called_a_network_error(fetch: Fetch) -> None:
     fetch(OSError(28, "No space left on device"))
     with pytest.raises(KaiboError, match="No space left"):
-        open_model("hf:org/tiny")
+        local_of("hf:org/tiny")
 
 
 def test_without_the_extra_the_line_that_installs_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     with pytest.raises(MissingError, match=r'pip install "kaibo\[hub\]"'):
-        open_model("hf:org/tiny")
+        local_of("hf:org/tiny")

@@ -9,7 +9,7 @@ import pytest
 
 from kaibo.errors import KaiboError
 from kaibo.figures.names import model_name
-from kaibo.models.checkpoints import step_of
+from kaibo.models.runs.checkpoints import step_of
 from kaibo.reports.facts import without_folders
 from kaibo.reports.markup import _latex, _markdown
 from kaibo.tables.files.cells import read_amount, read_cells

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from kaibo.uncertainty.intervals import bounded, mean_interval, newcombe, ratio_interval, student, wilson, worth
 
@@ -97,3 +98,8 @@ def test_one_value_alone_has_no_interval_on_any_scale() -> None:
     found = mean_interval([0.5]).within(0.0, 1.0)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+
+
+@given(st.integers(1, 400), st.floats(0.01, 0.9999))
+def test_students_points_are_those_of_scipy(freedom: int, level: float) -> None:
+    assert student(freedom, level) == pytest.approx(stdtrit(freedom, (1 + level) / 2), rel=1e-10)

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import kaibo
+from kaibo.chapters.eval.ask import EvalOptions as Asked
 from kaibo.chapters.eval.ask import Evaluations
+from kaibo.collect.shards import Shard
+from kaibo.desk.addresses import raising
 from kaibo.errors import KaiboError, StoppedError, UsageError
 from kaibo.face.options import EvalOptions
 from kaibo.scoring.exams.exams import ExamSettings
@@ -278,7 +281,7 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lm_eval")
-    from kaibo.chapters.eval.ask_harness import evaluate_harness
+    from kaibo.chapters.eval.ask_harness import evaluate_harness, share_harness
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     harness_task(tmp_path)
@@ -298,6 +301,17 @@ def test_tasks_of_the_harness_give_its_own_numbers_and_are_kept(
     assert told["local_roll"] == pytest.approx(expected["local_roll"]["bits_per_byte,none"], rel=1e-6)
     assert told["local_write"] == expected["local_write"]["exact_match,none"]
     assert "local_choose" in {row["document"] for row in logs(tmp_path).to_pylist()}
+    shared = kept(tmp_path, "shared")
+    told_of = {"options": Asked(), "settings": shared, "on_error": raising}
+    with quiet():
+        parts = [
+            part
+            for at in range(2)
+            for part in share_harness([models["llama"]], names, tmp_path, Shard(at, 2), **told_of)
+        ]
+        again = evaluate_harness(models["llama"], names, tmp_path, settings=shared)
+    assert [part.taken for part in parts] in ([1, 2], [2, 1])
+    assert again.scores.records() == found.scores.records()
     with quiet(), pytest.raises(UsageError, match='no task "local_chose"'):
         evaluate_harness(models["llama"], ["local_chose"], tmp_path, settings=kept(tmp_path))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.progress import Progress, quiet
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.store import Failure, Store
@@ -19,6 +20,7 @@ from kaibo.vocabulary.evaluations import Sitting
 if TYPE_CHECKING:
     from kaibo.llama import Causal
     from kaibo.scoring.exams.exams import Exam
+    from kaibo.scoring.exams.trees import Among
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,10 @@ def take_exam(
     is shown under. Raises FormatError for a model whose logits are not numbers, StorageError when the store cannot be
     written, StoppedError after a signal.
     """
-    from kaibo.scoring.exams.exams import answered, known_items
+    from kaibo.scoring.exams.exams import answered
 
     key = found.key(taker)
-    kept = store.token_logs({key.hash}).get(key.hash)
-    log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else once_each(kept)
-    known = known_items(found, log)
-    asked = {one.item for one in found.requests} | {one.item for one in found.prompts}
+    log, known, asked = _kept(found, key, store)
     progress.begin(f"{label}: {found.paper.task.name}", len(asked), "questions")
     if asked - known:
         log = _measure(found, key, loaded(), known, _Recorder(store, log), batch, progress)
@@ -78,6 +77,51 @@ def take_exam(
     return Sat(found, sitting, len(asked - known), len(asked & known))
 
 
+def share_exam(
+    label: str,
+    taker: Function,
+    found: Exam,
+    shard: Shard,
+    loaded: Callable[[], Causal],
+    store: Store,
+    batch: int,
+    progress: Progress = quiet,
+) -> Share:
+    """Puts a shard's questions to a model, and says what was done; raises what `take_exam` raises.
+
+    Questions that are read together are dealt out together. Which these are the model alone can say, so it is loaded
+    unless the store has the answers to all.
+    """
+    key = found.key(taker)
+    log, known, asked = _kept(found, key, store)
+    mine: set[int] = set()
+
+    def among(packs: Sequence[Sequence[int]]) -> set[int]:
+        names = {" ".join(map(str, items)): place for place, items in enumerate(packs)}
+        taken = shard.takes(key.hash, {name: len(packs[place]) for name, place in names.items()})
+        chosen = {names[name] for name in taken}
+        mine.update(item for place in chosen for item in packs[place])
+        return chosen
+
+    progress.begin(f"{label}: {found.paper.task.name}", -(-len(asked) // shard.count), "questions")
+    if asked - known:
+        _measure(found, key, loaded(), known, _Recorder(store, log), batch, progress, among)
+    else:
+        mine |= asked
+    _record_refused(taker.address, found, store)
+    work = f"{taker.address}: {found.paper.task.name}"
+    return Share(work, "questions", len(asked), len(mine), len(mine - known), len(mine & known))
+
+
+def _kept(found: Exam, key: LogKey, store: Store) -> tuple[TokenLog, frozenset[int], set[int]]:
+    """What the store has of an exam, the questions of which that is everything, and all questions."""
+    from kaibo.scoring.exams.exams import known_items
+
+    kept = store.token_logs({key.hash}).get(key.hash)
+    log: TokenLog = no_tokens(key, found.paper.task.name) if kept is None else once_each(kept)
+    return log, known_items(found, log), {one.item for one in found.requests} | {one.item for one in found.prompts}
+
+
 def once_each(log: TokenLog) -> TokenLog:
     """A log in which every token stands once: two runs at the same time may both have kept it."""
     places = np.stack([log.item, log.branch, log.position]).astype(np.int64)
@@ -92,11 +136,11 @@ def _record_refused(address: str, found: Exam, store: Store) -> None:
 
 def _measure(
     found: Exam, key: LogKey, model: Causal, known: frozenset[int], recorder: _Recorder, batch: int,
-    progress: Progress,
+    progress: Progress, among: Among | None = None,
 ) -> TokenLog:  # fmt: skip
     with Stopping() as stopping:
         try:
-            for part in _parts(found, key, model, known, batch):
+            for part in _parts(found, key, model, known, batch, among):
                 recorder.add(part)
                 if len(part):
                     progress.advance(len(set(part.item.tolist())))
@@ -108,18 +152,22 @@ def _measure(
     return recorder.log()
 
 
-def _parts(found: Exam, key: LogKey, model: Causal, known: frozenset[int], batch: int) -> Iterator[TokenLog]:
+def _parts(
+    found: Exam, key: LogKey, model: Causal, known: frozenset[int], batch: int, among: Among | None
+) -> Iterator[TokenLog]:
     """Parts of the log as they are measured; questions that are known are measured again only in others' company."""
     from kaibo.scoring.exams.answering import answers
     from kaibo.scoring.exams.exams import log_of_answers, log_of_scored
     from kaibo.scoring.exams.generating import write_answers
+    from kaibo.scoring.exams.trees import together
 
+    among = among or together
     if found.paper.task.written:
         task = found.paper.task
-        for several in write_answers(model, found.prompts, task.max_tokens, task.stop, known, batch):
+        for several in write_answers(model, found.prompts, task.max_tokens, task.stop, known, batch, among):
             yield log_of_answers(found, key, several)
         return
-    for scored in answers(model, found.requests, batch, known):
+    for scored in answers(model, found.requests, batch, known, among):
         yield log_of_scored(found, key, [one for one in scored if one.request.item not in known])
 
 

@@ -40,6 +40,12 @@ class Lane:
         """The numbers of the tuned sides."""
         return range(1, len(self.sides))
 
+    @property
+    def originals(self) -> tuple[int, ...]:
+        """For each side the first one with its source key, which alone need be read: itself where it has no twin."""
+        first: dict[object, int] = {}
+        return tuple(first.setdefault(one.source_key or (side,), side) for side, one in enumerate(self.sides))
+
     def sides_of(self, models: tuple[int, int]) -> tuple[int, int] | None:
         """The sides of two tuned models; None where one of them has no such tensor."""
         a, b = models
@@ -201,13 +207,23 @@ def _moving(contents: Sequence[str]) -> tuple[str, ...]:
 
 
 def wanted(lane: Lane, place: int, known: Known, asked: Asked, verify: bool) -> Wanted:
-    """What reading the lane must give."""
+    """What reading the lane must give. Of sides that are the same bytes by their source key one is read."""
     contents, numbers = known.of(place, *range(len(lane.sides))), known.numbers[place]
+    own = tuple(range(len(lane.sides))) if verify else lane.originals
+    several = len({own[side] for side in lane.tuned} - {own[0]}) > 1 or verify
     return Wanted(
-        counting=frozenset(side for side, content in enumerate(contents) if verify or content not in known.censuses),
-        pairs=tuple(pair for pair in asked.pairs(lane) if pair not in numbers.pairs),
-        crosses=tuple(couple for couple in asked.couples(lane) if couple not in numbers.crosses),
-        signs=tuple(lane.tuned) if numbers.signs is None and asked.signs(lane) else (),
+        counting=frozenset(
+            side
+            for side, content in enumerate(contents)
+            if verify or (content not in known.censuses and own[side] == side)
+        ),
+        pairs=tuple((a, b) for a, b in asked.pairs(lane) if (a, b) not in numbers.pairs and own[a] != own[b]),
+        crosses=tuple(
+            (a, b)
+            for a, b in asked.couples(lane)
+            if (a, b) not in numbers.crosses and len({own[0], own[a], own[b]}) == 3
+        ),
+        signs=tuple(lane.tuned) if numbers.signs is None and asked.signs(lane) and several else (),
     )
 
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kaibo.collect.censuses import Options, take_identity
-from kaibo.collect.scores import Scored, take_scores
+from kaibo.collect.scores import Scored, share_scores, take_scores
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.progress import Progress
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.collect.watch.workers import granted_workers
 from kaibo.errors import KaiboError
 from kaibo.llama.engines.functions import Running, function_of
 from kaibo.models import open_model
-from kaibo.models.checkpoints import Checkpoint
 from kaibo.models.opening import local_of
+from kaibo.models.runs.checkpoints import Checkpoint
 from kaibo.models.tokenizer_files import carried_tokenizer, carrier_of
 from kaibo.scoring.memory import give_back
 from kaibo.scoring.planning import Plan, ScoreSettings, plan
@@ -138,6 +139,12 @@ class Scorer:
         loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
         function = opened.function(wanted.tokenizer_hash, Running(self.how.dtype, self.how.device, self.how.rope))
         return take_scores(function, wanted, loaded, self.store, self.settings.progress, label=label)
+
+    def share(self, opened: Opened, wanted: Plan, shard: Shard, label: str | None = None) -> Share:
+        """A shard's batches of a plan under a checkpoint, measured where the store lacks them."""
+        loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
+        function = opened.function(wanted.tokenizer_hash, Running(self.how.dtype, self.how.device, self.how.rope))
+        return share_scores(function, wanted, shard, loaded, self.store, self.settings.progress, label=label)
 
     def each(self, several: Sequence[Checkpoint], on_error: OnError) -> Iterator[tuple[str, Opened]]:
         """Every checkpoint opened, in turn, with a label for its progress; one that cannot be goes to `on_error`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.progress import Progress, quiet
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.store import Store
@@ -45,6 +46,10 @@ class Scored:
         return self.function.model_id
 
 
+Window = tuple[int, int]
+"""A window of a plan: the number of its text, and its place in it."""
+
+
 def take_scores(
     function: Function,
     plan: Plan,
@@ -62,10 +67,7 @@ def take_scores(
     """
     started = time.monotonic()
     keys = plan.keys(function)
-    kept = store.token_logs({key.hash for key in keys})
-    known = {
-        (at, place) for at, key in enumerate(keys) if key.hash in kept for place in _complete(plan, at, kept[key.hash])
-    }
+    kept, known = _kept(plan, keys, store)
     looked_up = sum(len(log) for log in kept.values())
     progress.begin(label or function.address, plan.read, "tokens")
     recorder = _Recorder(store, {key: [log] for key, log in kept.items()})
@@ -74,6 +76,42 @@ def take_scores(
     logs = tuple(recorder.log(key, document.name) for key, document in zip(keys, plan.documents, strict=True))
     measured = sum(len(log) for log in logs) - looked_up
     return Scored(function, plan, logs, measured, looked_up, time.monotonic() - started)
+
+
+def share_scores(
+    function: Function,
+    plan: Plan,
+    shard: Shard,
+    loaded: Callable[[], Causal],
+    store: Store,
+    progress: Progress = quiet,
+    *,
+    label: str | None = None,
+) -> Share:
+    """Scores a shard's batches of windows under a model, and says what was done; raises what `take_scores` raises.
+
+    Batches are dealt out whole: in other company the last digits of a window's nats would differ.
+    """
+    keys = plan.keys(function)
+    kept, known = _kept(plan, keys, store)
+    windows = [[(job.document, job.place) for job in batch] for batch in plan.batches]
+    names = [" ".join(f"{plan.documents[at].hash}:{place}" for at, place in batch) for batch in windows]
+    costs = {name: sum(job.window.length for job in batch) for name, batch in zip(names, plan.batches, strict=True)}
+    mine = shard.takes(f"{function.function_id} {plan.settings_hash}", costs)
+    passed = known | {one for name, batch in zip(names, windows, strict=True) if name not in mine for one in batch}
+    measured = sum(any(one not in passed for one in batch) for batch in windows)
+    read = sum(costs[name] for name in mine)
+    progress.begin(label or function.address, read, "tokens")
+    if measured:
+        _measure(plan, loaded(), keys, passed, _Recorder(store, {key: [log] for key, log in kept.items()}), progress)
+    return Share(function.address, "batches", len(names), len(mine), measured, len(mine) - measured)
+
+
+def _kept(plan: Plan, keys: Sequence[LogKey], store: Store) -> tuple[dict[str, TokenLog], set[Window]]:
+    """What the store has of the texts, and the windows of which it has every token."""
+    kept = store.token_logs({key.hash for key in keys})
+    several = ((at, kept[key.hash]) for at, key in enumerate(keys) if key.hash in kept)
+    return kept, {(at, place) for at, log in several for place in _complete(plan, at, log)}
 
 
 def _complete(plan: Plan, at: int, log: TokenLog) -> list[int]:
@@ -85,7 +123,7 @@ def _complete(plan: Plan, at: int, log: TokenLog) -> list[int]:
 
 
 def _measure(
-    plan: Plan, model: Causal, keys: list[LogKey], known: set[tuple[int, int]], recorder: _Recorder, progress: Progress
+    plan: Plan, model: Causal, keys: list[LogKey], known: set[Window], recorder: _Recorder, progress: Progress
 ) -> None:
     from kaibo.scoring.engine import check_vocabulary, score
 

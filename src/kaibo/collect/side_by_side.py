@@ -146,6 +146,9 @@ class SideBySide:
             self.store.record_failures([failure])
         for side in set(task.wanted.reading) - errors.keys():
             self._finish_side(task, side, parts)
+        for side, first in enumerate(task.lane.originals):
+            if (task.place, first) in self.known.contents:
+                self.known.contents.setdefault((task.place, side), self.known.contents[task.place, first])
         self._finish_pairs(task, parts, errors.keys())
         self._finish_vectors(task, parts, errors.keys())
         derive(task.lane, task.place, self.known, self.asked)

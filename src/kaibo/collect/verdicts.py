@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from kaibo.collect.censuses import FLUSH_SECONDS
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.watch.progress import Progress, quiet
 from kaibo.collect.watch.stopping import Stopping
 from kaibo.errors import FormatError, KaiboError
@@ -115,6 +116,24 @@ def judged(
     for error in broken.values():
         on_error(error)
     return kept.found
+
+
+def share_verdicts(
+    work: str,
+    programs: Sequence[tuple[Problem, str]],
+    shard: Shard,
+    how: Judging,
+    on_error: Callable[[KaiboError], None],
+) -> Share:
+    """Judges a shard's programs, and says what was done; raises what `judged` raises."""
+    units = {f"{problem.hash} {code_hash(program)}": (problem, program) for problem, program in programs}
+    mine = shard.takes(work, dict.fromkeys(units, 1))
+    ours = [units[name] for name in sorted(mine)]
+    known = how.store.verdicts({problem.hash for problem, _ in ours}, VERSION, how.settings)
+    before = sum((problem.hash, code_hash(program)) in known for problem, program in ours)
+    found = judged(ours, how, on_error)
+    now = sum((problem.hash, code_hash(program)) in found for problem, program in ours)
+    return Share(work, "samples", len(units), len(ours), now - before, before)
 
 
 def _of_row(row: Mapping[str, object]) -> Judged:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kaibo.desk.addresses import Address, addresses
 from kaibo.errors import MissingError, PolicyError, escaped
-from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
+from kaibo.models.runs.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
 from kaibo.recipes.nurseries.manifest import MANIFEST, read_manifest
 
 CONFIGS = ("config.json", "adapter_config.json")

@@ -53,7 +53,7 @@ class Applied:
 def open_base(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Model:
     """The model at an address that others are compared with; an adapter is none. Raises as `open_model` does."""
     text = text_of(address)
-    if is_adapter(target_of(text, weights=True)):
+    if is_adapter(target_of(text)):
         next_step = "give the model it was made for first: kaibo diff BASE ADAPTER"
         raise MissingError("is an adapter, which is nothing without its base", file=text, next=next_step)
     return open_model(address, trust_shards=trust_shards)
@@ -64,7 +64,7 @@ def open_tuned(address: str | os.PathLike[str], base: Model, *, trust_shards: bo
 
     Raises as `open_model` does; FormatError where the adapter does not fit the base.
     """
-    target = target_of(text_of(address), weights=True)
+    target = target_of(text_of(address))
     if not is_adapter(target):
         return open_model(address, trust_shards=trust_shards)
     return applied(read_adapter(target), base).model
@@ -72,7 +72,7 @@ def open_tuned(address: str | os.PathLike[str], base: Model, *, trust_shards: bo
 
 def open_adapter(address: str | os.PathLike[str]) -> Adapter | None:
     """The adapter at an address, None where something else is there."""
-    target = target_of(text_of(address), weights=True)
+    target = target_of(text_of(address))
     return read_adapter(target) if is_adapter(target) else None
 
 

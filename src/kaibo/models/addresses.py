@@ -22,6 +22,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _CACHE_FOLDER = re.compile(r"models--(.+?)--(.+)")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.\-]{0,254}")
+_REVISION_AND_FILE = re.compile(r"((?:refs/[^/]+/)?[^/]+)/(.+)", re.DOTALL)
 WEB = ("http", "https")
 """Kinds of address that lead far away, beside `hf:`."""
 
@@ -119,17 +120,24 @@ def local_target(address: str, path: str | None = None, name: str | None = None)
     return Target(address, name or _file_name(where), shown, root, file, blobs=_blobs_of(root))
 
 
-def hub_parts(address: str) -> tuple[str, str | None]:
-    """The repository and the revision of `hf:org/name[@revision]`.
+def hub_parts(address: str) -> tuple[str, str | None, str | None]:
+    """The repository, the revision and the file of `hf:org/name[@revision][/file]`.
 
-    >>> hub_parts("hf:org/name@main")
-    ('org/name', 'main')
+    >>> hub_parts("hf:org/name@main"), hub_parts("hf:org/name@v1/sub/a.gguf"), hub_parts("hf:org/name/a.gguf")
+    (('org/name', 'main', None), ('org/name', 'v1', 'sub/a.gguf'), ('org/name', None, 'a.gguf'))
     """
     repository, _, revision = address.removeprefix("hf:").partition("@")
+    file = None
+    if revision.lower().endswith(FILES) and (found := _REVISION_AND_FILE.fullmatch(revision)):
+        revision, file = found.groups()
+    elif repository.lower().endswith(FILES) and repository.count("/") > 1:
+        owner, name, file = repository.split("/", 2)
+        repository = f"{owner}/{name}"
     known = _HUB_NAME.fullmatch(repository) or re.fullmatch(r"[A-Za-z0-9][\w.\-]*", repository)
-    if not known or ".." in repository or ("@" in address and not revision):
-        raise UsageError("is no hub address", file=address, next="write hf:org/name or hf:org/name@revision")
-    return repository, revision or None
+    if not known or ".." in repository or ("@" in address and not revision) or ".." in (file or "").split("/"):
+        next_step = "write hf:org/name, hf:org/name@revision or hf:org/name/file.gguf"
+        raise UsageError("is no hub address", file=address, next=next_step)
+    return repository, revision or None, file
 
 
 def name_of_folder(path: str) -> str:
@@ -216,13 +224,21 @@ def scheme_of(address: str) -> str:
     return ""
 
 
-def far_target(address: str, folder: Callable[[str], Far]) -> Target:
+def web_target(address: str, folder: Callable[[str], Far]) -> Target:
     """Where an address of the web leads; `folder` opens the folder that it names, or lies in."""
     home, file = address.rstrip("/"), None
     if home.lower().endswith(FILES):
         home, _, file = home.rpartition("/")
     name = unquote(home.rpartition("/")[2]) if file is None else _file_name(unquote(file), unquote(home))
     return Target(address, name, home, "", file, far=folder(home))
+
+
+def hub_target(address: str, repository: Callable[[str, str | None], Far]) -> Target:
+    """Where an address of the hub leads; `repository` opens what it names at a revision."""
+    name, revision, file = hub_parts(address)
+    shown = f"hf:{name}" + (f"@{revision}" if revision else "")
+    known = name if file is None else _file_name(file, name)
+    return Target(address, known, shown, "", file, far=repository(name, revision))
 
 
 def _absent(address: str, problem: OSError) -> MissingError | PolicyError | FormatError:

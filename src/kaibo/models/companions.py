@@ -36,7 +36,7 @@ def companions(address: str, dtype: str | None = None) -> Iterator[tuple[str, by
 
     A link out of the folder is left out. Raises what opening the address raises.
     """
-    target = target_of(address, weights=False)
+    target = target_of(address)
     if target.file is not None:
         return
     for name in NAMES:

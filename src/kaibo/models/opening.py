@@ -6,23 +6,21 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import MissingError
-from kaibo.models.addresses import Target, far_target, hub_parts, local_target, scheme_of, text_of
+from kaibo.models.addresses import Target, hub_parts, hub_target, local_target, scheme_of, text_of, web_target
 from kaibo.models.anatomy import Position, anatomy_for, architecture
 from kaibo.models.descriptions import Described, describe
-from kaibo.models.formats import Contents, stored
-from kaibo.models.formats.adapter import PREFIX
-from kaibo.models.formats.shards import SHARD
-from kaibo.models.packings import Stream, put, stream
-from kaibo.models.rotary import to_half
-from kaibo.models.rows import chosen_rows
-from kaibo.models.series import Opened
-from kaibo.models.views import shifted
-from kaibo.models.weights import LOOKED_FOR, SINGLES, open_weights
-from kaibo.vocabulary import Model, Tensor
 from kaibo.words import Note, note
+
+if TYPE_CHECKING:
+    from kaibo.vocabulary import Model, Tensor
+
+if TYPE_CHECKING:  # a lone config is described without what reads weights: its imports are made where they are used
+    from kaibo.models.formats import Contents
+    from kaibo.models.packings import Stream
+    from kaibo.models.series import Opened
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Description:
     """A model as far as it is known without its weights: what `kaibo inspect` needs.
 
     `tensors` are known from the headers alone; None where the address holds no weights (a lone `config.json`, a
-    repository whose weights were not fetched).
+    repository without weights).
     """
 
     address: str
@@ -51,6 +49,8 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False, a
     files, FormatError for malformed ones, PolicyError for pickles and paths out of the folder, NetworkError when
     the hub is out of reach.
     """
+    from kaibo.models.weights import open_weights
+
     text = text_of(address)
     target = target_of(text)
     if _lone_json(target):
@@ -63,20 +63,21 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False, a
 def open_description(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Description:
     """What an address says about a model, from its small files and, where weights are there, their headers.
 
-    From the hub only the small files are fetched. Raises as `open_model` does, except that weights may be absent.
+    Of what lies far away config and headers are read. Raises as `open_model` does, but weights may be absent.
     """
     text = text_of(address)
-    target = target_of(text, weights=False)
+    target = target_of(text)
     described = _describe(target, texts=target.far is None)
     notes = (*target.notes, *described.notes)
     if not _lone_json(target):
+        from kaibo.models.weights import LOOKED_FOR, open_weights
+
         try:
             model = _model(target, open_weights(target, trust=trust_shards), described)
         except MissingError as problem:
-            not_fetched = text.startswith("hf:")
-            if not described.config or not (not_fetched or problem.message == LOOKED_FOR):
+            if not described.config or problem.message != LOOKED_FOR:
                 raise
-            notes = (*notes, note("not_fetched") if not_fetched else note("no_weights"))
+            notes = (*notes, note("no_weights"))
         else:
             return _description(model)
     return Description(text, target.name, described.config, described.documents, notes)
@@ -100,17 +101,18 @@ def _lone_json(target: Target) -> bool:
     return target.file is not None and target.file.endswith(".json") and not target.file.endswith(".index.json")
 
 
-def target_of(address: str, *, weights: bool = True) -> Target:
+def target_of(address: str) -> Target:
     """Where an address leads. What lies far away is read where it is.
 
     Raises MissingError for what is not there or lacks an extra, UsageError for what is no address, NetworkError where
     a place does not answer.
     """
-    if scheme_of(address) in ("", "hf"):
-        return local_of(address, weights=weights)
-    from kaibo.models.places.far import far_folder
+    scheme = scheme_of(address)
+    if not scheme:
+        return local_target(address)
+    from kaibo.models.places import far
 
-    return far_target(address, far_folder)
+    return hub_target(address, far.repository) if scheme == "hf" else web_target(address, far.web_folder)
 
 
 def local_of(address: str, *, weights: bool = True) -> Target:
@@ -126,8 +128,9 @@ def local_of(address: str, *, weights: bool = True) -> Target:
         raise MissingError(message, file=address, next="download the folder and name it")
     from kaibo.models.places.hub import snapshot
 
-    repository, revision = hub_parts(address)
-    return local_target(address, snapshot(repository, revision, weights=weights), repository)
+    repository, revision, file = hub_parts(address)
+    folder = snapshot(repository, revision, weights=weights, file=file)
+    return local_target(address, os.path.join(folder, file or ""), repository if file is None else None)
 
 
 def _describe(target: Target, *, texts: bool = True) -> Described:
@@ -135,13 +138,21 @@ def _describe(target: Target, *, texts: bool = True) -> Described:
 
     Without `texts` only the config is asked for.
     """
+    if _lone_json(target):
+        return describe(target, str(target.file))
+    from kaibo.models.formats.shards import SHARD
+    from kaibo.models.weights import SINGLES
+
     file = target.file
-    if file is None or file in SINGLES or file.endswith(".index.json") or SHARD.fullmatch(file):
-        return describe(target, texts=texts)
-    return describe(target, file) if file.endswith(".json") else Described()
+    of_folder = file is None or file in SINGLES or file.endswith(".index.json") or SHARD.fullmatch(file)
+    return describe(target, texts=texts) if of_folder else Described()
 
 
 def _model(target: Target, opened: Opened, described: Described, *, as_stored: bool = False) -> Model:
+    from kaibo.models.formats import stored
+    from kaibo.models.packings import stream
+    from kaibo.vocabulary import Model
+
     chosen = [
         stored(entry, contents.digest, place)
         for file, (contents, place) in opened.files.items()
@@ -174,6 +185,8 @@ def _model(target: Target, opened: Opened, described: Described, *, as_stored: b
 
 def _said(opened: Opened) -> Contents:
     """What the files themselves say of their model, put together; the first file that says a thing counts."""
+    from kaibo.models.formats import Contents
+
     files = [contents for contents, _ in opened.files.values()]
     config = next((one.config for one in files if one.config), {})
     documents = next((one.documents for one in files if one.documents), {})
@@ -187,6 +200,10 @@ def _said(opened: Opened) -> Contents:
 
 def _undone(tensor: Tensor, said: Contents) -> Tensor:
     """A tensor as the family's own files hold it: what the file's writer changed is undone."""
+    from kaibo.models.rotary import to_half
+    from kaibo.models.rows import chosen_rows
+    from kaibo.models.views import shifted
+
     if tensor.name in said.plus_one and tensor.dtype.measurable:
         return shifted(tensor, -1.0)
     size = said.interleaved.get(tensor.name)
@@ -197,6 +214,8 @@ def _undone(tensor: Tensor, said: Contents) -> Tensor:
 
 def _placed(tensors: Sequence[Tensor], positions: Mapping[str, Position]) -> tuple[Tensor, ...]:
     """The tensors with layer and role, in the order of their canonical names, each of which is one tensor's."""
+    from kaibo.models.packings import put
+
     counts = Counter(position.canonical for position in positions.values())
     placed = []
     for tensor in tensors:
@@ -217,6 +236,8 @@ def _undecoded(found: Stream, config: Mapping[str, Any]) -> int:
 
 def _factor_positions(meant: Mapping[str, str]) -> dict[str, Position]:
     """Layer and role of the weight that each factor belongs to; the canonical name says which factor it is."""
+    from kaibo.models.formats.adapter import PREFIX
+
     anatomy = anatomy_for({}, meant.values())
     found = {name: anatomy.place(weight) for name, weight in meant.items()}
     return {name: Position(name.removeprefix(PREFIX), place.layer, place.role) for name, place in found.items()}

@@ -222,6 +222,14 @@ def _open_adapter(target: Target) -> Opened:
     return Opened({file: open_one(target, file)}, (config.sentence, FACTORS), adapter=config)
 
 
+def weights_among(names: Sequence[str]) -> list[str]:
+    """Which of a folder's files hold its weights, of the kind that would be read; their index is none of them."""
+    for belongs, _ in _KINDS:
+        if held := [name for name in names if belongs(name) and not name.endswith(".index.json")]:
+            return held
+    return [name for name in names if name in ADAPTERS]
+
+
 def _has_weights(target: Target, name: str) -> bool:
     path = os.path.join(target.root, name)
     if os.path.islink(path) or not os.path.isdir(path):

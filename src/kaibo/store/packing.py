@@ -58,7 +58,12 @@ def unpacked(
         if name not in present:
             table = table.append_column(name, pa.nulls(table.num_rows))
     wanted = pa.schema([schema.arrow().field(name) for name in names])
-    return table.select(names).cast(wanted)
+    return typed(table.select(names), wanted)
+
+
+def typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the types of a schema; one that has them stays as it is, which needs no more of Arrow loaded."""
+    return table if table.schema.equals(schema) else table.cast(schema)
 
 
 def _wanted(file: Any, columns: list[str], schema: Schema, keys: Collection[str]) -> pa.Table:
@@ -116,8 +121,8 @@ def same(table: pa.Table, row: int, other: pa.Table, at: int) -> bool:
 
 
 def taken(table: pa.Table, rows: list[int]) -> pa.Table:
-    """Some of the rows."""
-    return table.take(array(rows, "int64"))
+    """Some of the rows; the first of them (all, or none) need no more of Arrow to be loaded."""
+    return table.slice(0, len(rows)) if rows == list(range(len(rows))) else table.take(array(rows, "int64"))
 
 
 def record(table: pa.Table, row: int) -> dict[str, Any]:

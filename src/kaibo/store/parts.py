@@ -25,7 +25,7 @@ from kaibo.store import disk
 from kaibo.store.columns import table_of
 from kaibo.store.damage import Damage
 from kaibo.store.ledger import Entry, decode, disjoint, encode, hashed
-from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, unpacked
+from kaibo.store.packing import conflict, distinct, identities, packed, record, same, taken, typed, unpacked
 from kaibo.store.schema import Schema
 from kaibo.store.schemas import schema_of
 from kaibo.store.writers import merged_token, token_of, writing
@@ -75,7 +75,7 @@ class Parts:
         Raises StorageError when it cannot be written, or when it holds a different row of the same identity.
         """
         schema = schema_of(table)
-        rows = self._fresh(schema, rows.select(list(schema.columns)).cast(schema.arrow()))
+        rows = self._fresh(schema, typed(rows.select(list(schema.columns)), schema.arrow()))
         if rows.num_rows == 0:
             return None
         return self.write(schema, rows, rows[schema.key].to_pylist() if keys is None else keys)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +37,31 @@ class Interval:
         return Interval(self.mean, float(low), float(high))
 
 
-def student(freedom: int) -> float:
-    """The 97.5 % point of Student's t: an interval reaches so many standard errors to either side.
+@lru_cache(maxsize=256)
+def student(freedom: int, level: float = 0.95) -> float:
+    """How many standard errors an interval of Student's t reaches to either side, of whole degrees of freedom.
+
+    By halving the angle of Abramowitz and Stegun 26.7.3 and 26.7.4: known answers come without loading scipy.
 
     >>> round(student(4), 3)
     2.776
     """
-    from scipy.special import stdtrit
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _inside(middle, freedom) < level else (low, middle)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
 
-    return float(stdtrit(freedom, 0.975))
+
+def _inside(angle: float, freedom: int) -> float:
+    """The probability that |t| is at most √freedom · tan(angle)."""
+    odd = freedom % 2
+    square, term = math.cos(angle) ** 2, math.cos(angle) if odd else 1.0
+    total = 0.0 if freedom == 1 else term
+    for place in range(2 + odd, freedom - 1, 2):
+        term *= square * (place - 1) / place
+        total += term
+    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
 
 
 def mean_interval(values: Sequence[float] | NDArray[np.float64]) -> Interval:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kaibo.uncertainty.intervals import student
+
 Floats = NDArray[np.float64]
 
 DRAWS = 2000
@@ -50,9 +52,7 @@ def expanded(rows: int, level: float = 0.95) -> float:
     >>> round(expanded(1000), 3), round(expanded(5), 4)
     (0.95, 0.9981)
     """
-    from scipy.special import ndtr, stdtrit
-
-    return 1 - 2 * float(ndtr(-math.sqrt(rows / (rows - 1)) * stdtrit(rows - 1, (1 + level) / 2)))
+    return 1 - math.erfc(math.sqrt(rows / (rows - 1) / 2) * student(rows - 1, level))
 
 
 def clustered_interval(

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol
 
 from kaibo.errors import escaped, missing_extra
-from kaibo.vocabulary.counts.census import Census
 from kaibo.vocabulary.kinds import Kind, R
 from kaibo.words import Note
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kaibo.vocabulary.counts.census import Census
 
 By = Literal["model", "layer", "role", "tensor"]
 LEVELS: tuple[By, ...] = ("model", "layer", "role", "tensor")

@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 import kaibo
 from kaibo.errors import FormatError, KaiboError, MissingError, PolicyError
 from kaibo.models import open_model
-from kaibo.models.checkpoints import checkpoints_of
 from kaibo.models.formats import read
 from kaibo.models.places.folder import LocalFile
+from kaibo.models.runs.checkpoints import checkpoints_of
 from kaibo.testing import tiny_model
 from kaibo.vocabulary import Model, Tensor
 

@@ -149,7 +149,7 @@ def _broken(error: KaiboError) -> Fault:
 def _holds_weights(address: str) -> bool:
     """Whether weights, or the index of some, are at an address at all."""
     try:
-        target = target_of(address, weights=True)
+        target = target_of(address)
         return target.file is not None or any(name.endswith(WEIGHTS) for name in target.names())
     except (KaiboError, OSError):
         return False

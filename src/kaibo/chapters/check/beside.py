@@ -24,7 +24,7 @@ def pickles_beside(model: Model) -> Iterator[Fault]:
     if not model.files or not all(name.endswith(".safetensors") for name in model.files):
         return
     try:
-        target = target_of(model.address, weights=True)
+        target = target_of(model.address)
         name = None if target.file or target.far else next((name for name in PICKLES if target.has(name)), None)
         if name is None:
             return

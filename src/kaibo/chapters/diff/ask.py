@@ -46,6 +46,7 @@ from kaibo.errors import KaiboError, UsageError
 from kaibo.models import open_model
 from kaibo.models.adapters import open_base, open_tuned, vocabularies
 from kaibo.models.derived.difference import difference_of
+from kaibo.models.formats.adapter import WEIGHTS as ADAPTERS
 from kaibo.models.pairing import Pairing, Unmatched, pair_models
 from kaibo.models.pairing.comparing import Change, changes
 from kaibo.store import Store
@@ -304,11 +305,20 @@ def _notes(one: Compared) -> Iterator[Note]:
     yield from one.tuned.model.notes
     for told in (*one.pairing.notes, one.pairing.coverage_note):
         yield about(tuned, told)
+    if _published(one.base.model) and _published(one.tuned.model):
+        same = [pair for pair in one.pairing.pairs if pair.base.source_key == pair.tuned.source_key is not None]
+        if same:
+            yield about(tuned, note("diff_published", count=len(same), total=len(one.pairing.pairs)))
     for side in ("base", "tuned"):
         lone = [found for found in one.pairing.unmatched if found.side == side]
         if lone:
             share = 100 * sum(found.share for found in lone)
             yield about(tuned, note(f"diff_lone_{side}", count=len(lone), share=f"{share:.3g}"))
+
+
+def _published(model: Model) -> bool:
+    """Whether the hub says what a model's files are; an adapter's other tensors are those of its base."""
+    return model.address.startswith("hf:") and not any(name in ADAPTERS for name in model.files)
 
 
 def _apart(compared: Sequence[Compared], crosses: Sequence[CrossRow]) -> Iterator[Note]:

@@ -68,19 +68,21 @@ def conformity(mae: float) -> str | None:
     return next((name for limit, name in CONFORMITY if mae <= limit), None)
 
 
+_ERF = np.frompyfunc(math.erf, 1, 1)
+"""Of some ten thousand values at most: scipy's would cost more to import than to compute."""
+
+
 def gaussian_shares(sigma: Floats) -> Floats:
     """First-digit shares of Gaussians around zero, one for each σ; shape (…, 9), NaN where σ is not positive.
 
     P(d) = Σₖ 2·(Φ((d+1)·10ᵏ/σ) − Φ(d·10ᵏ/σ)), over the decades that hold all but 1e-12 of the values.
     """
-    from scipy.special import erf
-
     sigma = np.asarray(sigma, dtype=np.float64)
     sound = np.where(sigma > 0, sigma, np.nan)
     decade = 10.0 ** np.floor(np.log10(sound))
     steps = 10.0 ** np.arange(-13, 3)
     edges = np.arange(1, 11) * steps[:, None] * decade[..., None, None] / sound[..., None, None]
-    below = erf(edges / math.sqrt(2))
+    below = np.asarray(_ERF(edges / math.sqrt(2)), np.float64)
     shares: Floats = np.diff(below, axis=-1).sum(axis=-2)
     shares /= shares.sum(axis=-1, keepdims=True)
     return shares

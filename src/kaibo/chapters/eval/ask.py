@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kaibo.chapters.eval.accuracy import evaluation
 from kaibo.chapters.eval.pairs import paired
 from kaibo.chapters.eval.rows import EvalPair, EvalRow
-from kaibo.collect.evaluations import Sat, take_exam
+from kaibo.collect.evaluations import Sat, share_exam, take_exam
 from kaibo.collect.scorer import Opened, Scorer
+from kaibo.collect.shards import Shard, Share
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
@@ -22,12 +23,14 @@ from kaibo.scoring.exams.prompting import Paper, papers
 from kaibo.scoring.exams.task_files import read_task
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.store import Store
-from kaibo.vocabulary import Finding
+from kaibo.vocabulary import Finding, Function
 from kaibo.vocabulary.evaluations import Sitting
 from kaibo.words import Note, about
 
 if TYPE_CHECKING:
     from kaibo.llama import Causal
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,39 @@ def evaluate(
     asked = read_papers(tasks, options)
     store = open_store(settings.store)
     examiner = Examiner(asked, options.how, store, settings)
-    scorer = Scorer(ScoreSettings(), settings, store)
-    sat: list[Sat] = []
-    for label, opened in scorer.each(checkpoints(models), report):
-        try:
-            sat += examiner.sit(opened, label)
-        except KaiboError as error:
-            scorer.forgive(error, report)
+    sat = list(_each(models, examiner, report, examiner.sit))
     for unasked in _unasked(sat):
         report(unasked)
     return answer_of([one.sitting for one in sat], notes_of(asked), store)
+
+
+def share_evaluate(
+    models: Address | Iterable[Address],
+    tasks: Address | Iterable[Address],
+    shard: Shard,
+    *,
+    options: EvalOptions,
+    settings: Settings,
+    on_error: OnError,
+) -> Iterator[Share]:
+    """Puts a shard's part of the questions to each model, and says what was done; raises what `evaluate` raises."""
+    examiner = Examiner(read_papers(tasks, options), options.how, open_store(settings.store), settings)
+    yield from _each(models, examiner, on_error, lambda opened, label: examiner.share(opened, shard, label))
+
+
+def _each(
+    models: Address | Iterable[Address],
+    examiner: Examiner,
+    report: OnError,
+    take: Callable[[Opened, str], Iterable[T]],
+) -> Iterator[T]:
+    """What `take` makes of each checkpoint that was opened, and of its label."""
+    scorer = Scorer(ScoreSettings(), examiner.settings, examiner.store)
+    for label, opened in scorer.each(checkpoints(models), report):
+        try:
+            yield from take(opened, label)
+        except KaiboError as error:
+            scorer.forgive(error, report)
 
 
 def answer_of(sittings: list[Sitting], notes: Iterable[Note], store: Store) -> Evaluations:
@@ -125,17 +151,31 @@ class Examiner:
 
     def sit(self, opened: Opened, label: str | None = None) -> list[Sat]:
         """All papers under one checkpoint, which is loaded at most once and only if something is missing."""
+        return [
+            take_exam(label or opened.address, taker, one, loaded, self.store, self.how.batch, self.settings.progress)
+            for taker, one, loaded in self._sittings(opened)
+        ]
+
+    def share(self, opened: Opened, shard: Shard, label: str) -> list[Share]:
+        """A shard's questions of all papers under one checkpoint."""
+        how = self.store, self.how.batch, self.settings.progress
+        return [share_exam(label, taker, one, shard, loaded, *how) for taker, one, loaded in self._sittings(opened)]
+
+    def _sittings(self, opened: Opened) -> Iterator[tuple[Function, Exam, Callable[[], Causal]]]:
+        """Who answers, each paper in the tokens of that one, and what loads the model if something is missing."""
+        tokenizer_hash, exams = self._exams_of(opened)
+        taker = opened.function(tokenizer_hash, Running(self.how.dtype, self.how.device, self.how.rope))
+        for one in exams:
+            yield taker, one, lambda: self._loaded(opened)
+
+    def _exams_of(self, opened: Opened) -> tuple[str, list[Exam]]:
+        """The hash of a checkpoint's tokenizer, and all papers in its tokens."""
         ends = ends_of(opened)
         context = None if self.how.rope else opened.context
         key = opened.tokenizer.hash, context, ends
         if key not in self._exams:
             self._exams[key] = [exam(one, opened.tokenizer, context, self.how, ends) for one in self.papers]
-        loaded = lambda: self._loaded(opened)  # noqa: E731 - called only if something is missing
-        taker = opened.function(key[0], Running(self.how.dtype, self.how.device, self.how.rope))
-        return [
-            take_exam(label or opened.address, taker, one, loaded, self.store, self.how.batch, self.settings.progress)
-            for one in self._exams[key]
-        ]
+        return key[0], self._exams[key]
 
     def _loaded(self, opened: Opened) -> Causal:
         if self._causal is None or self._causal.address != opened.address:

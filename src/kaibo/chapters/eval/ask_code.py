@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,13 @@ from kaibo.chapters.eval.ask import EvalOptions, Evaluations, loaded_model, tidy
 from kaibo.chapters.eval.programs import program_of, stops
 from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalPair, EvalRow
 from kaibo.chapters.generate.ask import Prompt, prompt_ids
-from kaibo.chapters.pass_at_k.ask import PassOptions, passes_of
+from kaibo.chapters.pass_at_k.ask import PassOptions, judging_of, passes_of
 from kaibo.chapters.pass_at_k.rows import PassAtKRow, PassPair
 from kaibo.collect import Stopping
 from kaibo.collect.censuses import FLUSH_SECONDS
 from kaibo.collect.scorer import Opened, Scorer
+from kaibo.collect.shards import Shard, Share
+from kaibo.collect.verdicts import judged
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
@@ -30,6 +32,9 @@ from kaibo.vocabulary import Finding
 
 if TYPE_CHECKING:
     from kaibo.llama import Sampling
+
+_Draw = tuple[str, Problem, int]
+"""The generation that a sample is of, its problem, and which draw it is."""
 
 VERSION = 1
 """Raised when the same model would write other samples than before."""
@@ -95,10 +100,7 @@ def evaluate_code(
     """
     code, options, settings = code or CodeOptions(), options or EvalOptions(), settings or Settings()
     report = on_error or raising
-    judging = replace(code.judging, accept_unsandboxed=options.accept_unsandboxed)
-    chosen(judging.sandbox, accept_unsandboxed=judging.accept_unsandboxed)
-    known = dict(list(problems(of).items())[: options.limit])
-    store = open_store(settings.store)
+    judging, known, store = _begun(of, code, options, settings)
     scorer = Scorer(ScoreSettings(), settings, store)
     programs: dict[str, list[tuple[Problem, str]]] = {}
     steps: dict[str, tuple[int | None, str]] = {}
@@ -119,6 +121,38 @@ def evaluate_code(
     scores = Finding(EVAL, rows, found.passes.notes, {**found.passes.provenance, "models": _ids(steps)})
     store.record_scores(list(tidy(scores, origins)))
     return Evaluations(scores, Finding(EVAL_PAIRS, tuple(_pair(row, task) for row in found.pairs)))
+
+
+def share_code(
+    models: Address | Iterable[Address],
+    of: Address,
+    shard: Shard,
+    *,
+    code: CodeOptions,
+    options: EvalOptions,
+    settings: Settings,
+    on_error: OnError,
+) -> Iterator[Share]:
+    """Draws a shard's samples of each model and judges them, and says what was done; raises as `evaluate_code` does."""
+    judging, known, store = _begun(of, code, options, settings)
+    scorer = Scorer(ScoreSettings(), settings, store)
+    for _, opened in scorer.each(checkpoints(models), on_error):
+        try:
+            share, programs = _Writer(opened, code, options, settings, store).share(known, shard)
+        except KaiboError as error:
+            scorer.forgive(error, on_error)
+            continue
+        judged(programs, judging_of(judging, settings), on_error)
+        yield share
+
+
+def _begun(
+    of: Address, code: CodeOptions, options: EvalOptions, settings: Settings
+) -> tuple[PassOptions, dict[str, Problem], Store]:
+    """How programs are judged, the problems, and the store; raises where they could not be judged here."""
+    judging = replace(code.judging, accept_unsandboxed=options.accept_unsandboxed)
+    chosen(judging.sandbox, accept_unsandboxed=judging.accept_unsandboxed)
+    return judging, dict(list(problems(of).items())[: options.limit]), open_store(settings.store)
 
 
 def _ids(steps: Mapping[str, tuple[int | None, str]]) -> dict[str, str]:
@@ -167,21 +201,32 @@ class _Writer:
 
     def programs(self, known: Mapping[str, Problem]) -> list[tuple[Problem, str]]:
         """A program for every sample of every problem; those that the store has are not drawn again."""
-        wanted = {self._generation(problem): problem for problem in known.values()}
-        held = self.store.samples(list(wanted))
-        missing = [
-            (generation, problem, number)
-            for generation, problem in wanted.items()
-            for number in range(self.code.samples)
-            if (generation, number) not in held
-        ]
+        return self._programs(list(self._draws(known)))[0]
+
+    def share(self, known: Mapping[str, Problem], shard: Shard) -> tuple[Share, list[tuple[Problem, str]]]:
+        """What a shard did, and its programs."""
+        draws = {f"{generation} {number}": (generation, problem, number)
+                 for generation, problem, number in self._draws(known)}  # fmt: skip
+        mine = shard.takes(self.function_id, dict.fromkeys(draws, 1))
+        programs, drawn = self._programs([draw for name, draw in draws.items() if name in mine])
+        return Share(self.opened.address, "samples", len(draws), len(mine), drawn, len(mine) - drawn), programs
+
+    def _draws(self, known: Mapping[str, Problem]) -> Iterator[_Draw]:
+        for problem in known.values():
+            generation = self._generation(problem)
+            yield from ((generation, problem, number) for number in range(self.code.samples))
+
+    def _programs(self, draws: Sequence[_Draw]) -> tuple[list[tuple[Problem, str]], int]:
+        """The program of each draw, and how many were drawn now."""
+        held = self.store.samples(list({generation for generation, _, _ in draws}))
+        missing = {(draw[0], draw[2]): draw for draw in draws if (draw[0], draw[2]) not in held}
         if missing:
-            held |= self._written(missing)
-        return [
+            held |= self._written(list(missing.values()))
+        programs = [
             (problem, program_of(problem, held[generation, number], self.code.instructed))
-            for generation, problem in ((self._generation(problem), problem) for problem in known.values())
-            for number in range(self.code.samples)
+            for generation, problem, number in draws
         ]
+        return programs, len(missing)
 
     def _generation(self, problem: Problem) -> str:
         return hashlib.sha256(f"{self.function_id} {self.code.key(problem)}".encode()).hexdigest()[:16]
@@ -193,7 +238,7 @@ class _Writer:
         running = Running(how.dtype, how.device, how.rope)
         return self.opened.function(self.opened.tokenizer.hash, running).function_id
 
-    def _written(self, missing: list[tuple[str, Problem, int]]) -> dict[tuple[str, int], str]:
+    def _written(self, missing: Sequence[_Draw]) -> dict[tuple[str, int], str]:
         from kaibo.llama import generate
 
         causal = loaded_model(self.opened, self.options.how)

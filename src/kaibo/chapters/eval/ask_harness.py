@@ -17,6 +17,7 @@ from kaibo.chapters.eval.rows import EVAL, EVAL_PAIRS, EvalRow
 from kaibo.collect import granted_workers
 from kaibo.collect.harness import Kept
 from kaibo.collect.scorer import Opened, Scorer
+from kaibo.collect.shards import Shard, Share
 from kaibo.collect.verdicts import Judging
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
@@ -68,6 +69,35 @@ def evaluate_harness(
     scores = Finding(EVAL, tuple(rows), (), {"models": told})
     run.store.record_scores(list(tidy(scores, origins)))
     return Evaluations(scores, Finding(EVAL_PAIRS, ()))
+
+
+def share_harness(
+    models: Address | Iterable[Address],
+    tasks: Sequence[str],
+    include: str | os.PathLike[str] | None,
+    shard: Shard,
+    *,
+    options: EvalOptions,
+    settings: Settings,
+    on_error: OnError,
+) -> Iterator[Share]:
+    """Runs a shard's tasks under each model, and says what was done; raises what `evaluate_harness` raises.
+
+    The harness scores a task from all answers to it, so a task is dealt out whole.
+    """
+    _check(options)
+    with _quiet():
+        run = _Run(*_tasks(tasks, include), options, settings, open_store(settings.store))
+    scorer = Scorer(ScoreSettings(), settings, run.store)
+    for _, checkpoint in scorer.each(checkpoints(models), on_error):
+        try:
+            mine = shard.takes(run.function(checkpoint).function_id, dict.fromkeys(run.tasks, 1))
+            if mine:
+                replace(run, tasks=sorted(mine)).results(checkpoint)
+        except KaiboError as error:
+            scorer.forgive(error, on_error)
+            continue
+        yield Share(checkpoint.address, "tasks", len(set(run.tasks)), len(mine), len(mine), 0)
 
 
 def _check(options: EvalOptions) -> None:

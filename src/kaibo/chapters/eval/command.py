@@ -11,6 +11,7 @@ import typer
 from kaibo.desk import options, scoring
 from kaibo.desk.answering import Answer, answering
 from kaibo.desk.groups import grouped
+from kaibo.desk.sharing import Sharing
 
 Tasks = Annotated[
     list[str] | None,
@@ -105,14 +106,15 @@ def command(
     run: Run,
     out: options.Output,
     keeping: options.Keeping,
+    sharing: Sharing,
 ) -> None:
     """How well models do on tasks: each score with its standard error, chance, and the spread over prompts.
 
     What all questions share is read once. Nothing that the store knows is asked again.
     """
-    from kaibo.chapters.eval.ask import evaluate
-    from kaibo.chapters.eval.ask_code import CodeOptions, evaluate_code
-    from kaibo.chapters.eval.ask_harness import evaluate_harness
+    from kaibo.chapters.eval.ask import evaluate, share_evaluate
+    from kaibo.chapters.eval.ask_code import CodeOptions, evaluate_code, share_code
+    from kaibo.chapters.eval.ask_harness import evaluate_harness, share_harness
     from kaibo.collect import progress_bar
     from kaibo.errors import UsageError
     from kaibo.scoring.exams.exams import ExamSettings
@@ -131,9 +133,20 @@ def command(
             "settings": keeping.settings(progress),
             "on_error": answer.errors.append,
         }
+        asked_of = vars(programs).items() if programs.code is not None else ()
+        drawn = CodeOptions(**{name: value for name, value in asked_of if name != "code"})
+
+        def share(shard: Any) -> Any:
+            if programs.code is not None:
+                return share_code(models, programs.code, shard, code=drawn, **rest)
+            if lm_eval:
+                return share_harness(models, lm_eval.split(","), include, shard, **rest)
+            return share_evaluate(models, asked.task or [], shard, **rest)
+
+        if sharing.done(answer, share, rest["settings"], language=out.language):
+            return
         if programs.code is not None:
-            drawn = {name: value for name, value in vars(programs).items() if name != "code"}
-            found = evaluate_code(models, programs.code, code=CodeOptions(**drawn), **rest)
+            found = evaluate_code(models, programs.code, code=drawn, **rest)
         elif lm_eval:
             found = evaluate_harness(models, lm_eval.split(","), include, **rest)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kaibo.chapters.inspect.rows import INSPECT, TENSORS, TensorRow
 from kaibo.chapters.inspect.side_by_side import CARD, EXTENDED, SideBySide
@@ -13,11 +14,13 @@ from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.errors import KaiboError, UsageError, escaped
 from kaibo.models import Description, open_description
 from kaibo.models.anatomy import architecture, check_further, check_parameters
-from kaibo.models.formats import StoredTensor
-from kaibo.models.packings import group_of
 from kaibo.version import __version__
-from kaibo.vocabulary import Architecture, Finding, Tensor
+from kaibo.vocabulary import Architecture, Finding
 from kaibo.words import Note, note
+
+if TYPE_CHECKING:
+    from kaibo.models.formats import StoredTensor
+    from kaibo.vocabulary import Tensor
 
 
 def inspect(
@@ -145,6 +148,9 @@ def _promised(found: Architecture, total: int) -> tuple[Note, ...]:
 
 def _tensor_rows(tensor: Tensor) -> Iterator[TensorRow]:
     """What the file lists: the tensor, or the codes and the parts that it is decoded from."""
+    from kaibo.models.formats import StoredTensor  # a lone config has no tensors, and answers without these two
+    from kaibo.models.packings import group_of
+
     group = group_of(tensor)
     if group is not None:
         for part in (group.codes, *group.parts.values()):

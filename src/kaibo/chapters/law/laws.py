@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kaibo.chapters.law.lawfit import Chosen, FitSettings, Fitted, choose_components, fit, fold_errors
+from kaibo.chapters.law.lawfit import FEWEST_FAMILIES, Chosen, FitSettings, Fitted, choose_components, fit, fold_errors
 from kaibo.chapters.law.rows import LAW, Comparison, LawRow, Residual
 from kaibo.chapters.law.splits import Split
 from kaibo.chapters.pca.axes import Axes, fit_axes
@@ -149,6 +149,7 @@ FOLD_DRAWS, FOLD_STARTS = 250, 8
 """Bootstrap draws and starts of the law that is fitted anew without each family."""
 
 INTERVAL_NOTE = note("law_intervals")
+FEW = note("pca_few_families", count=FEWEST_FAMILIES)
 
 
 def fit_laws(table: ScoreTable, target: str, settings: LawSettings | None = None) -> Laws:
@@ -274,10 +275,11 @@ def _residuals(
     x = prepared.predictors[name]
     known = np.flatnonzero(~np.isnan(x).any(axis=1))
     low, high = ends
+    fitted = prepared.train & (settings.split.kind != "family")
     equivalents = equivalent_flops(prepared, law, name, settings.reference)
     return tuple(
         Residual(
-            prepared.table.models[i], prepared.table.families[i], bool(prepared.train[i]), float(prepared.target[i]),
+            prepared.table.models[i], prepared.table.families[i], bool(fitted[i]), float(prepared.target[i]),
             float(values[i]), float(low[place]), float(high[place]), float(prepared.target[i] - values[i]),
             None if equivalents is None else float(equivalents[i]),
         )
@@ -330,6 +332,8 @@ def _compare(
     named = [family for family, one in zip(families, np.asarray(both).tolist(), strict=True) if one]
     weights = family_weights(named, settings.fit.draws, np.random.default_rng(settings.fit.seed + 5))
     draws = weights @ gap / weights.sum(axis=1)
+    if len(set(named)) < FEWEST_FAMILIES:
+        return Comparison(first, second, float(gap.mean()), why=dict.fromkeys(("low", "high", "share"), FEW))
     low, high = interval(draws)
     return Comparison(first, second, float(gap.mean()), float(low), float(high), float((draws < 0).mean()))
 

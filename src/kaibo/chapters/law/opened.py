@@ -51,9 +51,9 @@ class Rival:
     law: str
     rival: str
     difference: float
-    low: float
-    high: float
-    chosen_better: float
+    low: float | None
+    high: float | None
+    chosen_better: float | None
 
 
 @dataclass(frozen=True)
@@ -118,4 +118,4 @@ def _notes(row: LawRow) -> Iterator[Note]:
         yield note("law_validated", chosen=row.chosen, error=f"{row.nested_error:.4g}")
     if row.coverage is not None:
         yield note("law_covered", target=row.target, share=f"{100 * row.coverage:.0f} %")
-    yield from dict.fromkeys(row.why.values())
+    yield from dict.fromkeys((*row.why.values(), *(why for one in row.comparisons for why in one.why.values())))

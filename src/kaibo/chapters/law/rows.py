@@ -14,7 +14,8 @@ Interval = tuple[float, float]
 @dataclass(frozen=True)
 class Residual:
     """One model under the law: observed and predicted target, its prediction interval, and the training FLOPs with
-    which the reference family would do as well (None without one).
+    which the reference family would do as well (None without one). `train` is true where the law that predicts it was
+    fitted on it, too; under a split by family none was.
     """
 
     model: str
@@ -31,15 +32,16 @@ class Residual:
 @dataclass(frozen=True)
 class Comparison:
     """Test error of one law less that of another, with a paired bootstrap over the families tested; `share` is the
-    share of draws in which the first is better.
+    share of draws in which the first is better. None, with a `why`, where the families are too few to be drawn.
     """
 
     first: str
     second: str
     difference: float
-    low: float
-    high: float
-    share: float
+    low: float | None = None
+    high: float | None = None
+    share: float | None = None
+    why: Mapping[str, Note] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _dtype(asked: str | None, base: Model) -> DType | None:
 def _outside(out: Path, models: Sequence[Model]) -> None:
     """An output folder is none of the inputs."""
     for model in models:
-        if os.path.realpath(out) == target_of(model.address, weights=False).root:
+        if os.path.realpath(out) == target_of(model.address).root:
             raise UsageError("is one of the models to be merged", file=out, next="choose another --out")
 
 

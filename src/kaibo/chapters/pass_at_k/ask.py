@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from kaibo.chapters.pass_at_k.rows import PASS_AT_K, PASS_PAIRS, PassAtKRow, Pas
 from kaibo.chapters.published.ask import pass_curves
 from kaibo.chapters.published.rows import PASS_CURVES, PassRow
 from kaibo.collect import granted_workers
-from kaibo.collect.verdicts import Judging, code_hash, judged
+from kaibo.collect.shards import Shard, Share
+from kaibo.collect.verdicts import Judging, code_hash, judged, share_verdicts
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import UsageError
@@ -65,6 +67,35 @@ def pass_at(
     MissingError where one is absent. A problem whose own test cannot judge is told to `on_error` and left out.
     """
     options, settings, report = options or PassOptions(), settings or Settings(), on_error or raising
+    return passes_of(*_read(files, of, options), options, settings, report)
+
+
+def share_pass(
+    files: Address | Sequence[Address],
+    of: Address,
+    shard: Shard,
+    *,
+    options: PassOptions,
+    settings: Settings,
+    on_error: OnError,
+) -> list[Share]:
+    """Judges a shard's programs of files of samples, and says what was done; raises what `pass_at` raises."""
+    programs, _ = _read(files, of, options)
+    several = [one for each in programs.values() for one in each]
+    return [share_verdicts(os.fspath(of), several, shard, judging_of(options, settings), on_error)]
+
+
+def judging_of(options: PassOptions, settings: Settings) -> Judging:
+    """How programs are judged here. Raises PolicyError where no sandbox stands and none was waived."""
+    way = chosen(options.sandbox, accept_unsandboxed=options.accept_unsandboxed)
+    workers = granted_workers(settings.workers)
+    return Judging(way, options.limits, open_store(settings.store), workers, settings.progress)
+
+
+def _read(
+    files: Address | Sequence[Address], of: Address, options: PassOptions
+) -> tuple[dict[str, list[tuple[Problem, str]]], dict[str, Problem]]:
+    """The programs of each file with their problems, and all problems."""
     if any(k < 1 for k in options.ks or ()):
         raise UsageError(f"k must be at least 1, got {min(options.ks or ())}")
     known = problems(of)
@@ -72,16 +103,15 @@ def pass_at(
         path: [(known[one.problem], one.program(known[one.problem])) for one in samples(path, known)]
         for path in addresses(files)
     }
-    return passes_of(programs, known, options, settings, report)
+    return programs, known
 
 
 def passes_of(
     programs: Programs, known: Mapping[str, Problem], options: PassOptions, settings: Settings, report: OnError
 ) -> Passes:
     """The same of programs that are at hand, by what made them; raises as `pass_at` does."""
-    way = chosen(options.sandbox, accept_unsandboxed=options.accept_unsandboxed)
-    store, workers = open_store(settings.store), granted_workers(settings.workers)
-    how = Judging(way, options.limits, store, workers, settings.progress)
+    how = judging_of(options, settings)
+    way = how.way
     found = judged([one for several in programs.values() for one in several], how, report)
     rows: list[PassAtKRow] = []
     tallies: dict[str, list[Tally]] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kaibo.desk import options
 from kaibo.desk.answering import answering
 from kaibo.desk.groups import grouped
+from kaibo.desk.sharing import Sharing
 
 Samples = Annotated[
     list[Path], typer.Argument(metavar="SAMPLES…", help="Files of samples (.jsonl, .jsonl.gz); several are compared.")
@@ -44,13 +45,14 @@ def command(
     *,
     out: options.Output,
     work: options.Work,
+    sharing: Sharing,
 ) -> None:
     """pass@k of programs that models wrote: each runs behind walls, and a judge outside decides.
 
     A sample gives back values and nothing else counts: neither its exit code nor what it prints. Nothing that the
     store knows is run again.
     """
-    from kaibo.chapters.pass_at_k.ask import PassOptions, pass_at
+    from kaibo.chapters.pass_at_k.ask import PassOptions, pass_at, share_pass
     from kaibo.collect import progress_bar
     from kaibo.reports.terminal import show
     from kaibo.sandbox import Limits
@@ -59,7 +61,10 @@ def command(
         how = PassOptions(_numbers(k), Limits(seconds, memory), sandbox, accept)
         settings = work.settings(progress)
         files = [str(each) for each in samples]
-        found = pass_at(files, problems, options=how, settings=settings, on_error=answer.errors.append)
+        asked: dict[str, Any] = {"options": how, "settings": settings, "on_error": answer.errors.append}
+        if sharing.done(answer, lambda part: share_pass(files, problems, part, **asked), settings, (), out.language):
+            return
+        found = pass_at(files, problems, **asked)
         if found.passes.rows:
             out.export(found.passes, found.curves)
         out.present(answer, found.passes)

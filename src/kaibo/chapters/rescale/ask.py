@@ -58,7 +58,7 @@ def rescale(
     ways = _ways(towards, writing)
     opened = open_model(model, trust_shards=settings.trust_shards)
     couplings = couplings_of(opened)
-    if writing.out is not None and os.path.realpath(writing.out) == target_of(opened.address, weights=False).root:
+    if writing.out is not None and os.path.realpath(writing.out) == target_of(opened.address).root:
         raise UsageError("is the model that is rescaled", file=writing.out, next="choose another --out")
     store = open_store(settings.store)
     options = settings.forming()

@@ -219,7 +219,7 @@ def _hashes(pairs: Sequence[Pair], settings: Settings) -> Hashes:
 
 def _files(model: Model, hashes: bool) -> dict[str, dict[str, Any]]:
     """Size of each weight file, with its SHA-256 where that is asked for."""
-    target = target_of(model.address, weights=True)
+    target = target_of(model.address)
     found: dict[str, dict[str, Any]] = {}
     for name in model.files:
         if target.far is not None:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from kaibo.chapters.score.perplexity import ScoredText, perplexity
 from kaibo.chapters.score.rows import ContextRow, ScoreRow, TokenCell
 from kaibo.chapters.score.texts import first_ids, texts_of
 from kaibo.chapters.score.token_losses import ShownText, by_context, token_strip
-from kaibo.collect.scorer import Scorer, ahead_of
+from kaibo.collect.scorer import Opened, Scorer, ahead_of
 from kaibo.collect.scores import Scored
+from kaibo.collect.shards import Shard, Share
 from kaibo.desk.addresses import Address, OnError, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError
 from kaibo.scoring.memory import memory_of
-from kaibo.scoring.planning import ScoreSettings
+from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.scoring.texts.texts import Document, Errors, read_texts
 from kaibo.vocabulary import Finding
 from kaibo.words import Note
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,23 @@ def score(
     return Finding(finding.kind, finding.rows, (*finding.notes, *notes), finding.provenance)
 
 
+def share_score(
+    models: Address | Iterable[Address],
+    texts: Address | Iterable[Address],
+    shard: Shard,
+    *,
+    how: ScoreSettings | None = None,
+    errors: Errors = "strict",
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[Share]:
+    """Scores a shard's part of the texts under each model, and says what was done; raises what `score` raises."""
+    yield from _each(
+        *(models, read_texts(texts, errors), how, settings, on_error),
+        lambda scorer, opened, plan, label: scorer.share(opened, plan, shard, label),
+    )
+
+
 def scores(
     models: Address | Iterable[Address],
     documents: list[Document],
@@ -99,6 +119,25 @@ def _scored(
     shown: Shown,
 ) -> Iterator[tuple[int | None, Scored, int]]:
     """Step, logs and expected peak memory of each checkpoint."""
+
+    def take(scorer: Scorer, opened: Opened, plan: Plan, label: str) -> tuple[int | None, Scored, int]:
+        expected = memory_of(opened.model, plan, scorer.how)
+        if shown.tell is not None:
+            shown.tell(expected.note(opened.address))
+        return opened.step, scorer.take(opened, plan, label), expected.total
+
+    return _each(models, documents, how, settings, on_error, take)
+
+
+def _each(
+    models: Address | Iterable[Address],
+    documents: list[Document],
+    how: ScoreSettings | None,
+    settings: Settings | None,
+    on_error: OnError | None,
+    take: Callable[[Scorer, Opened, Plan, str], T],
+) -> Iterator[T]:
+    """What `take` makes of each checkpoint that was opened, of how it will read the texts, and of its label."""
     settings, how, report = settings or Settings(), how or ScoreSettings(), on_error or raising
     several = checkpoints(models)
     with ahead_of(several, how) as ahead:
@@ -107,10 +146,7 @@ def _scored(
             try:
                 plan = scorer.plan(opened, documents)
                 scorer.forget_tokenizers()
-                expected = memory_of(opened.model, plan, how)
-                if shown.tell is not None:
-                    shown.tell(expected.note(opened.address))
-                yield opened.step, scorer.take(opened, plan, label), expected.total
+                yield take(scorer, opened, plan, label)
             except KaiboError as error:
                 scorer.forgive(error, report)
 

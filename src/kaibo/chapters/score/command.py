@@ -10,6 +10,7 @@ import typer
 from kaibo.desk import options, scoring
 from kaibo.desk.answering import answering, say
 from kaibo.desk.groups import grouped
+from kaibo.desk.sharing import Sharing
 
 Each = Annotated[bool, typer.Option("--each", help="A row for each text, too.")]
 Ids = Annotated[int, typer.Option("--ids", metavar="N", min=0, help="Print the first N ids that each model reads.")]
@@ -33,13 +34,14 @@ def command(
     reading: scoring.Scoring,
     out: options.Output,
     keeping: options.Keeping,
+    sharing: Sharing,
 ) -> None:
     """Nats of every token of a text under each model, and the perplexities that follow.
 
     A folder of checkpoints stands for all of them. Nothing that the store knows is scored again; a run that was
     stopped goes on where it was.
     """
-    from kaibo.chapters.score.ask import Shown, score, token_losses
+    from kaibo.chapters.score.ask import Shown, score, share_score, token_losses
     from kaibo.collect import progress_bar
 
     with answering("score", as_json=out.json) as answer, progress_bar() as progress:
@@ -49,6 +51,12 @@ def command(
             "errors": reading.errors,
             "settings": keeping.settings(progress),
         }
+
+        def share(shard: Any) -> Any:
+            return share_score(models, text, shard, on_error=answer.errors.append, **asked)
+
+        if sharing.done(answer, share, asked["settings"], language=out.language):
+            return
         finding = score(models, text, shown=shown, on_error=answer.errors.append, **asked)
         drawn = None
         if out.figure is not None and finding.rows:

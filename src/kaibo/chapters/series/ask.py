@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaibo.chapters.series.audit import path_of
 from kaibo.chapters.series.facts import distance, facts_of
 from kaibo.chapters.series.following import needed
 from kaibo.chapters.series.following import series as analyse
-from kaibo.chapters.series.rows import SERIES_AUDIT, SERIES_CHECKPOINTS, AuditRow, SeriesCheckpoint, SeriesRow
+from kaibo.chapters.series.published import from_hashes, one_run
+from kaibo.chapters.series.rows import (
+    SERIES,
+    SERIES_AUDIT,
+    SERIES_CHECKPOINTS,
+    SERIES_REVISIONS,
+    AuditRow,
+    RevisionRow,
+    SeriesCheckpoint,
+    SeriesRow,
+)
 from kaibo.chapters.spectrum.ask import decomposed, spectrum_options
 from kaibo.collect import Options, take_census
 from kaibo.collect.differences import take_difference, take_distances
@@ -20,9 +30,10 @@ from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError
 from kaibo.models import open_model
-from kaibo.models.checkpoints import Checkpoint, checkpoints_of
 from kaibo.models.pairing import pair_models
 from kaibo.models.pairing.comparing import changes
+from kaibo.models.runs.checkpoints import Checkpoint, checkpoints_of
+from kaibo.models.runs.published import is_pattern
 from kaibo.store import Failure, Store
 from kaibo.vocabulary import Finding, Model
 from kaibo.vocabulary.series import CheckpointFacts, ConfigChange, Unreadable
@@ -37,14 +48,30 @@ WINDOW = 8
 
 @dataclass(frozen=True)
 class Series:
-    """A run's checkpoints in order with their trajectories, and what the audit found (nothing: an empty finding)."""
+    """A run's checkpoints in order with their trajectories, and what the audit found (nothing: an empty finding).
+
+    `revisions` are those that patterns of the hub name; where only their hashes were asked for, the rest but the audit
+    is empty.
+    """
 
     checkpoints: Finding[SeriesCheckpoint]
     audit: Finding[AuditRow]
     whole: Finding[SeriesRow]
+    revisions: Finding[RevisionRow] = field(default_factory=lambda: Finding(SERIES_REVISIONS, ()))
+
+    @property
+    def shown(self) -> Finding[Any]:
+        """What is shown beside the audit."""
+        return self.revisions if self.revisions.rows else self.checkpoints
+
+    def records(self) -> list[dict[str, Any]]:
+        """All of it as plain dictionaries for JSON."""
+        if not self.revisions.rows:
+            return self.whole.records()
+        return [{"checkpoints": self.revisions.records(), "findings": self.audit.records()}]
 
     def _repr_html_(self) -> str:
-        return self.audit._repr_html_() + self.checkpoints._repr_html_()
+        return self.audit._repr_html_() + self.shown._repr_html_()
 
 
 @dataclass(frozen=True)
@@ -61,20 +88,29 @@ def series(
     *,
     steps: Sequence[int | None] | None = None,
     spectrum: bool = False,
+    weights: bool = False,
     settings: Settings | None = None,
     on_error: OnError | None = None,
 ) -> Series:
     """Audits a series of checkpoints and follows its weights: norm, distances, step lengths, digits, σ by role.
 
     `models` is a folder of checkpoints or several addresses; `steps` give each its step where the names do not.
-    With `spectrum` the effective ranks are followed, too. Each content is read once for itself and once or twice
-    beside others; nothing that the store knows is read again. A checkpoint that cannot be read is a finding and the
-    others go on; `on_error` is given what keeps two readable ones from being compared. Raises MissingError for fewer
-    than two checkpoints, UsageError for as many `steps` as do not fit.
+    With `spectrum` the effective ranks are followed, too. Of hub patterns (`hf:org/name@step*`, in braces several
+    repositories) only published hashes are compared, unless `weights` or `spectrum` are asked for. Each content is
+    read once for itself and once or twice beside others; nothing that the store knows is read again. A checkpoint that
+    cannot be read is a finding and the others go on; `on_error` is given what keeps two readable ones from being
+    compared. Raises MissingError for fewer than two checkpoints, UsageError for as many `steps` as do not fit.
     """
     settings, report = settings or Settings(), on_error or raising
+    asked = addresses(models)
+    if any(map(is_pattern, asked)):
+        if not (weights or spectrum):
+            revisions, audit = from_hashes(asked, steps)
+            nothing = Finding(SERIES_CHECKPOINTS, (), revisions.notes, revisions.provenance)
+            return Series(nothing, audit, Finding(SERIES, ()), revisions)
+        asked = one_run(asked)
     store, options = open_store(settings.store), spectrum_options(settings)
-    found = checkpoints_of(addresses(models), steps)
+    found = checkpoints_of(asked, steps)
     read = _read(found, store, settings, spectrum, report)
     distances = dict(_distances(read, store, options, report))
     whole = analyse(read.facts, distances, read.unreadable, tuple(_config_changes(read)))

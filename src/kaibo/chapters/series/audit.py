@@ -64,6 +64,31 @@ def audit(
     )
 
 
+def audit_published(facts: Sequence[CheckpointFacts], unreadable: Sequence[Unreadable]) -> tuple[AuditRow, ...]:
+    """What hashes and names alone say of one run: repeated contents and steps, and steps that are missing."""
+    lost = (AuditRow("unreadable", (one.name,), one.why) for one in unreadable)
+    return (*lost, *_identity(facts, path_of(facts)), *_steps(facts, unreadable))
+
+
+def audit_beside(runs: Mapping[str, Sequence[CheckpointFacts]]) -> Iterator[AuditRow]:
+    """What several runs say of each other: contents of one in another, and steps that the others have."""
+    holders: dict[str, dict[str, str]] = {}
+    for run, facts in runs.items():
+        for one in facts:
+            holders.setdefault(one.model_id, {}).setdefault(run, one.name)
+    for content, names in holders.items():
+        if len(names) > 1:
+            yield AuditRow(
+                "same-content", tuple(names.values()), note("audit_same_content", content=content, count=len(names))
+            )
+    steps = {run: {one.step for one in facts if one.step is not None} for run, facts in runs.items()}
+    shared = set.union(*steps.values()) if len(steps) > 1 and set.intersection(*steps.values()) else set()
+    for run, has in steps.items():
+        if lacking := sorted(shared - has):
+            text = note("audit_missing_beside", steps=_listed([str(step) for step in lacking], 8), count=len(lacking))
+            yield AuditRow("missing-step", (run,), text)
+
+
 def _names(facts: Sequence[CheckpointFacts], places: Sequence[int]) -> tuple[str, ...]:
     return tuple(facts[place].name for place in places)
 

@@ -12,12 +12,13 @@ from kaibo.desk.groups import grouped
 
 Models = Annotated[
     list[str],
-    typer.Argument(metavar="DIR|MODEL…", help="A folder of checkpoints, or several: folders, hf:org/name@step1000."),
+    typer.Argument(metavar="DIR|MODEL…", help="A folder of checkpoints, several, or hf:org/name@step*."),
 ]
 Steps = Annotated[
     str | None,
     typer.Option("--steps", metavar="LIST", help="The step of each, where names do not say: 0,100,200; - for none."),
 ]
+Weights = Annotated[bool, typer.Option("--weights", help="Of hf: patterns read the weights, too, not hashes alone.")]
 Spectrum = Annotated[bool, typer.Option("--spectrum", help="Also follow the effective ranks of the matrices.")]
 
 
@@ -26,6 +27,7 @@ def command(
     models: Models,
     steps: Steps = None,
     spectrum: Spectrum = False,
+    weights: Weights = False,
     json: options.Json = False,
     table: options.Export = None,
     figure: options.Picture = None,
@@ -39,19 +41,27 @@ def command(
 
     Repeated contents, checkpoints that equal the last one, missing steps, wrong order, jumps, changes of type,
     shape or config, each with its evidence. Then norm, distances, step lengths, digits and σ by role over the steps.
+    Of hf:org/name@step* published hashes alone say which revisions are equal, missing or repeated.
     """
     from kaibo.chapters.series.ask import run_name, series
     from kaibo.collect import progress_bar
 
     with answering("series", as_json=json) as answer, progress_bar() as progress:
         settings = reading.settings(progress)
-        found = series(models, steps=_steps(steps), spectrum=spectrum, settings=settings, on_error=answer.errors.append)
-        options.export(found.checkpoints, table, figure, language=language, force=force)
+        found = series(
+            models,
+            steps=_steps(steps),
+            spectrum=spectrum,
+            weights=weights,
+            settings=settings,
+            on_error=answer.errors.append,
+        )
+        options.export(found.shown, table, figure, language=language, force=force)
         if out is not None:
-            findings, name = (found.audit, found.checkpoints), run_name(models)
+            findings, name = (found.audit, found.shown), run_name(models)
             outputs.write_folder(out, "series", findings, title=name, language=language, force=force)
-        answer.results = found.whole.records()
-        answer.warnings += found.checkpoints.notes if json else ()
+        answer.results = found.records()
+        answer.warnings += found.shown.notes if json else ()
         answer.exit = 1 if found.audit.rows else 0
         answer.show = lambda: _show(found, language)
 
@@ -76,6 +86,7 @@ def _show(found: Any, language: str) -> None:
     if found.audit.rows:
         show(found.audit, to=out, language=language)
     else:
-        out.print(word("series.clean", language, count=len(found.checkpoints.rows)))
+        key = "series.clean_published" if found.revisions.rows else "series.clean"
+        out.print(word(key, language, count=len(found.shown.rows)))
     out.print()
-    show(found.checkpoints, to=out, language=language, rows=1000)
+    show(found.shown, to=out, language=language, rows=1000)

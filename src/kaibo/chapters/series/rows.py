@@ -47,6 +47,23 @@ class SeriesCheckpoint:
 
 
 @dataclass(frozen=True)
+class RevisionRow:
+    """A revision of the hub as its published hashes tell it, nothing of its weights read.
+
+    `content` names its weight files, `bytes` long; `same_as` is the first revision of all runs with equal ones.
+    """
+
+    model: str
+    name: str
+    step: int | None
+    commit: str
+    files: int
+    bytes: int
+    content: str
+    same_as: str | None
+
+
+@dataclass(frozen=True)
 class SeriesRow:
     """A whole series: its checkpoints in order, what the audit found, the exponent p of ‖Δ‖ ∝ steps^p, and the
     spread of ln(step length) around its trend, against which jumps are judged."""
@@ -68,6 +85,12 @@ SERIES_AUDIT = Kind(
         "checkpoints",
         "evidence",
     ),
+)
+SERIES_REVISIONS = Kind(
+    "series-revisions",
+    RevisionRow,
+    __package__,
+    columns=("name", "step", "files", "bytes", "content", "same_as"),
 )
 SERIES_CHECKPOINTS = Kind(
     "series-checkpoints",

@@ -16,7 +16,7 @@ from kaibo.collect.scorer import Scorer
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, MissingError, UsageError
-from kaibo.models.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
+from kaibo.models.runs.checkpoints import Checkpoint, checkpoint_at, checkpoints_of
 from kaibo.scoring.planning import ScoreSettings
 from kaibo.scoring.texts.texts import Document, Errors, read_texts
 from kaibo.vocabulary import TokenLog

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kaibo.models.checkpoints import Checkpoint
+from kaibo.models.runs.checkpoints import Checkpoint
 from kaibo.recipes.nurseries.manifest import MANIFEST, read_manifest
 
 ABOVE = 3

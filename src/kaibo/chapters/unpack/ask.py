@@ -55,7 +55,7 @@ def unpack(
     if opened.undecoded:
         message = f"holds about {opened.undecoded} weights in a packing that is not decoded"
         raise FormatError(message, file=opened.address)
-    target = target_of(opened.address, weights=True)
+    target = target_of(opened.address)
     if os.path.realpath(out) == target.root:
         raise UsageError("is the model's own folder", file=Path(out), next="choose another --out")
     tensors = [_plain(tensor, opened, TYPES[dtype]) for tensor in opened.tensors]
@@ -111,7 +111,7 @@ def _small(model: Model, dtype: str) -> Iterator[tuple[str, bytes]]:
     if config:
         key = "torch_dtype" if "torch_dtype" in config else "dtype"
         found["config.json"] = _json({**config, key: dtype})
-    found |= _carried(target_of(model.address, weights=True), model.documents)
+    found |= _carried(target_of(model.address), model.documents)
     yield from found.items()
 
 

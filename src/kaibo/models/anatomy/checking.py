@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import escaped
 from kaibo.models.anatomy.catalogue import family
 from kaibo.models.anatomy.naming import BUFFER, anatomy_for, family_of, nearest_family
 from kaibo.models.anatomy.promising import promises
 from kaibo.models.anatomy.settings import settings_of, texts_in
-from kaibo.vocabulary import Architecture, Tensor
+from kaibo.vocabulary import Architecture
 from kaibo.words import Note, note
+
+if TYPE_CHECKING:
+    from kaibo.vocabulary import Tensor
 
 _MOST_NAMES = 3
 AHEAD = "mtp"

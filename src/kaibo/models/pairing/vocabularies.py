@@ -48,7 +48,7 @@ def vocabulary_of(address: str) -> dict[str, int] | None:
 def tokenizer_of(address: str) -> Tokenizer | None:
     """What the tokenizer's files say, or the GGUF file itself; None where there is none that can be understood."""
     try:
-        target = target_of(address, weights=False)
+        target = target_of(address)
         if (carried := tokenizer_inside(target)) is not None:
             return _tokenizer(carried.encode("utf-8", "surrogateescape"), b"", b"")
     except KaiboError:

@@ -2,16 +2,18 @@
 
 - `folder`: files of this machine
 - `remote`: a file far away, read by range; `wire` asks for ranges over HTTP
-- `web`: folders of the web; `hub`: repositories, fetched into the cache
+- `web`: folders of the web; `repository`: those of the hub, of which `hub` is told by its own client
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from kaibo.vocabulary import Buffer
+if TYPE_CHECKING:
+    from kaibo.vocabulary import Buffer
+
 
 Bytes = memoryview
 

@@ -15,10 +15,12 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from kaibo.errors import FormatError, MissingError, PolicyError, UsageError
-from kaibo.vocabulary import Buffer
+
+if TYPE_CHECKING:
+    from kaibo.vocabulary import Buffer
 
 DESCRIPTOR_LIMIT = 64
 """Files kept open at once; beyond it the one that rested longest is closed and opened again when it is needed."""

@@ -43,11 +43,17 @@ class Answered(Protocol):
 
 
 class Source(Protocol):
-    """What answers ranges of one object. `key` names the object, in whatever state; `met` is whether its host spoke."""
+    """What answers ranges of one object. `key` names the object, in whatever state; `met` is whether its host spoke.
+
+    `published` names the bytes where the place says what they are: its host and their SHA-256.
+    """
 
     name: str
-    key: str
 
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def published(self) -> str | None: ...  # noqa: D102
     @property
     def met(self) -> bool: ...  # noqa: D102
     def ask(self, start: int, stop: int, tag: str | None, seconds: float) -> Answered:
@@ -87,10 +93,11 @@ class RemoteFile:
 
     @property
     def key(self) -> str | None:
-        """Names the bytes by address and state; None where the place tells no state."""
-        if self._tag is None:
+        """Names the bytes by what is published of them, else by address and state; None where neither is told."""
+        if self._source.published is None and self._tag is None:
             return None
-        return hashlib.sha256(f"far|{self._source.key}|{self.size}|{self._tag}".encode()).hexdigest()
+        known = self._source.published or f"{self._source.key}|{self.size}|{self._tag}"
+        return hashlib.sha256(f"far|{known}".encode()).hexdigest()
 
     def read(self, start: int, size: int) -> bytes:
         """Exactly `size` bytes from `start`, through the pages."""

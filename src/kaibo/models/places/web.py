@@ -16,6 +16,8 @@ from kaibo.models.places.wire import Wire
 class WebSource:
     """One URL."""
 
+    published: str | None = None
+
     def __init__(self, wire: Wire, url: str, name: str) -> None:
         self.name, self.key = name, url
         self._wire, self._url = wire, url

@@ -11,8 +11,9 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.message import Message
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -27,16 +28,19 @@ _MOVED = (301, 302, 303, 307, 308)
 _RAN_OUT = (401, 403, 404, 410)
 _UNREACHABLE = (101, 113, 51, 65)  # ENETUNREACH and EHOSTUNREACH of Linux and of macOS
 Connection = http.client.HTTPConnection
+Heard = Callable[[str, Message], None]
+"""What a host says in the head of an answer to a URL."""
 
 
 class Wire:
     """Connections to the hosts that one place leads to. `home` is the URL that the user named.
 
-    `met` says whether anybody has answered.
+    `met` says whether anybody has answered. `private` are headers for the origin of `home` and nobody else, `heard` is
+    told what that origin answers, redirects and refusals included; it names states by its URLs, so none is asked for.
     """
 
-    def __init__(self, home: str) -> None:
-        self._home = Origin.of(home)
+    def __init__(self, home: str, private: Mapping[str, str] | None = None, heard: Heard | None = None) -> None:
+        self._home, self._private, self._heard = Origin.of(home), dict(private or {}), heard
         self._idle: dict[Origin, list[Connection]] = {}
         self._lock = threading.Lock()
         self._moved: dict[str, str] = {}
@@ -54,10 +58,13 @@ class Wire:
         """
         where = self._moved.get(url, url)
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity", "User-Agent": "kaibo"}
-        if tag is not None and tag.startswith('"'):  # a weak one never matches
-            headers["If-Match"] = tag
+        match = {"If-Match": tag} if tag is not None and tag.startswith('"') else {}  # a weak one never matches
         for _ in range(MOST_HOPS + 1):
-            body = self._request(where, name, headers, seconds)
+            at_home = Origin.of(where) == self._home
+            asked = {**headers, **(self._private if at_home else {}), **({} if at_home and self._heard else match)}
+            body = self._request(where, name, asked, seconds)
+            if at_home and self._heard is not None:
+                self._heard(url, body.response.headers)
             if body.response.status in _MOVED:
                 location = body.response.headers.get("Location", "")
                 _forgo(body)

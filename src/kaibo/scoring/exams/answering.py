@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kaibo.errors import FormatError
 from kaibo.llama import Causal
 from kaibo.scoring.exams.requests import Request, Scored
-from kaibo.scoring.exams.trees import Pack, packs, shared_prefix
+from kaibo.scoring.exams.trees import Among, Pack, packs, shared_prefix, together
 
 CHUNK_VALUES = 1 << 22
 """Logits that are there at once, at most: 16 MiB in float32."""
@@ -58,11 +58,16 @@ def _agree(model: Causal) -> bool:
 
 
 def answers(
-    model: Causal, requests: Sequence[Request], batch: int, known: frozenset[int] = frozenset()
+    model: Causal,
+    requests: Sequence[Request],
+    batch: int,
+    known: frozenset[int] = frozenset(),
+    among: Among = together,
 ) -> Iterator[list[Scored]]:
     """The requests pack by pack; a pack whose items are all `known` is passed over (an empty list).
 
-    Raises FormatError where the model's logits are not numbers, UsageError for ids that it has no row for.
+    Of all packs, given by their items, those are read that `among` names by their places. Raises FormatError where the
+    model's logits are not numbers, UsageError for ids that it has no row for.
     """
     for one in requests:
         model.check_ids(torch.from_numpy(one.ids))
@@ -71,16 +76,20 @@ def answers(
     if takes_trees(model, max(one.read for one in requests)):
         shared = shared_prefix(requests)
         prefix: _Prefix | None = None
-        for pack in packs(requests, shared, batch):
-            if all(one.item in known for one in pack.requests):
+        several = list(packs(requests, shared, batch))
+        chosen = among([[one.item for one in pack.requests] for pack in several])
+        for place, pack in enumerate(several):
+            if place not in chosen or all(one.item in known for one in pack.requests):
                 yield []
                 continue
             prefix = prefix or _Prefix(model, requests[0].ids[:shared])
             states = prefix.states(pack)
             yield _checked(model, _scored(model, states, pack.requests, pack.places))
     else:
-        for rows in _alike_rows(requests, batch):
-            if all(one.item in known for one in rows):
+        alike = list(_alike_rows(requests, batch))
+        chosen = among([[one.item for one in rows] for rows in alike])
+        for place, rows in enumerate(alike):
+            if place not in chosen or all(one.item in known for one in rows):
                 yield []
                 continue
             yield _checked(model, _scored_rows(model, rows))

@@ -19,6 +19,7 @@ from kaibo.errors import FormatError
 from kaibo.llama import Causal, Kept, Written
 from kaibo.scoring.exams.answering import bound_to_length
 from kaibo.scoring.exams.prompts import Answer, Prompted
+from kaibo.scoring.exams.trees import Among, together
 
 ROWS = 32
 """Answers that are written side by side, at most."""
@@ -37,12 +38,13 @@ def write_answers(
     stop: Sequence[str],
     known: frozenset[int] = frozenset(),
     batch: int = 512,
+    among: Among = together,
 ) -> Iterator[list[Answer]]:
     """The answers to all prompts whose item is not `known`, as they end: a list a token, many of them empty.
 
     Prompts stand together whether they are known or not, so that an interrupted run ends with the same numbers; where
-    all of a group are known it is passed over. Raises FormatError where the model's logits are not numbers, UsageError
-    for ids that it has no row for.
+    all of a group are known it is passed over, and so is one that `among` does not name by its place. Raises
+    FormatError where the model's logits are not numbers, UsageError for ids that it has no row for.
     """
     for one in prompts:
         model.check_ids(torch.from_numpy(one.ids))
@@ -51,8 +53,10 @@ def write_answers(
     way = way_of(model, max(len(one.ids) for one in prompts) + max_tokens)
     shared = 0 if way == "alone" else _shared([one.ids for one in prompts])
     prefix = _prefix(model, prompts[0].ids[:shared])
-    for rows in _groups(prompts, max_tokens, batch, way):
-        if not all(one.item in known for one in rows):
+    groups = list(_groups(prompts, max_tokens, batch, way))
+    chosen = among([[one.item for one in rows] for rows in groups])
+    for place, rows in enumerate(groups):
+        if place in chosen and not all(one.item in known for one in rows):
             for answers in _Group(model, rows, prefix, shared, max_tokens, stop).answers():
                 yield [one for one in answers if one.prompted.item not in known]
 

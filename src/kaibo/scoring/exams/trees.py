@@ -8,7 +8,7 @@ few-shot prefix ──▶ cache        question 1 ─┬─ option a       one r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,19 @@ class Pack:
         nodes = np.arange(len(self.ids))
         own = (nodes[None] <= nodes[:, None]) & (nodes[:, None] < self.ends[None])
         return np.concatenate([np.ones((len(nodes), shared), bool), own], axis=1)
+
+
+Among = Callable[[Sequence[Sequence[int]]], Collection[int]]
+"""Given the items of every pack, the places of the packs that are to be read."""
+
+
+def together(packs: Sequence[Sequence[int]]) -> Collection[int]:
+    """All packs.
+
+    >>> list(together([[0, 1], [2]]))
+    [0, 1]
+    """
+    return range(len(packs))
 
 
 def shared_prefix(requests: Sequence[Request]) -> int:

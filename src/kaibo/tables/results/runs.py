@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kaibo.models.checkpoints import step_of
+from kaibo.models.runs.checkpoints import step_of
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d[-:]\d\d[-:]\d\d(?:\.\d{1,9})?)")
 _SPLIT_OFF = ("peft", "delta", "pretrained", "model", "path", "engine")
