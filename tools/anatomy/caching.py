@@ -105,7 +105,7 @@ def _after_passes(model: torch.nn.Module, config: Any, given: Mapping[str, Any])
         cache = cache if cache is not None else getattr(out, "cache_params", None)
         if cache is None and set(out) - NO_CACHE:
             return None
-        held[tokens] = dict.fromkeys(range(config.num_hidden_layers), []) if cache is None else _layers(cache)
+        held[tokens] = {n: [] for n in range(config.num_hidden_layers)} if cache is None else _layers(cache)
     return Measured(dict(given), after(config), held)
 
 
