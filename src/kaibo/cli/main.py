@@ -10,6 +10,7 @@ from typing import Any
 
 from kaibo.cli.application import application
 from kaibo.desk.answering import READER_GONE, Answer, forget_stdout, interrupted, say
+from kaibo.desk.sharing import COMMAND_LINE
 from kaibo.errors import KaiboError, StorageError, UsageError
 from kaibo.vocabulary.terminals import guarded_stderr
 
@@ -24,6 +25,7 @@ def main_loop(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; nothing but exit codes leaves here."""
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    COMMAND_LINE.set(tuple(arguments))
     _spell_what_cannot_be_encoded()
     with guarded_stderr():
         return _exit_code(arguments, debug)

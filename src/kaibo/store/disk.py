@@ -61,6 +61,11 @@ def rename(old: Path, new: Path) -> None:
     os.rename(old, new)
 
 
+def link(old: Path, new: Path) -> None:
+    """Gives a file a second name."""
+    os.link(old, new)
+
+
 def unlink(path: Path) -> None:
     """Takes a name away."""
     os.unlink(path)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +197,42 @@ class Parts:
                 file=self.path,
                 next="update kaibo, or name another store with --store",
             )
+
+    def lend(self, other: Parts) -> frozenset[str]:
+        """Gives another folder on this disk the same parts under second names; the names of their entries.
+
+        What cannot be lent (the folders are on two disks, a part was compacted meanwhile) is left out.
+        """
+        for folder in (other.path, other.parts, other.ledger):
+            disk.make_folder(folder)
+        lent = set()
+        for entry in self.entries():
+            with suppress(OSError):
+                disk.link(self.parts / entry.part, other.parts / entry.part)
+                disk.link(self.ledger / entry.name, other.ledger / entry.name)
+                lent.add(entry.name)
+        return frozenset(lent)
+
+    def files(self, besides: Collection[str] = ()) -> dict[str, bytes]:
+        """The bytes of every sound part under its entry's file name, and of the entry; entries in `besides` aside."""
+        found: dict[str, bytes] = {}
+        for entry in self.entries():
+            data = None if entry.name in besides else self.verified(entry)
+            if data is not None:
+                found |= {entry.part: data, entry.name: encode(entry)}
+        return found
+
+    def adopt(self, files: Mapping[str, bytes]) -> None:
+        """Takes up parts and entries that came from another machine, each checked. Raises StorageError."""
+        for folder in (self.path, self.parts, self.ledger):
+            disk.make_folder(folder)
+        for name in sorted(name for name in files if name.endswith(".json")):
+            entry = decode(name, files[name])
+            data = files[entry.part]
+            if hashlib.sha256(data).hexdigest() != entry.sha256:
+                raise StorageError("came with other bytes than were written (SHA-256)", file=entry.part)
+            disk.write_durably(self.parts / entry.part, data)
+            self.acknowledge(entry)
 
     def start_over(self) -> list[Damage]:
         """Forgets what was read of the ledger and found damaged, so that all of it is looked at anew; the latter."""

@@ -102,7 +102,7 @@ def command(
             left.extend(["--exact"] * (largest.exact and all(one.unit != "thresholds" for one in shares)))
             return shares
 
-        if sharing.done(answer, share, settings, left, given.language):
+        if sharing.done(answer, share, settings, left, given.language, twice=largest.exact):
             return
         found = diff(base, tuned, level, options=chosen, settings=settings, on_error=report)
         grid: dict[str, Any] = {"storing": grids[0], "quantised": grids[1], "settings": settings}

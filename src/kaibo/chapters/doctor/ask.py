@@ -31,7 +31,9 @@ CORE = (
 )
 EXTRAS = {
     "hub": ("huggingface_hub",),
+    "remote": ("obstore",),
     "frames": ("pandas",),
+    "ray": ("ray",),
     "tables": ("openpyxl",),
     "merge": ("pyyaml",),
     "torch": ("torch", "transformers", "tokenizers"),

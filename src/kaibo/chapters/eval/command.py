@@ -143,7 +143,7 @@ def command(
                 return share_harness(models, lm_eval.split(","), include, shard, **rest)
             return share_evaluate(models, asked.task or [], shard, **rest)
 
-        if sharing.done(answer, share, rest["settings"], language=out.language):
+        if sharing.done(answer, share, rest["settings"], language=out.language, device=run.device):
             return
         if programs.code is not None:
             found = evaluate_code(models, programs.code, code=drawn, **rest)

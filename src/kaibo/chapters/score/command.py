@@ -64,7 +64,7 @@ def command(
         def share(shard: Any) -> Any:
             return share_score(models, text, shard, on_error=answer.errors.append, **asked)
 
-        if sharing.done(answer, share, asked["settings"], language=out.language):
+        if sharing.done(answer, share, asked["settings"], language=out.language, device=reading.device):
             return
         finding = score(models, text, shown=shown, on_error=answer.errors.append, **asked)
         drawn = None
