@@ -101,6 +101,14 @@ class Handler(BaseHTTPRequestHandler):
                     return
         self.ranged(file, start, stop, size)
 
+    def do_HEAD(self) -> None:
+        file = self.served.folder / unquote(self.path).partition("?")[0].lstrip("/")
+        self.served.requests.append(Request(unquote(self.path), None, dict(self.headers.items())))
+        if file.is_file():
+            self.head(200, {"Content-Length": str(file.stat().st_size), "ETag": self.tag(file)})
+        else:
+            self.head(404, {"Content-Length": "0"})
+
     def tag(self, file: Path) -> str:
         seen = file.stat()
         return f'"{seen.st_mtime_ns:x}-{seen.st_size:x}"'

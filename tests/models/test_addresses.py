@@ -121,7 +121,7 @@ def test_a_bare_hub_name_that_is_no_folder_is_asked_about(tmp_path: Path, monkey
         ("https://", UsageError),
         ("https://user:word@example.org/model", UsageError),
         ("https://example.org/model.safetensors?sig=1", UsageError),
-        ("s3://bucket/key", UsageError),
+        ("ftp://host/key", UsageError),
         ("file:///etc/passwd", UsageError),
         ("ftp://example.org/x", UsageError),
         ("nowhere.gguf", MissingError),

@@ -24,7 +24,7 @@ ROLES = {
     *("mlp.gate", "mlp.up", "mlp.down", "mlp.gate_up", "router", "pooler", "mixer"),
     *("expert.gate", "expert.up", "expert.down", "expert.gate_up"),
 }
-ANATOMIES = {name: anatomy_for({"model_type": family(name).model_types[0]}, ()) for name in families()}
+ANATOMIES = {name: anatomy_for({"model_type": family(name).model_types[-1]}, ()) for name in families()}
 
 
 @given(st.sampled_from([*families(), UNKNOWN]), st.text())

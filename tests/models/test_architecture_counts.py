@@ -364,11 +364,14 @@ def test_a_model_with_a_part_that_sees_counts_its_language_model_and_says_so():
             "sliding_window": 1024,
             "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
         },
-        "vision_config": {"hidden_size": 1152},
+        "vision_config": {"hidden_size": 1152, "image_size": 896, "intermediate_size": 4304, "num_hidden_layers": 27}
+        | {"patch_size": 14, "num_attention_heads": 16, "vision_use_head": False},
     }
     drawn = architecture(config)
-    assert drawn.parameters == 3_880_263_168
-    assert "language model alone" in drawn.why["parameters"]
+    assert (drawn.parameters, drawn.parameters_whole) == (3_880_263_168, 4_300_079_472)
+    alone = architecture({**config, "model_type": "seen_by_nobody"})
+    assert alone.parameters == 3_880_263_168
+    assert "language model alone" in alone.why["parameters"]
     assert (drawn.positions.scaling, drawn.positions.factor, drawn.positions.local_base) == ("linear", 8.0, 10000.0)
 
 

@@ -54,7 +54,7 @@ def main(wanted: list[str]) -> None:
     with multiprocessing.get_context("fork").Pool(JOBS, maxtasksperchild=4) as pool:
         for model_type, said in pool.imap_unordered(one_type, left):
             print(model_type, said.strip().splitlines()[-1][:160] if said.strip() else "nothing to build", flush=True)
-    PAGE.write_text(page(FAMILIES, STATE), encoding="utf-8")
+    PAGE.write_text(page(FAMILIES, STATE, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def one_type(model_type: str) -> tuple[str, str]:
@@ -90,8 +90,10 @@ def one_family(one: Unit) -> str:
     for part in parts:
         other = unit(part.family) or part_unit(part.family)
         if other is not None and other.name != one.name and not _known(part.family):
-            one_family(other)
-    return written(one, parts, given, begin)
+            (STATE / f"{part.family}.log").write_text(one_family(other))
+    lacking = [part.family for part in parts if not (PROOFS / f"{part.family}.json").exists()]
+    reasons = [f"{name}: {(STATE / f'{name}.log').read_text()[:300]}" for name in lacking if _known(name)]
+    return "".join(reasons) + written(one, parts, given, begin)
 
 
 def keeps(one: Unit, parts: list[Part]) -> bool:
@@ -101,7 +103,7 @@ def keeps(one: Unit, parts: list[Part]) -> bool:
 
 def _known(name: str) -> bool:
     """Whether a family is there, or was tried and not shipped."""
-    return (PROOFS / f"{name}.json").exists() or (STATE / f"{name}.json").exists()
+    return (PROOFS / f"{name}.json").exists() or (STATE / f"{name}.log").exists()
 
 
 def made(one: Unit, parts: list[Part], given: dict[str, object]) -> tuple[str, dict[str, Any], list[str]]:
@@ -160,5 +162,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--check"]:
         sys.exit("\n".join(line for wanted in sys.argv[2:] for line in checked(wanted)) or 0)
     if sys.argv[1:] == ["--page"]:
-        sys.exit(PAGE.write_text(page(FAMILIES, STATE), encoding="utf-8") and 0)
+        sys.exit(PAGE.write_text(page(FAMILIES, STATE, PAGE.read_text(encoding="utf-8")), encoding="utf-8") and 0)
     main(sys.argv[1:])

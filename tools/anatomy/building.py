@@ -14,7 +14,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import PrefixChange, revert_weight_conversion
 from transformers.utils import logging
 
-logging.set_verbosity_error()
+logging.set_verbosity(logging.CRITICAL)
 warnings.filterwarnings("ignore")
 
 for _name in [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]:

@@ -72,7 +72,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Words:
-    """What conditions may speak of: flags, numbers that may be nought, texts, lists a layer, lists of layers, rules."""
+    """What conditions may speak of; `numbers` may be nought, `members` are lists of layers, `pairs` may differ."""
 
     flags: Sequence[str]
     numbers: Sequence[str]
@@ -80,6 +80,7 @@ class Words:
     lists: Sequence[str]
     members: Sequence[str]
     rules: Sequence[str]
+    pairs: Sequence[tuple[str, str]] = ()
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
         """Every word and its opposite, as true or false for each row, with what it costs to say."""
@@ -96,12 +97,16 @@ class Words:
                     opposite = text.replace("<", ">=")
                 elif text.startswith("("):
                     opposite = text.replace("=", "!=")
-                found.append((cost + 1, opposite, ~column))
+                if "<>" not in text:
+                    found.append((cost + 1, opposite, ~column))
 
         for name in self.flags:
             add(3, name, [bool(row.after.get(name)) for row in rows])
         for name in self.numbers:
             add(3, name, [_positive(row.after.get(name)) for row in rows])
+        for one, other in self.pairs:
+            apart = [row.after.get(one) != row.after.get(other) for row in rows]
+            add(5, f"{one}<>{other}", apart)
         for name in self.texts:
             for value in {row.after.get(name) for row in rows if isinstance(row.after.get(name), str)}:
                 add(4, f"{name}={value}", [row.after.get(name) == value for row in rows])

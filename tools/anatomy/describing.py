@@ -245,6 +245,14 @@ class Describer:
                 )
                 and not isinstance(v, bool)
             ],
+            pairs=[
+                (n, other)
+                for n, other in itertools.combinations(self.numeric, 2)
+                if "." not in n + other
+                and re.search(r"_size|_dim", n)
+                and re.search(r"_size|_dim|d_model|n_embd", other)
+                if self._value(self.explored.base, n) == self._value(self.explored.base, other)
+            ],
         )
 
     def _is_nought(self, seen: Seen, name: str) -> bool:
@@ -618,6 +626,8 @@ def _term(term: str, after: Mapping[str, Any], layer: int | None, layers: int) -
     if match := re.fullmatch(r"(!?)layer~([\w.]+)", term):
         held = after.get(match[2])
         return (isinstance(held, list) and layer in held) is not bool(match[1])
+    if match := re.fullmatch(r"([\w.]+)<>([\w.]+)", term):
+        return after.get(match[1]) != after.get(match[2])
     if match := re.fullmatch(r"([\w.]+)(!?)=(.*)", term):
         held = after.get(match[1])
         if isinstance(held, list):

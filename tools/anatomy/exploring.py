@@ -25,6 +25,8 @@ IDLE = re.compile(
 NUMBER = re.compile(r"(heads|dim|size|experts|rank)$")
 PATTERNED = 14
 EXPERTS = re.compile(r"(n_routed_experts|num_experts|num_local_experts|moe_num_experts|n_experts|num_routed_experts)$")
+KEEPING = {"is_decoder"}
+"""Flags that change no tensor, but what is kept of a text."""
 NESTED_WORDS = re.compile(
     r"(hidden|embed|width|d_model|dim|vocab|image_size|patch|merge|layers|depth|channels|intermediate|size|rank|"
     r"indexes|heads|length|position|num_|stride|kernel|tie_word|n_mels|factor|tokens|strategy|bias)"
@@ -184,15 +186,14 @@ def _beside(found: Explored) -> None:
     """The sizes of tensors that are not there at the base: the same changes again, beside what brings them."""
     known = {_bare(name) for name in found.base.tensors}
     counts = [n for n, v in found.fields.items() if _matters(n) and type(_now(found.base, n, v)) in (int, float)]
-    read = _read_by(found.unit, found.base.given)
-    counts = [n for n in counts if ("." not in n and n in read) or n in found.single]
-    for seen in list(found.all):
+    for seen in found.all:  # what is seen beside one may bring more
         new = {_bare(name) for name in seen.tensors} - known
         if not new:
             continue
         known |= new
+        read = {*_read_by(found.unit, seen.given), *found.single}
         brought = [n for n in seen.given if n not in found.base.given and type(seen.given[n]) is int]
-        for name in [*brought, *counts]:
+        for name in [*brought, *(n for n in counts if n in read)]:
             if name not in brought and seen.given.get(name) != found.base.given.get(name):
                 continue
             if name in found.single and found.single[name] and name not in brought:
@@ -436,7 +437,7 @@ def _change(found: Explored, name: str, own: typing.Callable[[str], bool]) -> No
         seen = found.add({name: other})
         if seen is None:
             continue
-        if not _differs(found.base, seen, own):
+        if not _differs(found.base, seen, own) and name not in KEEPING:
             found.forget()
             if type(value) is int and count == 0 and re.search(r"interval|period|step|every|stride|offset", name):
                 continue

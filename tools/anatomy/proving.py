@@ -19,13 +19,20 @@ NOISE = ("transformers_version", "id2label", "label2id", "_name_or_path", "auto_
 def proof(explored: Explored, stacks: set[str], cached: bool) -> dict[str, Any]:
     """A config as it would be saved, and the tensors of its files, for the base and two others."""
     chosen = [explored.base]
-    others = [seen for seen in explored.all if len(_changed(explored, seen)) >= 2]
+    others = [seen for seen in explored.all if len(_changed(explored, seen)) >= 2 and not _uneven(seen)]
     chosen += sorted(others, key=lambda seen: -len(_changed(explored, seen)))[:2]
     return {
         "class": explored.unit.model.__name__,
         "transformers": transformers.__version__,
         "cases": [_case(explored.unit, seen, stacks, cached) for seen in chosen],
     }
+
+
+def _uneven(seen: Seen) -> bool:
+    """Whether heads share no whole number of keys: shapes can be made of that, a model cannot."""
+    names = [name for name in seen.after if name.endswith("num_key_value_heads")]
+    pairs = [(seen.after.get(n.replace("key_value", "attention")), seen.after[n]) for n in names]
+    return any(type(heads) is int and type(keys) is int and keys and heads % keys for heads, keys in pairs)
 
 
 def _changed(explored: Explored, seen: Seen) -> set[str]:

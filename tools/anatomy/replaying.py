@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from kaibo.models.anatomy import architecture
 from kaibo.models.anatomy.caches import kept_of
 from kaibo.models.anatomy.catalogue import GENERATED, family, generated
 from kaibo.models.anatomy.promising import promises
@@ -22,12 +24,24 @@ def differences(name: str, case: Mapping[str, Any]) -> list[str]:
     found = [
         f"{key}: {made.get(key)} and not {said.get(key)}" for key in {**made, **said} if made.get(key) != said.get(key)
     ]
+    if case["config"].get("model_type") == name:
+        found += _counted(case["config"], seen(case))
     if "cache" in case:
         kept = kept_of(case["config"], name) or ()
         for tokens, numbers in case["cache"].items():
             ours = sum(one.numbers(int(tokens)) for one in kept)
             found += [] if ours == numbers else [f"cache after {tokens} tokens: {numbers} and not {ours}"]
     return found
+
+
+def _counted(config: Mapping[str, Any], tensors: Mapping[str, tuple[tuple[int, ...], int]]) -> list[str]:
+    """The parameters of the whole model, where kaibo counts others than there are."""
+    drawn = architecture(config)
+    ours, theirs = (
+        drawn.parameters_whole or drawn.parameters,
+        sum(math.prod(s) * max(e, 1) for s, e in tensors.values()),
+    )
+    return [] if ours == theirs else [f"parameters: {theirs} and not {ours}"]
 
 
 def _bare(name: str, prefixes: tuple[str, ...]) -> str:

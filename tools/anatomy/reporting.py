@@ -47,14 +47,19 @@ the generator changed in several fields. **Cache**: bytes equal to the tensors o
 """
 
 
-def page(families: pathlib.Path, state: pathlib.Path) -> str:
-    """The page of what is reached."""
+def page(families: pathlib.Path, state: pathlib.Path, before: str) -> str:
+    """The page of what is reached; `before` is the page that was, which knows why of types not built this time."""
+    known = dict(re.findall(r"^\| `([^`]+)` \| \w+ \| (.*) \|$", before, re.MULTILINE))
     shipped = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in families.glob("*.toml")}
     types = {**WRAPPERS, **CAUSAL}
     own = [t for t in CAUSAL if t not in WRAPPERS]
     exact = [t for t in types if t in shipped]
     cached = [t for t in own if "cache" in shipped.get(t, {})]
-    rows = [f"| `{t}` | {types[t]} | {why(t, state)} |" for t in types if t not in shipped]
+    rows = [
+        f"| `{t}` | {types[t]} | {why(t, state) or known.get(t, 'not generated yet')} |"
+        for t in types
+        if t not in shipped
+    ]
     marked = ", ".join(
         f"`{t}`{'' if t in WRAPPERS or 'cache' in shipped[t] else ' (cache not measured)'}" for t in sorted(exact)
     )
@@ -71,10 +76,10 @@ def page(families: pathlib.Path, state: pathlib.Path) -> str:
 
 
 def why(model_type: str, state: pathlib.Path) -> str:
-    """Why a type is not shipped, from its log, in a few words."""
+    """Why a type is not shipped, from its log, in a few words; empty where it has none."""
     log = state / f"{model_type}.log"
     if not log.exists():
-        return "not generated yet"
+        return ""
     lines = [line for line in log.read_text(encoding="utf-8").strip().splitlines() if line.strip()]
     said = lines[-1] if lines and "Error" in lines[-1] else lines[0] if lines else "no class to build"
     return re.sub(r"\s+", " ", said.split("; ")[0])[:140].replace("|", "/")

@@ -66,7 +66,7 @@ def _pieces(names: Sequence[str], values: Sequence[Mapping[str, float]]) -> Iter
         if np.all(columns[under] > 0):
             quotient = np.floor(columns[name] / columns[under])
             for other in names:
-                if other not in (name, under):
+                if other != name:
                     yield f"{name}/{under}*{other}", quotient * columns[other], (name, under, other)
     for name in names:
         yield f"{name}*{name}", columns[name] ** 2, (name,)

@@ -12,6 +12,7 @@ import transformers
 from building import Unit, build
 from describing import Anatomy, in_nouns
 from exploring import Explored
+from kaibo.models.anatomy.spellings import ending_of
 from units import CAUSAL, Part
 
 CORE = ("vocabulary", "hidden", "layers", "heads", "intermediate")
@@ -57,7 +58,7 @@ def toml(explored: Explored, anatomy: Anatomy, parts: Sequence[Part], cached: li
     if anatomy.lists:
         lines += ["", "[lists]", *(f"{_key(n)} = {_nested(v)}" for n, v in anatomy.lists.items())]
     if causal:
-        lines += ["", "[heads]", f'language_model = ["{_ending(unit.model.__name__)}"]']
+        lines += ["", "[heads]", f'language_model = ["{_ending(unit)}"]']
     for name, table in facts(explored, anatomy).items():
         lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
     if nested and not parts:
@@ -74,10 +75,9 @@ def _shortened(row: list[str]) -> list[str]:
     return row if row[3] else row[:3] if row[2] else row[:2]
 
 
-def _ending(name: str) -> str:
-    from kaibo.models.anatomy.spellings import ending_of
-
-    return ending_of(name) or "ForCausalLM"
+def _ending(unit: Unit) -> str:
+    wraps = "text_config" in (unit.config.sub_configs or {})  # it writes with its language model's head
+    return (None if wraps else ending_of(unit.model.__name__)) or "ForCausalLM"
 
 
 def _bare(name: str, prefixes: Sequence[str]) -> str:

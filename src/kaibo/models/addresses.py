@@ -23,8 +23,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _CACHE_FOLDER = re.compile(r"models--(.+?)--(.+)")
 _REVISION = re.compile(r"[A-Za-z0-9_][\w.\-]{0,254}")
 _REVISION_AND_FILE = re.compile(r"((?:refs/[^/]+/)?[^/]+)/(.+)", re.DOTALL)
-WEB = ("http", "https")
-"""Kinds of address that lead far away, beside `hf:`."""
+WEB, OBJECTS = ("http", "https"), ("s3", "gs", "az")
+"""Kinds of address that lead far away, beside `hf:`: of the web, and of object stores."""
 
 FILES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".onnx", ".json")
 """How an address far away ends that names one file."""
@@ -205,7 +205,7 @@ def _within(path: str, home: str) -> bool:
 
 
 def scheme_of(address: str) -> str:
-    """The scheme of an address that leads far away (`hf`, `http`, `https`); "" for one of this machine.
+    """The scheme of an address that leads far away (`hf`, or one of `WEB` and `OBJECTS`); "" for one of this machine.
 
     Raises UsageError for one of a kind that is not read.
 
@@ -216,16 +216,16 @@ def scheme_of(address: str) -> str:
     if scheme is None or os.path.lexists(address):
         return ""
     kind, slashes = scheme[1].lower(), address[scheme.end() :].startswith("//")
-    if kind == "hf" or (slashes and kind in WEB):
+    if kind == "hf" or (slashes and kind in (*WEB, *OBJECTS)):
         return kind
     if slashes or kind == "file":
-        next_step = "give a folder, a file, hf:org/name or https://host/folder"
+        next_step = "give a folder, a file, hf:org/name, https://host/folder or s3://bucket/folder"
         raise UsageError(f"unknown kind of address {kind}:", file=address, next=next_step)
     return ""
 
 
 def web_target(address: str, folder: Callable[[str], Far]) -> Target:
-    """Where an address of the web leads; `folder` opens the folder that it names, or lies in."""
+    """Where an address of the web or an object store leads; `folder` opens the folder that it names, or lies in."""
     home, file = address.rstrip("/"), None
     if home.lower().endswith(FILES):
         home, _, file = home.rpartition("/")

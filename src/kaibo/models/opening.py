@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import MissingError
-from kaibo.models.addresses import Target, hub_parts, hub_target, local_target, scheme_of, text_of, web_target
+from kaibo.models.addresses import WEB, Target, hub_parts, hub_target, local_target, scheme_of, text_of, web_target
 from kaibo.models.anatomy import Position, anatomy_for, architecture
 from kaibo.models.descriptions import Described, describe
 from kaibo.words import Note, note
@@ -112,7 +112,9 @@ def target_of(address: str) -> Target:
         return local_target(address)
     from kaibo.models.places import far
 
-    return hub_target(address, far.repository) if scheme == "hf" else web_target(address, far.web_folder)
+    if scheme == "hf":
+        return hub_target(address, far.repository)
+    return web_target(address, far.web_folder if scheme in WEB else far.object_folder)
 
 
 def local_of(address: str, *, weights: bool = True) -> Target:

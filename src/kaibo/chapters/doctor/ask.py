@@ -31,6 +31,7 @@ CORE = (
 )
 EXTRAS = {
     "hub": ("huggingface_hub",),
+    "remote": ("obstore",),
     "frames": ("pandas",),
     "ray": ("ray",),
     "tables": ("openpyxl",),

@@ -7,6 +7,7 @@ vector and the rotary key. A family whose cache was never measured is not guesse
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -69,7 +70,7 @@ def _of(row: Keeping, values: int | None, many: int, settings: Settings) -> Kept
         return None
     if not row.window:
         return Kept(row.kind, values, many)
-    key = row.window.partition("-")[0]
+    key = re.split("[-/]", row.window)[0]
     config = settings.reader.config
     if key in config and config[key] is None:  # a window that is null is none
         return Kept("token", values, many)

@@ -9,6 +9,7 @@ Words between spaces must all hold, of words between `|` one; `!` before a word 
     (layer+1)%every=0  (layer-at)%every=0    each so many, the second: where layer % every is `at`
     (layer+1-at)%every=0              those before `at`, then each so many
     layer~mlp_only_layers             the config lists the layer
+    hidden<>projection                two numbers that differ
 """
 
 from __future__ import annotations
@@ -76,11 +77,12 @@ _STEP = re.compile(r"\(layer([+-])([a-z0-9_.]+)\)%([a-z0-9_.]+)(!?)=0")
 _AFTER = re.compile(r"\(layer\+1-([a-z0-9_.]+)\)%([a-z0-9_.]+)(!?)=0")
 _BOUND = re.compile(r"layer(<|>=)(layers-)?([a-z0-9_.]+)")
 _MEMBER = re.compile(r"(!?)layer~([A-Za-z0-9_.]+)")
+_APART = re.compile(r"([A-Za-z0-9_.]+)<>([A-Za-z0-9_.]+)")
 _ENTRY = re.compile(r"([A-Za-z0-9_.]+)(!?)=(.*)")
 
 
 def _word(text: str) -> Word:
-    for pattern, make in ((_STEP, _step), (_AFTER, _after), (_BOUND, _bound), (_MEMBER, _member), (_ENTRY, _entry)):
+    for pattern, make in _KINDS:
         if match := pattern.fullmatch(text):
             return make(*match.groups())
     negated, name = text.startswith("!"), text.removeprefix("!")
@@ -89,6 +91,10 @@ def _word(text: str) -> Word:
         frozenset({name}),
         name in ("sparse", "dense"),
     )
+
+
+def _apart(one: str, other: str) -> Word:
+    return Word(lambda known, layer, layers: known.size(one) != known.size(other), frozenset({one, other}), False)
 
 
 def _step(sign: str, shift: str, step: str, negated: str) -> Word:
@@ -136,3 +142,13 @@ def _number(known: Known, text: str) -> int:
 
 def _names(*texts: str) -> frozenset[str]:
     return frozenset(text for text in texts if not text.isdigit())
+
+
+_KINDS = (
+    (_STEP, _step),
+    (_AFTER, _after),
+    (_BOUND, _bound),
+    (_MEMBER, _member),
+    (_APART, _apart),
+    (_ENTRY, _entry),
+)

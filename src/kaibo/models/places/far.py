@@ -21,6 +21,13 @@ def web_folder(address: str) -> Far:
     return _shared(address, lambda: WebFolder(address))
 
 
+def object_folder(address: str) -> Far:
+    """A folder of an object store. Raises UsageError for what is none, MissingError without the extra "remote"."""
+    from kaibo.models.places.objects import ObjectFolder
+
+    return _shared(address, lambda: ObjectFolder(address))
+
+
 def repository(name: str, revision: str | None) -> Far:
     """The repository `org/name` of the hub. Raises MissingError without the extra "hub"."""
     from kaibo.models.places.repository import Repository

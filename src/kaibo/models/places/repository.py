@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from email.message import Message
 from typing import NoReturn
 
@@ -17,13 +17,9 @@ from kaibo.models.places import Place, hub
 from kaibo.models.places.answers import Answer
 from kaibo.models.places.asking import AbsentError
 from kaibo.models.places.folder import LocalFile
-from kaibo.models.places.hub import Published
+from kaibo.models.places.opened import Opened
 from kaibo.models.places.remote import RemoteFile
-from kaibo.models.places.web import Opened
 from kaibo.models.places.wire import Wire
-
-MISSES = 2
-"""So many files that are not there cost a request each, before the repository is asked for its list."""
 
 
 class HubSource:
@@ -66,17 +62,11 @@ class Repository:
         self.sha256: dict[str, str] = {}
         self.wire = Wire(hub.endpoint(), hub.private_headers(), self._heard)
         self.commit: str | None = None
-        self._listed: Mapping[str, Published] | None = None
         self._said: dict[str, str] = {}
         self._paths: dict[str, str] = {}
-        self._misses, self._away = 0, hub.offline()
+        self._away = hub.offline()
         self._first = threading.Lock()
-        self._held: dict[str, LocalFile] = {}
-        self._files = Opened(self.path, lambda path: RemoteFile(HubSource(self, path)))
-
-    @property
-    def _from_cache(self) -> bool:
-        return self._away and self.commit is not None
+        self._files: Opened[Place] = Opened(self.path, self._opened, self._names)
 
     def path(self, name: str) -> str:
         """A file, as a message names it."""
@@ -84,39 +74,20 @@ class Repository:
 
     def listed(self) -> Sequence[str]:
         """The files at the top of the repository: as the hub lists them, or as the cache holds them."""
-        self._pin()
-        if self._away:
-            return hub.cached_names(self.repository, self.commit or "")
-        if self._listed is None:
-            self._listed = hub.files_of(self.repository, self.commit or self.revision)
-            self.sha256 |= {name: one.sha256 for name, one in self._listed.items() if one.sha256 is not None}
-        return list(self._listed)
+        return self._files.listed()
 
     def has(self, name: str) -> bool:
         """Whether there is such a file; after some that are not, the list is asked for."""
-        if self._away:
-            return name in self.listed()
-        if self._listed is None and self._misses >= MISSES:
-            self.listed()
-        if self._listed is not None and "/" not in name:
-            return name in self._listed
         try:
-            self.opened(name)
-        except AbsentError:
-            self._misses += 1
-            return False
+            return self._files.has(name)
         except NetworkError:
-            if not self._from_cache:
+            if not self._away or self.commit is None:
                 raise
             return False
-        return True
 
     def opened(self, name: str) -> Place:
         """One file: of the cache where that holds it. Raises AbsentError for what is not there."""
-        with self._first:
-            if self.commit is None:
-                return self._opened_first(name)
-        return self._opened(name)
+        return self._files.get(name)
 
     def ask(self, path: str, start: int, stop: int, tag: str | None, seconds: float) -> Answer:
         """One range of a file, at the commit where that is known; raises as `HubSource.ask` does."""
@@ -146,40 +117,48 @@ class Repository:
         if code := headers.get("X-Error-Code"):
             self._said[url] = code
 
+    def _opened(self, name: str) -> Place:
+        with self._first:
+            if self.commit is None:
+                return self._opened_first(name)
+        return self._opened_pinned(name)
+
     def _opened_first(self, name: str) -> Place:
         """The first file, with which the commit is learned; where the hub cannot be asked, the cache's own is read."""
         kept = hub.cached_commit(self.repository, self.revision)
         if self._away or hub.is_commit(self.revision or ""):
             self.commit = kept if self._away else self.revision
-            return self._opened(name)
+            return self._opened_pinned(name)
         try:
-            return self._files.get(name)
+            return RemoteFile(HubSource(self, name))
         except NetworkError as problem:
             if kept is None:
                 raise hub.not_cached(self.repository, self.revision) from problem
         self.commit, self._away = kept, True
-        return self._opened(name)
+        return self._opened_pinned(name)
 
-    def _opened(self, name: str) -> Place:
-        if name in self._held:
-            return self._held[name]
+    def _opened_pinned(self, name: str) -> Place:
         path = hub.cached_file(self.repository, self.commit, name) if self.commit else None
         if path is not None:
-            return self._held.setdefault(name, LocalFile(path, name=self.path(name), real=_real(path, self.path(name))))
+            return LocalFile(path, name=self.path(name), real=_real(path, self.path(name)))
         if self._away:
             raise hub.not_cached(self.repository, self.revision)
-        return self._files.get(name)
+        return RemoteFile(HubSource(self, name))
 
-    def _pin(self) -> None:
-        """The commit is known, or the hub does not say it."""
+    def _names(self) -> Sequence[str]:
         if self.commit is None:
             try:
                 self.opened("config.json")
             except AbsentError:
-                return
+                pass
             except NetworkError:
                 if self.commit is None:
                     raise
+        if self._away:
+            return hub.cached_names(self.repository, self.commit or "")
+        found = hub.files_of(self.repository, self.commit or self.revision)
+        self.sha256 |= {name: one.sha256 for name, one in found.items() if one.sha256 is not None}
+        return list(found)
 
 
 def _real(path: str, name: str) -> str:
