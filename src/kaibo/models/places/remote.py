@@ -15,7 +15,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 from kaibo.errors import FormatError
-from kaibo.models.places import Bytes, is_far
+from kaibo.models.places import Bytes, is_far, waiting
 from kaibo.models.places.asking import AgainError, Tries, changed
 from kaibo.vocabulary import Buffer
 
@@ -115,7 +115,8 @@ class RemoteFile:
             return
         stream = self._taken(start, min(start + size + ahead, self.size))
         try:
-            stream.fill(buffer.data)
+            with waiting():
+                stream.fill(buffer.data)
         except BaseException:
             stream.close()
             raise
@@ -263,7 +264,8 @@ class _Pages:
         done = 0
         while done < len(room):
             number, skip = divmod(start + done, PAGE)
-            page = self._page(number, (start + len(room) - 1) // PAGE)
+            with waiting():
+                page = self._page(number, (start + len(room) - 1) // PAGE)
             taken = min(len(page) - skip, len(room) - done)
             room[done : done + taken] = page[skip : skip + taken]
             done += taken
