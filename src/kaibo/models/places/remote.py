@@ -99,6 +99,11 @@ class RemoteFile:
         known = self._source.published or f"{self._source.key}|{self.size}|{self._tag}"
         return hashlib.sha256(f"far|{known}".encode()).hexdigest()
 
+    @property
+    def sha256(self) -> str | None:
+        """What the place publishes of the whole file; None where it does not."""
+        return None if self._source.published is None else self._source.published.rpartition("|")[2]
+
     def read(self, start: int, size: int) -> bytes:
         """Exactly `size` bytes from `start`, through the pages."""
         self._check(start, size)
