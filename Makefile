@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 
-.PHONY: core setup demo studies test test-all check bench faults docs anatomy clean
+.PHONY: core setup demo studies test test-all check bench faults mutants docs anatomy clean
 
 core: $(CORE)
 
@@ -49,6 +49,10 @@ bench: setup
 # Every command with every kind of input of the catalogue of faults; goes on where it was stopped: MINUTES=10.
 faults: setup
 	$(BIN)/python tools/faults $(if $(MINUTES),--minutes $(MINUTES))
+
+# Do the tests notice one slip in the numbers? Prints the share, and the slips that none noticed.
+mutants: setup
+	$(BIN)/python tools/mutants.py $(or $(N),60)
 
 docs: setup
 	$(BIN)/python docs/generate.py

@@ -16,6 +16,7 @@ from benchmarks import (
     evaluating,
     formats,
     llama,
+    machines,
     merging,
     packed,
     scoring,
@@ -39,6 +40,7 @@ ROOMS = {
     "evaluating": evaluating,
     "scoring": scoring,
     "trends": trends,
+    "machines": machines,
     "studies": studies,
 }
 

@@ -33,7 +33,7 @@ PROBLEM = {
 
 def write_examples(folder: Path) -> None:
     """All of them, tiny; needs transformers."""
-    from scoring_models import TEXT, save_causal
+    from scoring_models import save_causal
 
     for place, name in enumerate(("my-model", "other-model", "third-model")):
         tiny_model(folder / name, seed=place)
@@ -42,6 +42,13 @@ def write_examples(folder: Path) -> None:
         save_causal(folder / "my-llm-run" / f"step{step}", seed=step)
     save_causal(folder / "my-llm")
     save_causal(folder / "other-llm", seed=1)
+    write_task(folder)
+
+
+def write_task(folder: Path) -> None:
+    """A text, a task and its rows."""
+    from scoring_models import TEXT
+
     (folder / "text.txt").write_text(TEXT * 30, encoding="utf-8")
     rows = [f'{{"text": "passage {k // 2}", "question": "{k}?", "label": {k % 2}}}' for k in range(8)]
     (folder / "rows.jsonl").write_text("\n".join(rows), encoding="utf-8")

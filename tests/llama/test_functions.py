@@ -127,3 +127,20 @@ def test_whatever_decides_how_a_model_is_run_is_in_the_key() -> None:
 def test_a_config_that_nothing_reads_still_has_a_key() -> None:
     odd = {"model_type": "nobody-knows", "heads": {"deep": [1, 2.0]}, "label": float("inf")}
     assert key(odd) == key(dict(reversed(odd.items()))) != key({**odd, "heads": {"deep": [1, 3]}})
+
+
+def test_every_way_of_scaling_positions_is_a_function_of_its_own() -> None:
+    ways = [{"type": "linear", "factor": 4.0}, {"type": "dynamic", "factor": 4.0}, {"type": "yarn", **SCALED}]
+    keys = {key({**LLAMA, "rope_scaling": way}) for way in ways}  # dynamic was answered by what linear had scored
+    assert len({*keys, key(LLAMA)}) == 4
+
+
+def test_a_model_has_stopped_after_whatever_its_generation_config_says() -> None:
+    from types import SimpleNamespace
+
+    from kaibo.chapters.eval.ask import ends_of
+
+    model = Model(
+        "./m", "m", "llama", (), {"eos_token_id": 3}, documents={"generation_config.json": {"eos_token_id": [3, 7]}}
+    )
+    assert ends_of(SimpleNamespace(model=model, tokenizer=SimpleNamespace(eos=2))) == {2, 3, 7}

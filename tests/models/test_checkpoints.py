@@ -100,3 +100,15 @@ def test_a_long_name_costs_time_in_proportion_to_its_length(name: str) -> None:
 def test_fewer_than_two_are_no_series(given: list[str]) -> None:
     with pytest.raises(MissingError, match="at least two"):
         checkpoints_of(given)
+
+
+@pytest.mark.parametrize("name", ["step1_000", "step1,000", "step1.5", "step1e4", "ckpt-2B", "checkpoint_10_000"])
+def test_a_number_that_goes_on_is_not_cut_to_its_first_digits(name):
+    assert step_of(name) is None
+
+
+def test_half_an_epoch_is_not_epoch_zero(tmp_path):
+    for name in ("epoch_0.5", "epoch_1", "epoch_1.5"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(b"")
+    assert [one.step for one in checkpoints_of([str(tmp_path)])] == [None] * 3

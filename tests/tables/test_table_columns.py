@@ -139,3 +139,36 @@ def test_the_encodings_that_a_message_names_are_taken(tmp_path):
     for name in ("klingon", "base64", "undefined", "a\0b"):
         with pytest.raises(UsageError, match="no encoding"):
             read(tmp_path / "t.csv", "model,x\na,1\n", Hints(encoding=name))
+
+
+SIZES = {
+    "7B,350M,1.5B,8x7B,70億": (
+        "Params (B)",
+        [7e9, 3.5e8, 1.5e9, 5.6e10, 7e9],
+    ),  # was 7e18: the header's unit came on top
+    "7B,13,small": ("Params (B)", [7e9, 1.3e10, np.nan]),
+    "2T,300B,1.5e12": ("Tokens", [2e12, 3e11, 1.5e12]),
+}
+
+
+@pytest.mark.parametrize("cells", SIZES)
+def test_a_cell_with_its_own_unit_is_not_multiplied_by_that_of_the_header(tmp_path, cells):
+    header, expected = SIZES[cells]
+    rows = "".join(f"m{i},{cell},{i}\n" for i, cell in enumerate(cells.split(",")))
+    table = read(tmp_path / "t.csv", f"model,{header},MMLU\n{rows}")
+    np.testing.assert_allclose(table.fact("tokens" if header == "Tokens" else "parameters"), expected)
+    assert ("small" in cells) == any("small" in str(note) for note in table.notes)
+
+
+def test_a_13_beside_7b_is_not_thirteen_parameters(tmp_path):
+    with pytest.raises(FormatError, match='"13"'):
+        read(tmp_path / "t.csv", "model,Params,MMLU\na,7B,1\nb,13,2\nc,70B,3\n")
+
+
+@pytest.mark.parametrize("cells", ["45.2 ± 1.2,50±1", "45.2*,**50.1**", "12/40,20/40", "$61.0$,50 (1)"])
+def test_scores_that_are_left_out_as_texts_are_named(tmp_path, cells):
+    one, other = cells.split(",")
+    table = read(tmp_path / "t.csv", f"model,ARC,MMLU,licence\na,1,{one},MIT\nb,2,{other},GPL 2\n")
+    assert table.benchmarks == ("ARC",)
+    assert [one in str(note) for note in table.notes if "MMLU" in str(note)] == [True]
+    assert not any("licence" in str(note) for note in table.notes)

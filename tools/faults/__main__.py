@@ -63,7 +63,7 @@ def main() -> int:
     done = kept(results, asked.again)
     load(asked.short)
     until = time.monotonic() + 60 * asked.minutes
-    world = made(asked.work / "world", asked.short)
+    world = made(asked.work / ("short" if asked.short else "world"), asked.short)
     with results.open("a") as lines:
         for case in chosen:
             if time.monotonic() > until:
@@ -113,6 +113,7 @@ def load(short: bool) -> None:
             if not module.name.endswith("__main__") and not (short and module.name.startswith(MODELS)):
                 with contextlib.suppress(ImportError):  # the name of an extra that is not installed
                     importlib.import_module(module.name)
+        importlib.import_module("numba")
     gc.collect()
     gc.freeze()
 

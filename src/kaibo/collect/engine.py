@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from kaibo.counting import Part, Workspace, count_span, hash_span
 from kaibo.errors import KaiboError
-from kaibo.models.places import reading
+from kaibo.models.places import readers, taking_turns
 from kaibo.vocabulary import Tensor
 
 T = TypeVar("T")
@@ -63,15 +63,20 @@ def ordered(tasks: Iterable[T], run: Callable[[T], D], workers: int) -> Generato
     """What `run` makes of each task, in order; at most four tasks a worker are under way or waiting to be taken.
 
     The calling thread only waits and hands on, so it can do the bookkeeping. When the caller stops asking, tasks
-    that have not begun are dropped and those under way are waited for. More threads than workers read what lies far
-    away.
+    that have not begun are dropped and those under way are waited for. More threads than workers wait for what lies
+    far away; no more than workers count at a time.
     """
     waiting: deque[Future[D]] = deque()
-    threads = reading(workers)
+    threads, turns = readers(workers), threading.Semaphore(workers)
+
+    def in_turn(task: T) -> D:
+        with taking_turns(turns):
+            return run(task)
+
     pool = ThreadPoolExecutor(threads, thread_name_prefix="kaibo")
     try:
         for task in tasks:
-            waiting.append(pool.submit(run, task))
+            waiting.append(pool.submit(in_turn, task))
             if len(waiting) >= max(4 * workers, threads):
                 yield waiting.popleft().result()
         while waiting:

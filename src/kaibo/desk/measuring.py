@@ -14,6 +14,7 @@ from kaibo.collect.shards import Shard, Share
 from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.errors import KaiboError, MissingError
 from kaibo.models import open_model
+from kaibo.models.opening import verified
 from kaibo.store import Store
 from kaibo.vocabulary import Finding, Model, Row
 from kaibo.vocabulary.findings import BUFFER
@@ -69,7 +70,7 @@ def measured(
     for address in addresses(models):
         try:
             model = open_model(address, trust_shards=settings.trust_shards, as_stored=settings.as_stored)
-            collected = take_census(model, store, options)
+            collected = take_census(verified(model) if settings.verify else model, store, options)
         except KaiboError as error:
             if settings.fail_fast or error.kind in ("storage", "stopped"):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kaibo.errors import MissingError
@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # a lone config is described without what reads weights: its 
     from kaibo.models.formats import Contents
     from kaibo.models.packings import Stream
     from kaibo.models.series import Opened
+
+
+UNVERIFIED = (note("unverified"), note("unverified_unpublished"))
+"""What is said of files far away, which pass in parts: of those with a published SHA-256, and of others."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,33 @@ def open_model(address: str | os.PathLike[str], *, trust_shards: bool = False, a
         raise MissingError("describes a model and holds no weights", file=text, next="name the folder with the weights")
     opened = open_weights(target, trust=trust_shards)
     described = _describe(target)
-    return _model(target, opened, described, as_stored=as_stored)
+    model = _model(target, opened, described, as_stored=as_stored)
+    return model if target.far is None else replace(model, notes=(*model.notes, *_unverified(opened)))
+
+
+def verified(model: Model) -> Model:
+    """The model, after each of its files far away was read once and is what its published SHA-256 says.
+
+    Raises FormatError where one is not, and what reading raises. A model of this machine is handed back as it is.
+    """
+    target = target_of(model.address)
+    if target.far is None:
+        return model
+    from kaibo.models.places import whole
+
+    files = whole.published([target.opened(name) for name in model.files])
+    whole.check(files)
+    told = note("verified", count=len(files), total=len(model.files))
+    return replace(model, notes=(*(one for one in model.notes if one not in UNVERIFIED), told))
+
+
+def _unverified(opened: Opened) -> tuple[Note, ...]:
+    """What has to be said of files far away: nobody has looked at one as a whole."""
+    from kaibo.models.places import whole
+    from kaibo.models.places.remote import RemoteFile
+
+    far = [place for _, place in opened.files.values() if isinstance(place, RemoteFile)]
+    return (UNVERIFIED[0 if whole.published(far) else 1],) if far else ()
 
 
 def open_description(address: str | os.PathLike[str], *, trust_shards: bool = False) -> Description:

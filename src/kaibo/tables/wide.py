@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.errors import FormatError, UsageError, escaped
-from kaibo.tables.files.cells import read_amount
+from kaibo.tables.files.cells import begins_with_number, read_amount
 from kaibo.tables.files.headers import (
     BENCHMARK_HEADERS,
     CHECKPOINT_HEADERS,
@@ -64,13 +64,13 @@ def _assembled(sheet: Sheet, naming: Column, hints: Hints) -> ScoreTable:
             texts = column.as_texts
             families = tuple(texts[row] or names[place] for place, row in enumerate(keep))
         elif fact is not None and fact.name not in facts:
-            facts[fact.name], told = _fact(column, fact.name, fact.scale)
+            facts[fact.name], told = _fact(column, fact.name, fact.scale, sheet.source)
             facts[fact.name] = facts[fact.name][keep]
             notes += (told,) if told else ()
         elif column.numbers is None or _says_no_score(column, hints):
             texts = column.as_texts
             labels[column.name] = tuple(texts[row] for row in keep)
-            notes += _row_number_note(column) if column.numbers is not None else ()
+            notes += _text_note(column) if column.numbers is None else _row_number_note(column)
         else:
             scores.append(column)
     if families is None:
@@ -130,6 +130,14 @@ def _row_number_note(column: Column) -> tuple[Note, ...]:
     if not is_row_number(column.name) and not _counts_rows(column):
         return ()
     return (note("table_row_number", name=escaped(column.name, 60)),)
+
+
+def _text_note(column: Column) -> tuple[Note, ...]:
+    """What is said of a column of texts most of which begin with a number: scores that were not read as such."""
+    said = [text for text in column.texts or () if text]
+    if is_label(column.name) or 2 * sum(map(begins_with_number, said)) <= len(said):
+        return ()
+    return (note("table_not_numbers", name=escaped(column.name, 60), example=escaped(said[0], 40)),)
 
 
 def _is_flag(column: Column) -> bool:
@@ -207,10 +215,31 @@ def _whole_key(name: str) -> str:
     return canonical(name.replace("/", "\0")).replace("\0", "/")  # a/m and b/m are two models inside one table
 
 
-def _fact(column: Column, name: str, scale: float) -> tuple[NDArray[np.float64], Note | None]:
+SMALLEST_BARE = 1e4
+"""A count of parameters or tokens below this, beside cells such as `7B`, was meant in their unit."""
+
+
+def _fact(column: Column, name: str, scale: float, source: str) -> tuple[NDArray[np.float64], Note | None]:
+    """A fact of each model (float64, NaN where it is not known). `scale` is what a number without its own unit counts.
+
+    Raises FormatError where some cells have a unit (`7B`) and others are too small to stand without one (`13`).
+    """
     if column.numbers is None:
-        amounts = np.array([read_amount(text) for text in column.texts or ()])
-        return amounts * scale, None
+        texts = column.texts or ()
+        amounts = np.array([read_amount(text, scale) for text in texts])
+        bare = [text for text in texts if text and scale == 1.0 and text.isdecimal() and float(text) < SMALLEST_BARE]
+        if bare and name in ("parameters", "tokens"):
+            raise FormatError(
+                f'column "{escaped(column.name, 60)}": "{escaped(bare[0], 20)}" has no unit among cells that have one',
+                file=source, next="give each cell its unit, as in 7B",
+            )  # fmt: skip
+        unread = [text for text, amount in zip(texts, amounts.tolist(), strict=True) if text and np.isnan(amount)]
+        told = (
+            note("table_no_amounts", name=column.name, count=len(unread), example=escaped(unread[0], 40))
+            if unread
+            else None
+        )
+        return amounts, told
     numbers = column.numbers
     largest = np.nanmax(numbers) if not np.isnan(numbers).all() else np.nan
     if scale == 1.0 and name == "parameters" and largest < 1e5:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -24,19 +23,6 @@ from object_server import Objects
 from range_server import Fault, Request, nothing, reset, short, status
 
 pytest.importorskip("obstore")
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
-    monkeypatch.setattr(far, "FRESH", -1.0)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("KAIBO_NETWORK_SECONDS", "5")
-    with Objects(tmp_path / "s3") as objects:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", objects.url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrSECRET")
-        yield objects
 
 
 @pytest.mark.parametrize("shards", [1, 4])

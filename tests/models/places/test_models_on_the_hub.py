@@ -10,11 +10,11 @@ import pytest
 import kaibo
 from hub_server import Hub
 from kaibo.desk.measuring import Settings, measured
-from kaibo.errors import MissingError, NetworkError, UsageError
+from kaibo.errors import FormatError, MissingError, NetworkError, UsageError
 from kaibo.models import open_model
 from kaibo.models.places.repository import Repository
 from kaibo.testing.models import tiny_model
-from range_server import redirect, status
+from range_server import Handler, redirect, status
 
 constants = pytest.importorskip("huggingface_hub.constants")
 
@@ -169,6 +169,31 @@ def test_faults_of_the_second_host_are_survived_or_one_line(hub: Hub, tmp_path: 
     with pytest.raises(MissingError, match="403") as refused:
         open_model("hf:org/m")
     assert "X-Signature" not in refused.value.line
+
+
+def test_one_flipped_byte_is_found_by_the_published_hash_and_nothing_of_it_is_kept(hub: Hub, tmp_path: Path) -> None:
+    tiny_model(hub.folder / "org/m/main", shards=2)
+    settings = Settings(store=tmp_path / "store", verify=True)
+    (sound,) = measured("hf:org/m", settings)
+    assert any("2 of 2 files have their published SHA-256" in told for told in sound.model.notes)
+    (unlooked,) = measured("hf:org/m", Settings(store=tmp_path / "other"))
+    assert any("unverified" in told for told in unlooked.model.notes)
+
+    def flipped(handler: Handler, body: bytes, start: int, size: int) -> bool:
+        wrong = bytearray(body)
+        wrong[-1] ^= 1
+        handler.partial(bytes(wrong), start, size)
+        handler.wfile.write(wrong)
+        return True
+
+    hub.blobs.trouble = lambda request: flipped
+    fresh = Settings(store=tmp_path / "fresh", verify=True)
+    with pytest.raises(FormatError, match=r"has the SHA-256 \w+…, published is") as problem:
+        list(measured("hf:org/m", fresh))
+    assert problem.value.exit == 3
+    hub.blobs.trouble = lambda request: None
+    (again,) = measured("hf:org/m", Settings(store=tmp_path / "fresh"))
+    assert (again.known, again.model_id) == (0, sound.model_id)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError, UnfinishedError, UsageError
-from kaibo.llama.engines.functions import Running
+from kaibo.llama.engines.functions import Running, ends_said
 from kaibo.scoring.exams.exams import Exam, ExamSettings, exam
 from kaibo.scoring.exams.prompting import Paper, papers
 from kaibo.scoring.exams.task_files import read_task
@@ -201,10 +201,10 @@ def loaded_model(opened: Opened, how: ExamSettings) -> Causal:
 
 
 def ends_of(opened: Opened) -> frozenset[int]:
-    """The ids after which a model has stopped, as its config and its tokenizer say."""
-    found = opened.model.config.get("eos_token_id")
-    several = [*(found if isinstance(found, list) else [found]), opened.tokenizer.eos]
-    return frozenset(one for one in several if isinstance(one, int))
+    """The ids after which a model has stopped, as its config, its generation config and its tokenizer say."""
+    generation = opened.model.documents.get("generation_config.json", {})
+    own = opened.tokenizer.eos
+    return ends_said(opened.model.config, generation) | frozenset(() if own is None else (own,))
 
 
 def _unasked(sat: Iterable[Sat]) -> Iterator[KaiboError]:

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kaibo.errors import FormatError
+from kaibo.llama.config.config import LlamaConfig
 from kaibo.llama.config.config_json import read_config
 from kaibo.vocabulary import Function, Model
 
@@ -52,6 +53,15 @@ def function_of(stored: Model, model_id: str, tokenizer_hash: str, how: Running,
     return Function(stored.address, step, model_id, hashlib.sha256(text.encode()).hexdigest()[:16], tokenizer_hash)
 
 
+def ends_said(*configs: Mapping[str, Any]) -> frozenset[int]:
+    """The ids after which a model has stopped, as each of these documents says."""
+    ends: set[int] = set()
+    for config in configs:
+        value = config.get("eos_token_id")
+        ends |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int)}
+    return frozenset(ends)
+
+
 def _engine(stored: Model, how: Running) -> tuple[str, Mapping[str, Any]]:
     """What runs the model, as `run_model` decides it, and the config that it runs by, defaults filled in."""
     try:
@@ -60,7 +70,13 @@ def _engine(stored: Model, how: Running) -> tuple[str, Mapping[str, Any]]:
         return f"transformers {_version()}", _theirs(stored.config)
     if how.bits is not None:
         return f"transformers {_version()}", _theirs(stored.config)
-    return "reference", asdict(config)
+    return "reference", _ours(config)
+
+
+def _ours(config: LlamaConfig) -> Mapping[str, Any]:
+    """The reference's config without what only training, sampling or files name; unscaled positions have no kind."""
+    said = {name: value for name, value in asdict(config).items() if name not in _UNREAD_BY_OURS}
+    return said | {"rope": {**said["rope"], "kind": None if config.rope.kind == "none" else config.rope.kind}}
 
 
 def _version() -> str:
@@ -81,9 +97,9 @@ def _theirs(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return read
 
 
+_UNREAD_BY_OURS = ("init_sigma", "bos", "eos", "pad", "kind")
 UNREAD = frozenset(
     {
-        *("init_sigma", "bos", "eos", "pad", "kind"),  # the reference: what only training, sampling or files name
         *("architectures", "transformers_version", "name_or_path", "auto_map", "tokenizer_class", "use_cache"),
         *("torch_dtype", "dtype", "initializer_range", "init_std", "bos_token_id", "eos_token_id", "torchscript"),
         *("output_attentions", "output_hidden_states", "return_dict", "id2label", "label2id", "num_labels"),

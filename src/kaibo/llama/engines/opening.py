@@ -13,6 +13,7 @@ from kaibo.errors import FormatError
 from kaibo.llama.config.config import with_rope
 from kaibo.llama.config.config_json import read_config
 from kaibo.llama.engines.causal import Causal, Kept
+from kaibo.llama.engines.functions import ends_said
 from kaibo.llama.loading import in_columns, load_llama
 from kaibo.llama.model import Llama
 from kaibo.llama.tokens import open_tokenizer
@@ -111,14 +112,6 @@ def _with_documents(opened: Causal, target: Target, documents: Mapping[str, Any]
         opened,
         tokenizer=tokenizer,
         template=template if isinstance(template, str) else None,
-        ends=_ends(opened.config, documents.get("generation_config.json", {})),
+        ends=ends_said(opened.config, documents.get("generation_config.json", {})),
         notes=notes,
     )
-
-
-def _ends(*configs: Mapping[str, Any]) -> frozenset[int]:
-    ends: set[int] = set()
-    for config in configs:
-        value = config.get("eos_token_id")
-        ends |= {one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int)}
-    return frozenset(ends)

@@ -2,12 +2,15 @@
 
 - `folder`: files of this machine
 - `remote`: a file far away, read by range; `wire` asks for ranges over HTTP
-- `web`: folders of the web; `repository`: those of the hub, of which `hub` is told by its own client
+- `web`: folders of the web; `objects`: those of object stores
+- `repository`: those of the hub, which `hub` knows through its own client
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
@@ -21,16 +24,44 @@ AT_ONCE = 8
 """Ranges that are under way together while files far away are read."""
 
 _far: WeakSet[Place] = WeakSet()
+_turn = threading.local()
 
 
-def reading(workers: int) -> int:
-    """How many threads read: more than count where files far away are open, for most of them wait."""
+def readers(workers: int) -> int:
+    """How many threads take turns: more than may work where files far away are open, for most of them wait."""
     return max(workers, AT_ONCE) if len(_far) else workers
 
 
 def is_far(place: Place) -> None:
     """Tells that a place is far away."""
     _far.add(place)
+
+
+@contextmanager
+def taking_turns(turns: threading.Semaphore) -> Iterator[None]:
+    """This thread works when it has a turn, and gives it to another one while it waits for what lies far away."""
+    with turns:
+        _turn.held = turns
+        try:
+            yield
+        finally:
+            _turn.held = None
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """This thread waits for a place far away."""
+    turns: threading.Semaphore | None = getattr(_turn, "held", None)
+    if turns is None:
+        yield
+        return
+    _turn.held = None
+    turns.release()
+    try:
+        yield
+    finally:
+        turns.acquire()
+        _turn.held = turns
 
 
 class Place(Protocol):

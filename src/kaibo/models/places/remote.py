@@ -15,7 +15,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 from kaibo.errors import FormatError
-from kaibo.models.places import Bytes, is_far
+from kaibo.models.places import Bytes, is_far, waiting
 from kaibo.models.places.asking import AgainError, Tries, changed
 from kaibo.vocabulary import Buffer
 
@@ -99,6 +99,11 @@ class RemoteFile:
         known = self._source.published or f"{self._source.key}|{self.size}|{self._tag}"
         return hashlib.sha256(f"far|{known}".encode()).hexdigest()
 
+    @property
+    def sha256(self) -> str | None:
+        """What the place publishes of the whole file; None where it does not."""
+        return None if self._source.published is None else self._source.published.rpartition("|")[2]
+
     def read(self, start: int, size: int) -> bytes:
         """Exactly `size` bytes from `start`, through the pages."""
         self._check(start, size)
@@ -115,7 +120,8 @@ class RemoteFile:
             return
         stream = self._taken(start, min(start + size + ahead, self.size))
         try:
-            stream.fill(buffer.data)
+            with waiting():
+                stream.fill(buffer.data)
         except BaseException:
             stream.close()
             raise
@@ -263,7 +269,8 @@ class _Pages:
         done = 0
         while done < len(room):
             number, skip = divmod(start + done, PAGE)
-            page = self._page(number, (start + len(room) - 1) // PAGE)
+            with waiting():
+                page = self._page(number, (start + len(room) - 1) // PAGE)
             taken = min(len(page) - skip, len(room) - done)
             room[done : done + taken] = page[skip : skip + taken]
             done += taken

@@ -32,6 +32,14 @@ Heard = Callable[[str, Message], None]
 """What a host says in the head of an answer to a URL."""
 
 
+class _Socket(socket.socket):
+    """Closed when nobody needs it any more, in whatever order a circle of owners is taken apart."""
+
+    def __del__(self) -> None:
+        if self.fileno() >= 0:
+            socket.close(self.detach())
+
+
 class Wire:
     """Connections to the hosts that one place leads to. `home` is the URL that the user named.
 
@@ -143,7 +151,7 @@ class Wire:
             check_public(origin, {str(entry[4][0]) for entry in found}, self._home, name)
         problem: OSError | None = None
         for family, kind, protocol, _, address in found:
-            made = socket.socket(family, kind, protocol)
+            made = _Socket(family, kind, protocol)
             try:
                 made.settimeout(timeout)
                 made.connect(address)

@@ -13,11 +13,12 @@ from kaibo.documents.reading import opened, read_bytes
 from kaibo.errors import KaiboError, MissingError, UsageError
 from kaibo.models.formats.shards import SHARD
 
-_NUMBER = r"[-_=]?([0-9]{1,18}(?:\.[0-9]{1,9}(?=[km](?![a-z0-9])))?)(?![0-9])([km](?![a-z0-9]))?"
+_ENDS = r"(?![0-9]|[.,e][0-9]|_[0-9]{3}(?![0-9])|[bt](?![a-z0-9]))"  # the 1 of 1.5, 1,000, 1_000, 1e4, 1B is no step
+_NUMBER = rf"[-_=]?([0-9]{{1,18}}(?:\.[0-9]{{1,9}}(?=[km](?![a-z0-9])))?){_ENDS}([km](?![a-z0-9]))?"
 _STEP = re.compile(f"(?:steps?|checkpoint){_NUMBER}", re.IGNORECASE)
 _ELSE = re.compile(rf"(?<![a-z])(?:ckpt|iter|iteration|ep[0-9]{{1,9}}-ba){_NUMBER}", re.IGNORECASE)
 _BEFORE = re.compile(r"([0-9]{1,18})\.step", re.IGNORECASE)
-_EPOCH = re.compile(r"(?<![a-z])epoch[-_=]?([0-9]{1,18})(?![0-9])", re.IGNORECASE)
+_EPOCH = re.compile(rf"(?<![a-z])epoch[-_=]?([0-9]{{1,18}}){_ENDS}", re.IGNORECASE)
 _BARE = re.compile(r"([0-9]{1,18})")
 _TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 _FILES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")

@@ -215,20 +215,33 @@ def loses_digits(text: str) -> bool:
     return not np.isfinite(value) or Decimal(repr(value)) != Decimal(bare)
 
 
-_AMOUNT = re.compile(r"([\d.]++)\s*+(?:x\s*+([\d.]++)\s*+)?+([kmbt]?)", re.IGNORECASE)
-_SCALE = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_AMOUNT = re.compile(
+    r"(\d++(?:\.\d++)?+(?:e[+-]?+\d++)?+)\s*+(?:x\s*+(\d++(?:\.\d++)?+)\s*+)?+([kmbt万億兆]?)", re.IGNORECASE
+)
+_SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "万": 1e4, "億": 1e8, "兆": 1e12}
 
 
-def read_amount(text: str | None) -> float:
-    """A size such as `7B`, `560m`, `1.4T` or `8x7B` as a number; NaN where it is none.
+def read_amount(text: str | None, bare: float = 1.0) -> float:
+    """A size such as `7B`, `560m`, `1.4T`, `70億` or `8x7B` as a number; NaN where it is none.
 
-    >>> read_amount("7B"), read_amount("560m"), read_amount("8x7B")
-    (7000000000.0, 560000000.0, 56000000000.0)
+    `bare` is what a number without a unit of its own counts.
+
+    >>> read_amount("7B"), read_amount("560m"), read_amount("8x7B"), read_amount("7", bare=1e9)
+    (7000000000.0, 560000000.0, 56000000000.0, 7000000000.0)
     """
     found = _AMOUNT.fullmatch(plain_text(text or ""))
     if found is None:
         return np.nan
-    try:
-        return float(found[1]) * float(found[2] or 1) * _SCALE[found[3].lower()]
-    except ValueError:
-        return np.nan
+    return float(found[1]) * float(found[2] or 1) * _SCALE.get(found[3].lower(), bare)
+
+
+_BEGINS = re.compile(r"[\s*_~≈<>$(\[+-]*+\d")
+
+
+def begins_with_number(text: str) -> bool:
+    """Whether a text begins with a number, if with signs before it: `45.2 ± 1.2`, `**50.1**`, `12/40`.
+
+    >>> begins_with_number("45.2 ± 1.2"), begins_with_number("**50.1**"), begins_with_number("open")
+    (True, True, False)
+    """
+    return _BEGINS.match(plain_text(text)) is not None
