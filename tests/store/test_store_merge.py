@@ -184,12 +184,17 @@ def _sources(tmp_path: Path) -> tuple[list[Store], Path]:
     return parts, tmp_path / "held"
 
 
-def test_a_merge_killed_at_any_point_and_run_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+EVERY = [pytest.param(1, marks=pytest.mark.slow), 7]
+"""Every operation of a merge is a fault point, in `make test` every seventh."""
+
+
+@pytest.mark.parametrize("stride", EVERY)
+def test_a_merge_killed_at_any_point_and_run_again_ends_with_the_same_bytes(tmp_path: Path, stride: int) -> None:
     parts, held = _sources(tmp_path)
     shutil.copytree(held, tmp_path / "expected")
     expected = merged(tmp_path / "expected", *parts)
     before = set(everything(held)["census"])
-    for at in itertools.count(1):
+    for at in itertools.count(1, stride):
         into = tmp_path / f"killed {at}"
         shutil.copytree(held, into)
         _, through = in_a_child(lambda _, into=into: Store(into).merge(parts), at)  # type: ignore[misc]
@@ -203,14 +208,15 @@ def test_a_merge_killed_at_any_point_and_run_again_ends_with_the_same_bytes(tmp_
 
 @pytest.mark.parametrize("trouble", [full, refusing(errno.EIO)])
 @pytest.mark.parametrize("forever", [False, True])
+@pytest.mark.parametrize("stride", EVERY)
 def test_a_disk_that_fails_loses_nothing_of_what_was_there(
-    tmp_path: Path, trouble: Callable[[str], None], forever: bool
+    tmp_path: Path, trouble: Callable[[str], None], forever: bool, stride: int
 ) -> None:
     parts, held = _sources(tmp_path)
     shutil.copytree(held, tmp_path / "expected")
     expected = merged(tmp_path / "expected", *parts)
     before = everything(held)
-    for at in itertools.count(1):
+    for at in itertools.count(1, stride):
         into = tmp_path / f"refused {at}"
         shutil.copytree(held, into)
         with disturbed(at, trouble, forever) as begun:

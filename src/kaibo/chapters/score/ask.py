@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from kaibo.chapters.score.lost import lost
 from kaibo.chapters.score.perplexity import ScoredText, perplexity
-from kaibo.chapters.score.rows import ContextRow, ScoreRow, TokenCell
+from kaibo.chapters.score.rows import LOST, ContextRow, LostRow, ScoreRow, TokenCell
 from kaibo.chapters.score.texts import first_ids, texts_of
 from kaibo.chapters.score.token_losses import ShownText, by_context, token_strip
 from kaibo.collect.scorer import Opened, Scorer, ahead_of
@@ -20,8 +21,9 @@ from kaibo.errors import KaiboError
 from kaibo.scoring.memory import memory_of
 from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.scoring.texts.texts import Document, Errors, read_texts
+from kaibo.version import __version__
 from kaibo.vocabulary import Finding
-from kaibo.words import Note
+from kaibo.words import Note, note
 
 T = TypeVar("T")
 
@@ -149,6 +151,29 @@ def _each(
                 yield take(scorer, opened, plan, label)
             except KaiboError as error:
                 scorer.forgive(error, report)
+
+
+def lost_against(
+    base: Address,
+    models: Address | Iterable[Address],
+    texts: Address | Iterable[Address],
+    *,
+    how: ScoreSettings | None = None,
+    errors: Errors = "strict",
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> Finding[LostRow]:
+    """How many nats per token each model loses against a base, such as a quantised model against its weights.
+
+    The texts are read as `score` reads them, and what the store knows is not scored again. Raises what `score` raises.
+    """
+    documents = read_texts(texts, errors)
+    (first,) = scores(base, documents, how=how, settings=settings)
+    rows = tuple(
+        lost(scored.address, first.address, scored.logs, first.logs)
+        for scored in scores(models, documents, how=how, settings=settings, on_error=on_error)
+    )
+    return Finding(LOST, rows, (note("lost_paired"),) if rows else (), {"kaibo": __version__})
 
 
 Drawing = Literal["strip", "context"]

@@ -21,6 +21,12 @@ Draw = Annotated[
 ]
 
 
+Against = Annotated[
+    str | None,
+    typer.Option("--against", metavar="BASE", help="What each model loses against this one, token by token."),
+]
+
+
 @grouped
 def command(
     models: options.Models,
@@ -30,6 +36,7 @@ def command(
     ids: Ids = 0,
     each: Each = False,
     draw: Draw = "strip",
+    against: Against = None,
     *,
     reading: scoring.Scoring,
     out: options.Output,
@@ -41,11 +48,13 @@ def command(
     A folder of checkpoints stands for all of them. Nothing that the store knows is scored again; a run that was
     stopped goes on where it was.
     """
-    from kaibo.chapters.score.ask import Shown, score, share_score, token_losses
+    from kaibo.chapters.score.ask import Shown, lost_against, score, share_score, token_losses
     from kaibo.collect import progress_bar
+    from kaibo.reports.terminal import show
 
     with answering("score", as_json=out.json) as answer, progress_bar() as progress:
         shown = Shown(each, ids, lambda said: say(sys.stderr, f"kaibo: note: {said}"))
+        models = models if against is None else [against, *models]
         asked: dict[str, Any] = {
             "how": reading.settings(context_min, rope),
             "errors": reading.errors,
@@ -62,3 +71,7 @@ def command(
         if out.figure is not None and finding.rows:
             drawn = token_losses(list(finding.provenance["models"]), text, draw, **asked)
         out.give(answer, finding, drawn)
+        if against is not None and any(row.model == against for row in finding.rows):
+            found = lost_against(against, models[1:], text, on_error=lambda _: None, **asked)  # said above
+            answer.lists["pairs"] = found.records()
+            answer.also(lambda: show(found, language=out.language))
