@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from kaibo.cli import main_loop
 from kaibo.errors import StorageError
 from kaibo.store import Counted, Store, disk
 from kaibo.store.ledger import _canonical, _checksum, encode
-from kaibo.store.schemas import SOURCES
+from kaibo.store.schemas import SCHEMAS, SOURCES
 from kaibo.vocabulary import Census
 
 NONE = np.zeros(0, np.uint64)
@@ -235,3 +237,49 @@ def test_a_part_whose_entry_was_taken_away_is_named(store: Store, capsys: pytest
     said = "".join(capsys.readouterr())
     assert "1 files have no entry in the ledger" in said
     assert entry.part in said
+
+
+def _rows(path: Path) -> tuple[dict[str, list[str]], Store]:
+    reader = Store(path)
+    return {name: sorted(map(repr, reader.parts.read(name).to_pylist())) for name in SCHEMAS}, reader
+
+
+def _flipped(data: bytes, dice: random.Random) -> bytes:
+    bit = dice.randrange(len(data) * 8)
+    return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    "a bit flipped": _flipped,
+    "cut": lambda data, dice: data[: dice.randrange(len(data))],
+    "nothing left": lambda data, dice: b"",
+    "zeros in it": lambda data, dice: data[: (at := dice.randrange(len(data)))] + bytes(9) + data[at + 9 :],
+    "bytes added": lambda data, dice: data + bytes(dice.randrange(1, 99)),
+}
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("damage", [*DAMAGES, "gone", "renamed"])
+def test_no_damage_gives_another_row_or_takes_one_without_a_word(
+    store: Store, tmp_path: Path, damage: str, times: int
+) -> None:
+    """What is lost is named by the reader, or (an entry that is gone) by `store verify`."""
+    sound, _ = _rows(store.path)
+    files = sorted(path for path in store.path.rglob("*") if path.is_file())
+    dice = random.Random(damage)
+    for turn in range(times):
+        copy = shutil.copytree(store.path, tmp_path / str(turn))
+        struck = copy / dice.choice(files).relative_to(store.path)
+        before = struck.read_bytes()
+        if damage in DAMAGES:
+            struck.write_bytes(DAMAGES[damage](before, dice))
+        elif damage == "gone":
+            struck.unlink()
+        else:
+            struck.rename(struck.with_name(f"x{struck.name}"))
+        found, reader = _rows(copy)
+        for name, rows in found.items():
+            assert set(rows) <= set(sound[name]), (damage, struck)
+            assert len(set(rows)) == len(rows), (damage, struck)
+        unchanged = struck.exists() and struck.read_bytes() == before
+        assert unchanged or found == sound or reader.warnings or reader.verify() or reader.abandoned(), (damage, struck)
