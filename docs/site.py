@@ -1,4 +1,4 @@
-"""`make docs`: the documents as a site in `build/site`, English and Japanese, that also opens from disk.
+"""`make docs`: the documents as a site in `build/site`, English and Japanese; from disk it opens without its search.
 
 README and CHANGELOG become pages of it, a link to a file that is no page leads to the repository, and a link or an
 anchor that leads nowhere ends the build.

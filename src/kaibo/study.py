@@ -115,13 +115,13 @@ def run(declared: Declared, inputs: Inputs, language: str = "en") -> Ran:
 
 def shipped() -> list[str]:
     """The names of the studies that came with kaibo."""
-    there = {path.parent.name for path in _home().glob("*/study.py")}
+    there = {path.parent.name for path in home().glob("*/study.py")}
     return [name for name in ORDER if name in there] + sorted(there - set(ORDER))
 
 
 def declared(name: str) -> Declared:
     """The study of a name that ships, or of a folder. Raises MissingError, or FormatError for a malformed folder."""
-    folder = _home() / name if name in shipped() else Path(name)
+    folder = home() / name if name in shipped() else Path(name)
     if not (folder / "study.py").is_file():
         near = get_close_matches(name, shipped(), 1)
         hint = f"did you mean {near[0]}?" if near else f"the studies that ship: {', '.join(shipped())}"
@@ -135,7 +135,7 @@ def declared(name: str) -> Declared:
     return Declared(study, folder, tuple(_claims(folder / "claims.toml")), words, full)
 
 
-def _home() -> Path:
+def home() -> Path:
     """Where the studies lie: beside `src` in a checkout, else the package of the wheel."""
     beside = Path(__file__).resolve().parents[2] / "studies"
     packed = None if beside.is_dir() else importlib.util.find_spec("kaibo_studies")

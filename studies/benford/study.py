@@ -150,6 +150,9 @@ def sentences(measured: Measured) -> list[tuple[str, dict[str, Any]]]:
     seen = {"n": row.n, "r": row.pearson, "low": row.low, "high": row.high, "needed": row.needed}
     out: list[tuple[str, dict[str, Any]]] = [("correlation", seen)]
     out.append(("range", {"low": GAUSSIAN[0], "high": GAUSSIAN[1]}))
+    for one in measured.models.rows if measured.models is not None else ():
+        beside = {"mae": one.mae, "gaussian": one.gaussian_mae, "mixture": one.mixture_mae}
+        out.append(("given", {"model": one.model.rstrip("/").rpartition("/")[2], **beside}))
     if measured.reach is not None:
         law, away = measured.reach.rows
         out.append(("reach", {"low": law.mae, "high": away.mae, "own": law.mae_before, "channels": law.channels}))

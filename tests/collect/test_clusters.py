@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -152,6 +153,24 @@ def test_a_cluster_gives_the_bytes_of_one_process_whoever_is_killed(ask: Ask, as
     assert timeless(found) == serial
     assert merged(tmp_path / "a", tmp_path / "cluster") == merged(tmp_path / "b", tmp_path / "serial")
     assert not (tmp_path / "cluster-shares").exists()
+
+
+@pytest.mark.slow
+@needs_ray
+def test_a_driver_that_was_killed_goes_on_where_it_was(ask: Ask, asked: list[str], tmp_path: Path) -> None:
+    ask(*asked, "--bounds", "--store", tmp_path / "serial")
+    words = [*asked, "--bounds", "--store", str(tmp_path / "cluster"), "--engine", "ray", "--workers", "4"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "kaibo", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as driver:
+        while driver.poll() is None and not list(tmp_path.glob("cluster-shares/*/*-of-4")):
+            time.sleep(0.01)
+        driver.kill()
+    assert driver.returncode == -signal.SIGKILL, "it was killed before it was done"
+    assert not (tmp_path / "cluster").exists(), "nothing was merged yet"
+    found = ask(*words)
+    assert timeless(found) == timeless(ask(*asked, "--bounds", "--store", tmp_path / "serial"))
+    assert merged(tmp_path / "a", tmp_path / "cluster") == merged(tmp_path / "b", tmp_path / "serial")
 
 
 @pytest.mark.slow

@@ -446,3 +446,11 @@ def test_layers_that_predict_further_tokens_are_stated_beside_the_parameters():
     assert drawn.parameters == 671_026_419_200
     assert architecture(MIMO_7B).parameters_ahead + 7_622_619_136 == 7_833_409_536
     assert architecture(DEEPSEEK_V3).parameters_ahead is None
+
+
+def test_an_encoder_keeps_nothing_of_a_text_and_says_so():
+    config = {"model_type": "electra", "vocab_size": 30522, "embedding_size": 128, "hidden_size": 256}
+    config |= {"num_hidden_layers": 12, "num_attention_heads": 4, "intermediate_size": 1024}
+    assert architecture(config).kv_bytes(64) is None
+    assert architecture(config).why["kv_bytes_per_token"] == "an encoder keeps no cache"
+    assert architecture({**config, "is_decoder": True}).kv_bytes(64) == 2 * 12 * 256 * 64 * 2

@@ -150,3 +150,9 @@ def test_adapters_and_revisions_are_models_of_their_own(tmp_path):
     ):
         write(tmp_path / str(place), document(args, {"arc": metrics(0.1)}))
     assert table(tmp_path).models == ("b", "b@v1", "org/one", "org/two")
+
+
+def test_perplexities_by_any_name_are_no_fractions():
+    from kaibo.tables.results.harness import unit_of_metric
+
+    assert {unit_of_metric(f"{of}perplexity") for of in ("", "word_", "byte_")} == {"points"}

@@ -37,7 +37,7 @@ PROOFS = ROOT / "tests/models/proofs"
 STATE = ROOT / ".anatomy"
 PAGE = ROOT / "docs/families.md"
 JOBS = int(os.environ.get("JOBS", "2"))
-MINUTES = 6
+MINUTES = float(os.environ.get("MINUTES", "6"))
 STATED = re.compile(
     r'^    \["[^"]*", "[^"]*\b[0-9]{2,}.*$|^    \["[^"]*", "[a-z_.]+", "[^"]*\b[0-9]{3,}.*$', re.MULTILINE
 )

@@ -251,7 +251,7 @@ class Describer:
                 if "." not in n + other
                 and re.search(r"_size|_dim", n)
                 and re.search(r"_size|_dim|d_model|n_embd", other)
-                if self._value(self.explored.base, n) == self._value(self.explored.base, other)
+                if len({self._value(s, n) == self._value(s, other) for s in self.all}) > 1
             ],
         )
 
@@ -450,7 +450,7 @@ class Describer:
                 if (
                     value
                     and not null
-                    and self.nouns[name] != "layers"
+                    and self.nouns[name] not in {"layers", "context", *(row[4] for row in self.out.rows)}
                     and any(type(self._value(s, name)) is int and not self._value(s, name) for s in self.all)
                 ):
                     null = ["0+"]  # none of it is a number, too

@@ -19,7 +19,8 @@ from building import Seen, Unit, Values, after, configured, see
 
 IDLE = re.compile(
     r"dropout|token_id|initializer|_eps$|epsilon|^pad_|_std$|temperature|scaling$|scale$|loss|jitter|use_cache|dtype"
-    r"|output_|return_|chunk_size_feed|problem_type|prob$|label|_idx$|token_index|layerdrop|softcap|theta|gradient|_lr"
+    r"|output_(attentions|hidden|router|scores)|return_|chunk_size_feed|problem_type|prob$|label|_idx$|token_index"
+    r"|layerdrop|softcap|theta|gradient|_lr"
     r"|attn_implementation|transformers_version|name_or_path|multiplier|time_step_(min|max|floor|limit)|num_beams|mask_"
 )
 NUMBER = re.compile(r"(heads|dim|size|experts|rank)$")

@@ -98,13 +98,13 @@ def spread(
 def _connected(cluster: Cluster) -> Iterator[Any]:
     """Ray, connected to the cluster; one that was started for this ends with it."""
     local = cluster.address is None
-    os.environ.update(ALONE if local else {})
+    os.environ.update(ALONE if local else {})  # Ray looks at it once, when it is imported
+    if cluster.address is not None:
+        _check_answers(cluster.address)
     try:
         import ray
     except ModuleNotFoundError as absent:
         raise missing_extra("ray", "tasks on a cluster (--engine ray)") from absent
-    if cluster.address is not None:
-        _check_answers(cluster.address)
     ending = signal.getsignal(signal.SIGTERM)  # Ray takes it for itself, and keeps it
     wanted: dict[str, Any] = {"address": "local" if local else cluster.address}
     if local:

@@ -35,6 +35,10 @@ WHOLE = Trim(0.0, 0)
 """All of it: a zero more or less makes no difference."""
 
 
+DENSITIES = {"ties": 0.2, "dare": 0.5}
+"""Densities where none is given; the others keep everything."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How models are merged into a base.
@@ -49,7 +53,7 @@ class Recipe:
     """
 
     method: Method = "ties"
-    densities: tuple[float, ...] = (0.2,)
+    densities: tuple[float, ...] = ()
     weights: tuple[float, ...] = (1.0,)
     scope: Scope = "global"
     ties: Ties = "reference"
@@ -60,6 +64,11 @@ class Recipe:
     least: int = 0
     t: float = 0.5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Without densities the method has its usual one; what does not trim keeps everything."""
+        if not self.densities:
+            object.__setattr__(self, "densities", (DENSITIES.get(self.method, 1.0),))
 
     def digest(self) -> str:
         """32 hex digits that name the recipe and the way in which it is carried out.

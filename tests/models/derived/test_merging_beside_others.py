@@ -427,3 +427,12 @@ def test_what_is_no_number_in_a_tuned_model_is_counted_and_named(method: str, tm
     clean = kaibo.merge(base, [sound], recipe=Recipe(method=method), settings=settings)
     assert clean.record()["nonfinite"] == 0
     assert not any("NaN" in text for text in clean.notes)
+
+
+@pytest.mark.parametrize(
+    ("method", "density"), [("ties", 0.2), ("dare", 0.5), ("task-arithmetic", 1.0), ("linear", 1.0), ("slerp", 1.0)]
+)
+def test_a_method_that_does_not_trim_keeps_everything_unless_told(method, density):
+    # from Python, task-arithmetic lost four fifths of an adapter on every layer; the command line did not
+    assert Recipe(method=method).densities == (density,)
+    assert Recipe(method=method, densities=(0.7,)).densities == (0.7,)

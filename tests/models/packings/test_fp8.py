@@ -190,3 +190,12 @@ def test_parts_are_never_weights_whatever_is_decoded(
     assert f"{STEM}.bias" in names
     if names == {f"{STEM}.bias"}:
         assert model.seen < 0.9
+
+
+@pytest.mark.parametrize("ending", ["qscale", "weight_dequant", "weight_quantizer._scale", "weight_quantizer._amax"])
+def test_codes_beside_a_scale_of_an_unknown_name_are_not_taken_for_weights(tmp_path: Path, ending: str) -> None:
+    codes, scale = np.full((16, 16), 0x7E, np.uint8), np.array([0.0001], "<f4")  # 448 each: what was measured
+    held = {f"{STEM}.weight": ("F8_E4M3", (16, 16), codes), f"{STEM}.{ending}": ("F32", (1,), scale)}
+    model = open_model(str(folder(tmp_path / "m", held)))
+    assert not any(tensor.name.endswith(".weight") for tensor in model.weights)
+    assert model.seen < 0.9

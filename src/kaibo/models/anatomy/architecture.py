@@ -261,7 +261,7 @@ def _why(drawn: Architecture, anatomy: Family | None, settings: Settings, config
     if drawn.attention is None:
         why["attention"] = note("needs_heads")
     if drawn.kv_bytes_per_token is None and anatomy is not None:
-        encoder = not anatomy.facts["attention"].get("cached", True)
+        encoder = not anatomy.facts["attention"].get("cached", True) or kept_of(config, anatomy.name) == ()
         lacking = note("cache_unmeasured" if anatomy.measured else "needs_sizes")
         why["kv_bytes_per_token"] = note("cache_none") if encoder else lacking
     if drawn.flops_per_token is None and anatomy is not None:

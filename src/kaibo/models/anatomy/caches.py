@@ -28,6 +28,8 @@ def kept_of(config: Mapping[str, Any], name: str) -> tuple[Kept, ...] | None:
     found = [one for row in measured.cache or () for one in _kept(row, measured, settings, layers)]
     if None in found or not layers or set(measured.lists) & set(settings.reader.malformed):
         return None
+    if _windowed(settings.reader.config) and not any(row.window for row in measured.cache or ()):
+        return None  # it was measured without windows, which this config has
     if measured.layered:
         return tuple(one for one in found if one is not None and one.layers)
     added: dict[tuple[str, int, int | None], int] = {}
@@ -36,6 +38,15 @@ def kept_of(config: Mapping[str, Any], name: str) -> tuple[Kept, ...] | None:
             key = one.kind, one.layers, one.window
             added[key] = added.get(key, 0) + one.values
     return tuple(Kept(kind, values, many, window) for (kind, many, window), values in added.items())
+
+
+def _windowed(config: Mapping[str, Any]) -> bool:
+    """Whether a config says that some layers look back no farther than a window."""
+    if type(config.get("sliding_window")) is not int:
+        return False
+    kinds = config.get("layer_types")
+    listed = isinstance(kinds, list) and any("sliding" in one for one in kinds if isinstance(one, str))
+    return listed or config.get("use_sliding_window") is True
 
 
 def _measured(config: Mapping[str, Any], name: str) -> Iterator[Family]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from kaibo.errors import escaped
@@ -102,9 +103,20 @@ class _Unread:
     def is_codes(self, tensor: StoredTensor) -> bool:
         """Codes whose packing is not known; 8-bit floats only where the file or its config speaks of scales."""
         if tensor.dtype.name in fp8.CODES:
-            lacks = self.quantised or self.scaled or fp8.scale_of(tensor.name, self.entries) is not None
+            scaled = self.scaled or fp8.scale_of(tensor.name, self.entries) is not None
+            lacks = self.quantised or scaled or self._has_company(tensor.name)
             return lacks and not parts.reason(tensor.name, self.stems)
         return parts.is_codes(tensor, quantised=self.quantised)
+
+    def _has_company(self, name: str) -> bool:
+        """Whether a module holds more than a weight and a bias: a scale by a name that is not known, most likely."""
+        module, _, last = name.rpartition(".")
+        return last == "weight" and module in self._accompanied
+
+    @cached_property
+    def _accompanied(self) -> frozenset[str]:
+        modules = [name.split(".") for name in self.entries if name.rpartition(".")[2] not in ("weight", "bias")]
+        return frozenset(".".join(parts[:end]) for parts in modules for end in range(1, len(parts)))
 
     def seen(self, tensor: StoredTensor) -> Tensor:
         """The tensor, not measurable where it is codes or a part of some."""

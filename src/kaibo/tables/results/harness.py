@@ -157,7 +157,7 @@ def read_folder(folder: Path, encoding: str | None = None) -> list[Results]:
 def unit_of_metric(metric: str) -> Unit:
     """What a metric of the harness is counted in: most are fractions."""
     bare = metric.split(",")[0]
-    return "percent" if bare in _PERCENT else "points" if bare in _OPEN else "fraction"
+    return "percent" if bare in _PERCENT else "points" if bare in _OPEN or "perplexity" in bare else "fraction"
 
 
 @cache
