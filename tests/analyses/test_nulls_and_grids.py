@@ -158,3 +158,11 @@ def test_a_grid_inside_a_wider_type_is_named(tmp_path: Path) -> None:
     found = _stat(tmp_path, "BF16", steps.view("<u2")).grid
     assert found is not None
     assert found.endswith(" values")
+
+
+def test_few_values_are_given_no_class_since_chance_moves_them_past_the_limits(tmp_path: Path) -> None:
+    values = 10 ** np.random.default_rng(0).uniform(-4, 0, 1000)
+    assert _digits(tmp_path / "enough", {"w": values.astype("<f4")}).conformity is not None
+    row = _digits(tmp_path / "few", {"w": values[:999].astype("<f4")})
+    assert (row.mae is not None, row.conformity) == (True, None)
+    assert "fewer than 1,000 values" in row.why["conformity"]

@@ -35,7 +35,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(store=tmp_path / "store", workers=1)
 
 
-@pytest.mark.parametrize(("weights", "codes", "judged"), [(960, 40, True), (800, 200, False), (1000, 0, True)])
+@pytest.mark.parametrize(("weights", "codes", "judged"), [(1920, 80, True), (1600, 400, False), (2000, 0, True)])
 def test_every_row_says_what_it_saw_and_verdicts_need_nine_tenths(
     tmp_path: Path, weights: int, codes: int, judged: bool
 ) -> None:

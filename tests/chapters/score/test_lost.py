@@ -40,7 +40,13 @@ def test_the_same_function_loses_nothing_and_another_what_its_own_scores_say(pla
     several = [place / "base", place / "same", place / "other"]
     text = place / "text.txt"
     same, other = lost_against(several[0], several[1:], text, settings=settings).rows
-    assert (same.nats_more, same.nats_more_low, same.nats_more_high, same.worse, same.most) == (0, 0, 0, 0, 0)
+    assert (same.nats_more, same.nats_more_low, same.nats_more_high, same.less_likely, same.most_lost) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
     first, _, third = kaibo.score(several, text, settings=settings).rows
     assert other.nats_more == pytest.approx((third.nats - first.nats) / first.tokens)
     assert other.ppl_times == pytest.approx(third.ppl / first.ppl)

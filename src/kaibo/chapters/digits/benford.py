@@ -36,6 +36,11 @@ RESAMPLES, SEED = 1000, 0
 LEAST_TENSORS = 5
 """Tensors with values below which the MAE has no interval."""
 
+LEAST_VALUES = 1000
+"""Values below which no class is given: of 240 that follow the law half are nonconforming by chance, of 1,000 none in
+a thousand. Nigrini gives his limits for as many records at least.
+"""
+
 FEW = f"an interval over tensors needs {LEAST_TENSORS} of them"
 
 NOTES = (
@@ -101,6 +106,9 @@ def _digits_row(group: Group) -> DigitsRow:
     low, high = _interval(counts[:, 1:])
     few = {} if low is not None or not nonzero.any() else dict.fromkeys(("mae_low", "mae_high"), FEW)
     mae = float(mean_absolute_error(shares))
+    judged = int(nonzero.sum()) >= LEAST_VALUES
+    if nonzero.any() and not judged:
+        few = {**few, "conformity": note("digits_few_values", least=f"{LEAST_VALUES:,}")}
     return DigitsRow(
         model=group.model,
         by=group.by,
@@ -113,7 +121,7 @@ def _digits_row(group: Group) -> DigitsRow:
         mae=mae,
         mae_low=low,
         mae_high=high,
-        conformity=conformity(mae),
+        conformity=conformity(mae) if judged else None,
         kl=_divergence(shares),
         cramers_v=math.sqrt(float((((shares - LAW) ** 2) / LAW).sum()) / 8),
         gaussian_mae=float(mean_absolute_error(gaussian)),

@@ -13,7 +13,7 @@ from kaibo.uncertainty.intervals import ratio_interval
 from kaibo.vocabulary import TokenLog
 from kaibo.words import note
 
-NUMBERS = ("nats_more", "nats_more_low", "nats_more_high", "ppl_times", "worse", "most")
+NUMBERS = ("nats_more", "nats_more_low", "nats_more_high", "ppl_times", "less_likely", "most_lost")
 
 
 def lost(model: str, base: str, others: Sequence[TokenLog], own: Sequence[TokenLog]) -> LostRow:

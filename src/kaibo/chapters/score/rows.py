@@ -72,8 +72,9 @@ class LostRow:
     """What a model finds less likely than the base does, over the same tokens of the same texts.
 
     `nats_more` is the mean of the differences in −ln p per token, with its 95 % interval over documents or blocks of
-    tokens, paired; `ppl_times` is its exponential, by which the perplexity grew. `worse` is the share of the tokens
-    that became less likely, `most` the most that one token lost. None, with a `why`, where the two read other tokens.
+    tokens, paired; `ppl_times` is its exponential, by which the perplexity grew. `less_likely` is the share of the
+    tokens that became less likely, `most_lost` the most that one token lost. None, with a `why`, where the two
+    read other tokens.
     """
 
     model: str
@@ -83,8 +84,8 @@ class LostRow:
     nats_more_low: float | None = None
     nats_more_high: float | None = None
     ppl_times: float | None = None
-    worse: float | None = None
-    most: float | None = None
+    less_likely: float | None = None
+    most_lost: float | None = None
     why: dict[str, str] = field(default_factory=dict)
 
 
