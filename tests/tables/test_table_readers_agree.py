@@ -74,6 +74,7 @@ HINTS = [Hints(), Hints(missing=frozenset({"oops"})), Hints(model="x"), Hints(de
 @pytest.mark.parametrize("hints", HINTS, ids=["plain", "missing", "model", "dedupe", "encoding"])
 @settings(max_examples=150, deadline=None)
 @given(text=tables())
+@example(text="\ufeff x,model,y\n0.5,0.5,0.5\n")
 @example(text="model,x\na,-nan\nb,1\n")
 @example(text="model,x\na,0x10\nb,1\n")
 @example(text="model,x,y\na,9007199254740993,2\nb,1,2\n")

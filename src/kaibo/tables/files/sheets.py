@@ -139,7 +139,7 @@ def unique_headers(
 
     A header that occurs twice is refused.
     """
-    names = [(name or "").strip().lstrip("\ufeff") for name in header]
+    names = [(name or "").lstrip("\ufeff").strip() for name in header]
     seen: dict[str, int] = {}
     twice: list[str] = []
     for place, name in enumerate(names):
