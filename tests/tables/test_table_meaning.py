@@ -1,6 +1,7 @@
 """What a table means: averages among its columns, models joined by name, scores above chance, result files."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,3 +159,10 @@ def test_a_folder_of_checkpoints_is_one_table_in_order(tmp_path):
     (tmp_path / "pythia-70m" / "copy" / "70m_step32.json").write_text(json.dumps(OLD))
     with pytest.raises(FormatError, match="two result files"):
         read_table([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["Perplexity", "wiki ppl", "word_perplexity", "Loss", "val-loss", "bits per byte"])
+def test_what_is_no_share_is_no_percentage_whatever_its_values(tmp_path: Path, name: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"model,{name},glossary,MMLU\na,12.5,40,61.2\nb,9.1,35,58.0\nc,0.9,50,70.1\n", encoding="utf-8")
+    assert read_table([table]).table.units == ("points", "percent", "percent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,11 +15,14 @@ from kaibo.vocabulary.scores import Unit
 GAP = 5.0
 """Percentages down to so few: a column with values between 1 and this one simply runs down to small ones."""
 
+OPEN = re.compile(r"(?:^|[^a-z])(?:ppl|perplexity|loss|nll|nats|bits?|bpb|bpc)(?:[^a-z]|$)", re.IGNORECASE)
+"""Names of what is no share of anything, whatever its values."""
+
 UNITS: tuple[Unit, ...] = ("fraction", "percent", "points")
 
 
 def unit_of(column: Column, source: str, told: Mapping[str, str]) -> Unit:
-    """The unit of a column of scores: as told, else by its percent signs, else by its values.
+    """The unit of a column of scores: as told, else by its percent signs, else by its name, else by its values.
 
     Values within [−1, 1] are fractions, values up to 100 percent where none lies between 0 and 1 that would fit
     among the others a hundred times larger. Raises FormatError for a column that mixes the two.
@@ -30,6 +34,8 @@ def unit_of(column: Column, source: str, told: Mapping[str, str]) -> Unit:
         return unit
     assert column.numbers is not None
     values = column.numbers[~np.isnan(column.numbers)]
+    if OPEN.search(column.name) and not column.percent and not column.mixed:
+        return "points"
     if column.mixed or (not column.percent and mixed_scales(values)):
         shown = ", ".join(f"{value:g}" for value in values[:4])
         raise FormatError(
