@@ -103,3 +103,7 @@ def test_one_value_alone_has_no_interval_on_any_scale() -> None:
 @given(st.integers(1, 400), st.floats(0.01, 0.9999))
 def test_students_points_are_those_of_scipy(freedom: int, level: float) -> None:
     assert student(freedom, level) == pytest.approx(stdtrit(freedom, (1 + level) / 2), rel=1e-10)
+
+
+def test_without_a_degree_of_freedom_there_is_no_point() -> None:
+    assert math.isnan(student(0))

@@ -14,14 +14,11 @@ from kaibo.models.anatomy import Position, anatomy_for, architecture
 from kaibo.models.descriptions import Described, describe
 from kaibo.words import Note, note
 
-if TYPE_CHECKING:
-    from kaibo.vocabulary import Model, Tensor
-
 if TYPE_CHECKING:  # a lone config is described without what reads weights: its imports are made where they are used
     from kaibo.models.formats import Contents
     from kaibo.models.packings import Stream
     from kaibo.models.series import Opened
-
+    from kaibo.vocabulary import Model, Tensor
 
 UNVERIFIED = (note("unverified"), note("unverified_unpublished"))
 """What is said of files far away, which pass in parts: of those with a published SHA-256, and of others."""

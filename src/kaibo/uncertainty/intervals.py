@@ -41,11 +41,14 @@ class Interval:
 def student(freedom: int, level: float = 0.95) -> float:
     """How many standard errors an interval of Student's t reaches to either side, of whole degrees of freedom.
 
-    By halving the angle of Abramowitz and Stegun 26.7.3 and 26.7.4: known answers come without loading scipy.
+    By halving the angle of Abramowitz and Stegun 26.7.3 and 26.7.4: known answers come without loading scipy. NaN
+    without any degree of freedom.
 
     >>> round(student(4), 3)
     2.776
     """
+    if freedom < 1:
+        return math.nan
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2

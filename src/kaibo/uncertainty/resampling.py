@@ -81,7 +81,7 @@ def corrected_interval(shares: Floats, draws: Floats, groups: int, level: float 
     bias as not fully known and, of n groups, draws as too narrow by (n − 1)/n. The k-th largest of several shares is
     at most 1/k, whatever the draws. NaN for fewer than `LEAST_GROUPS`.
     """
-    from scipy.special import expit, logit, stdtrit
+    from scipy.special import expit, logit
 
     if groups < LEAST_GROUPS:
         return np.full(shares.shape, np.nan), np.full(shares.shape, np.nan)
@@ -89,6 +89,6 @@ def corrected_interval(shares: Floats, draws: Floats, groups: int, level: float 
     drawn, seen = logit(np.clip(draws, tiny, 1 - tiny)), logit(np.clip(shares, tiny, 1 - tiny))
     bias = np.nanmean(drawn, axis=0) - seen
     error = np.sqrt(np.nanvar(drawn, axis=0) * groups / (groups - 1) + bias**2)
-    reach = stdtrit(max(groups - 2, 2), (1 + level) / 2) * error
+    reach = student(max(groups - 2, 2), level) * error
     most = 1 / np.arange(1, len(shares) + 1)
     return np.minimum(expit(seen - bias - reach), most), np.minimum(expit(seen - bias + reach), most)

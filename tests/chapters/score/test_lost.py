@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import kaibo
-from kaibo.chapters.score.ask import lost_against, scores
+from kaibo.chapters.score.ask import score_against, scores
 from kaibo.chapters.score.lost import lost
 from kaibo.cli import main_loop
 from kaibo.scoring.texts.texts import read_texts
@@ -39,7 +39,8 @@ def test_the_same_function_loses_nothing_and_another_what_its_own_scores_say(pla
     settings = kaibo.Settings(store=place / "store")
     several = [place / "base", place / "same", place / "other"]
     text = place / "text.txt"
-    same, other = lost_against(several[0], several[1:], text, settings=settings).rows
+    _, found = score_against(several[0], several[1:], text, settings=settings)
+    same, other = found.rows
     assert (same.nats_more, same.nats_more_low, same.nats_more_high, same.less_likely, same.most_lost) == (
         0,
         0,

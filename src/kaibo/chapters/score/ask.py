@@ -14,15 +14,16 @@ from kaibo.chapters.score.token_losses import ShownText, by_context, token_strip
 from kaibo.collect.scorer import Opened, Scorer, ahead_of
 from kaibo.collect.scores import Scored
 from kaibo.collect.shards import Shard, Share
-from kaibo.desk.addresses import Address, OnError, raising
+from kaibo.desk.addresses import Address, OnError, addresses, raising
 from kaibo.desk.checkpoints import checkpoints
 from kaibo.desk.measuring import Settings, open_store
 from kaibo.errors import KaiboError
+from kaibo.models.addresses import text_of
 from kaibo.scoring.memory import memory_of
 from kaibo.scoring.planning import Plan, ScoreSettings
 from kaibo.scoring.texts.texts import Document, Errors, read_texts
 from kaibo.version import __version__
-from kaibo.vocabulary import Finding
+from kaibo.vocabulary import Finding, TokenLog
 from kaibo.words import Note, note
 
 T = TypeVar("T")
@@ -54,19 +55,57 @@ def score(
     scored is given to `on_error` and the others go on. Raises what reading the texts raises, UsageError for windows
     that do not fit.
     """
+    return _read(models, texts, how, errors, shown, settings, on_error)[0]
+
+
+def score_against(
+    base: Address,
+    models: Address | Iterable[Address],
+    texts: Address | Iterable[Address],
+    *,
+    how: ScoreSettings | None = None,
+    errors: Errors = "strict",
+    shown: Shown | None = None,
+    settings: Settings | None = None,
+    on_error: OnError | None = None,
+) -> tuple[Finding[ScoreRow], Finding[LostRow]]:
+    """The scores of a base and of models, and how many nats per token each model loses against the base.
+
+    A quantised model against its weights, say; nothing is lost against a base that could not be scored. Raises what
+    `score` raises.
+    """
+    finding, several = _read([base, *addresses(models)], texts, how, errors, shown, settings, on_error)
+    own = next((logs for address, logs in several if address == text_of(base)), None)
+    others = [] if own is None else [(address, logs) for address, logs in several if logs is not own]
+    rows = tuple(lost(address, text_of(base), logs, own or ()) for address, logs in others)
+    return finding, Finding(LOST, rows, (note("lost_paired"),) if rows else (), {"kaibo": __version__})
+
+
+def _read(
+    models: Address | Iterable[Address],
+    texts: Address | Iterable[Address],
+    how: ScoreSettings | None,
+    errors: Errors,
+    shown: Shown | None,
+    settings: Settings | None,
+    on_error: OnError | None,
+) -> tuple[Finding[ScoreRow], list[tuple[str, tuple[TokenLog, ...]]]]:
+    """Perplexities, and the logs that they are of by the addresses of the models."""
     shown = shown or Shown()
     documents = read_texts(texts, errors)
+    several: list[tuple[str, tuple[TokenLog, ...]]] = []
     logs: list[ScoredText] = []
     notes: dict[Note, None] = {}
     memory: dict[str, int] = {}
     for step, scored, bytes_ in _scored(models, documents, how, settings, on_error, shown):
+        several.append((scored.address, scored.logs))
         logs += texts_of(scored, step)
         memory[scored.address] = bytes_
         notes |= dict.fromkeys(scored.plan.notes)
         if shown.ids:
             notes[first_ids(scored, shown.ids)] = None
     finding = perplexity(logs, each=shown.each, memory=memory)
-    return Finding(finding.kind, finding.rows, (*finding.notes, *notes), finding.provenance)
+    return Finding(finding.kind, finding.rows, (*finding.notes, *notes), finding.provenance), several
 
 
 def share_score(
@@ -151,29 +190,6 @@ def _each(
                 yield take(scorer, opened, plan, label)
             except KaiboError as error:
                 scorer.forgive(error, report)
-
-
-def lost_against(
-    base: Address,
-    models: Address | Iterable[Address],
-    texts: Address | Iterable[Address],
-    *,
-    how: ScoreSettings | None = None,
-    errors: Errors = "strict",
-    settings: Settings | None = None,
-    on_error: OnError | None = None,
-) -> Finding[LostRow]:
-    """How many nats per token each model loses against a base, such as a quantised model against its weights.
-
-    The texts are read as `score` reads them, and what the store knows is not scored again. Raises what `score` raises.
-    """
-    documents = read_texts(texts, errors)
-    (first,) = scores(base, documents, how=how, settings=settings)
-    rows = tuple(
-        lost(scored.address, first.address, scored.logs, first.logs)
-        for scored in scores(models, documents, how=how, settings=settings, on_error=on_error)
-    )
-    return Finding(LOST, rows, (note("lost_paired"),) if rows else (), {"kaibo": __version__})
 
 
 Drawing = Literal["strip", "context"]

@@ -48,30 +48,34 @@ def command(
     A folder of checkpoints stands for all of them. Nothing that the store knows is scored again; a run that was
     stopped goes on where it was.
     """
-    from kaibo.chapters.score.ask import Shown, lost_against, score, share_score, token_losses
+    from kaibo.chapters.score.ask import Shown, score, score_against, share_score, token_losses
     from kaibo.collect import progress_bar
     from kaibo.reports.terminal import show
 
     with answering("score", as_json=out.json) as answer, progress_bar() as progress:
         shown = Shown(each, ids, lambda said: say(sys.stderr, f"kaibo: note: {said}"))
-        models = models if against is None else [against, *models]
         asked: dict[str, Any] = {
             "how": reading.settings(context_min, rope),
             "errors": reading.errors,
             "settings": keeping.settings(progress),
         }
 
+        several = models if against is None else [against, *models]
+
         def share(shard: Any) -> Any:
-            return share_score(models, text, shard, on_error=answer.errors.append, **asked)
+            return share_score(several, text, shard, on_error=answer.errors.append, **asked)
 
         if sharing.done(answer, share, asked["settings"], language=out.language, device=reading.device):
             return
-        finding = score(models, text, shown=shown, on_error=answer.errors.append, **asked)
+        lost = None
+        if against is None:
+            finding = score(models, text, shown=shown, on_error=answer.errors.append, **asked)
+        else:
+            finding, lost = score_against(against, models, text, shown=shown, on_error=answer.errors.append, **asked)
         drawn = None
         if out.figure is not None and finding.rows:
             drawn = token_losses(list(finding.provenance["models"]), text, draw, **asked)
         out.give(answer, finding, drawn)
-        if against is not None and any(row.model == against for row in finding.rows):
-            found = lost_against(against, models[1:], text, on_error=lambda _: None, **asked)  # said above
-            answer.lists["pairs"] = found.records()
-            answer.also(lambda: show(found, language=out.language))
+        if lost is not None and lost.rows:
+            answer.lists["pairs"] = lost.records()
+            answer.also(lambda: show(lost, language=out.language))

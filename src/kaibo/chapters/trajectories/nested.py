@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaibo.chapters.trends.curves import fitted, knots_of, natural_basis
+from kaibo.uncertainty.intervals import student
 
 Floats = NDArray[np.float64]
 
@@ -125,18 +126,11 @@ def size_effects(log_perplexity: Floats, sizes: Floats, y: Floats) -> tuple[Size
     found = every @ y
     left = np.stack([weights(size != one) @ y[size != one] for one in several])
     spread = (len(several) - 1) / len(several) * ((left - left.mean(axis=0)) ** 2).sum(axis=0)
-    reach = _student(len(several) - 2) * np.sqrt(spread)
+    reach = student(len(several) - 2, 1 - 0.05 / len(ENDS)) * np.sqrt(spread)  # 95 % over both effects together
     return tuple(
         SizeEffect(float(np.exp(place)), float(value), float(value - far), float(value + far))
         for place, value, far in zip(places, found, reach, strict=True)
     )
-
-
-def _student(freedom: int) -> float:
-    """Student's t for an interval of 95 % over two effects together."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 1 - 0.025 / len(ENDS)))
 
 
 def _shared(log_perplexity: Floats, sizes: Floats) -> NDArray[np.bool_]:

@@ -28,6 +28,7 @@ from kaibo.chapters.trends.curves import roughness
 from kaibo.chapters.trends.rows import WindowRow
 from kaibo.chapters.trends.scored import ScoredSeries
 from kaibo.uncertainty.autoregression import LEAST
+from kaibo.uncertainty.intervals import student
 from kaibo.words import note
 
 Floats = NDArray[np.float64]
@@ -184,7 +185,7 @@ def _changes(
 
 def _paired_change(difference: Floats) -> tuple[float, float, float, float]:
     """Mean, 95 % interval and p of paired differences over blocks; never narrower than three blocks would allow."""
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     edges = block_edges(len(difference))
     blocks, mean = len(edges), float(difference.mean())
@@ -195,6 +196,6 @@ def _paired_change(difference: Floats) -> tuple[float, float, float, float]:
     error = float(np.sqrt(blocks / (blocks - 1) * (left**2).sum())) / len(difference)
     floor = 1.0 / len(difference)  # where no token changed, one more or less could have
     error = max(error, floor)
-    reach = float(stdtrit(blocks - 1, 0.975)) * error
+    reach = student(blocks - 1) * error
     p = 2 * float(stdtr(blocks - 1, -abs(mean) / error))
     return mean, max(mean - reach, -1.0), min(mean + reach, 1.0), p
