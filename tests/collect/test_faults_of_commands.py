@@ -63,6 +63,14 @@ def prepared(models: Path, command: str) -> Command:
     return {**COMMANDS, **FURTHER}[command]
 
 
+def undisturbed(models: Path, tmp_path: Path, command: str) -> tuple[Command, list[str], dict[str, list[str]]]:
+    """A command, the operations that it begins where nothing fails, and the rows that it leaves."""
+    work = prepared(models, command)
+    with disturbed(0, nothing) as begun:
+        work(models, tmp_path / "sound")
+    return work, begun, everything(tmp_path / "sound")
+
+
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("forever", [False, True])
 @pytest.mark.parametrize("points", [4, pytest.param(10_000, marks=pytest.mark.slow)])
@@ -70,10 +78,7 @@ def prepared(models: Path, command: str) -> Command:
 def test_a_disk_that_refuses_costs_no_row_and_leaves_none_that_a_sound_run_would_not(
     models: Path, tmp_path: Path, command: str, points: int, forever: bool, code: int
 ) -> None:
-    work = prepared(models, command)
-    with disturbed(0, nothing) as begun:
-        work(models, tmp_path / "sound")
-    expected = everything(tmp_path / "sound")
+    work, begun, expected = undisturbed(models, tmp_path, command)
     for at in range(1, len(begun) + 1, max(1, len(begun) // points)):
         store = tmp_path / str(at)
         with disturbed(at, refusing(code), forever) as met:
@@ -105,10 +110,7 @@ def test_an_operation_that_fails_for_ever_during_a_census_leaves_what_a_sound_ru
 def test_a_command_that_is_killed_at_any_operation_is_taken_up_to_the_rows_of_an_undisturbed_run(
     models: Path, tmp_path: Path, command: str, points: int
 ) -> None:
-    work = prepared(models, command)
-    with disturbed(0, nothing) as begun:
-        work(models, tmp_path / "sound")
-    expected = everything(tmp_path / "sound")
+    work, begun, expected = undisturbed(models, tmp_path, command)
     for at in range(1, len(begun) + 1, max(1, len(begun) // points)):
         store = tmp_path / str(at)
         in_a_child(lambda _, store=store: work(models, store), at)
